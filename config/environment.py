@@ -1,0 +1,169 @@
+"""Reads variables from the environment and .env, and gathers every fault before it complains."""
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import decouple
+
+T = TypeVar("T")
+
+# Long enough that a random key holds none of them by chance.
+PLACEHOLDERS = (
+    "changeme",
+    "change-me",
+    "change_me",
+    "placeholder",
+    "insecure",
+    "example",
+    "your-secret",
+    "secret-key",
+)
+ADVICE = "See .env.example for what each one means."
+SHORTEST_SECRET_KEY = 50  # characters; what Django's own deployment check asks for
+
+
+class Environment:
+    """One variable per call; a fault is noted, a harmless value returned, and reading goes on.
+
+    A variable in the environment wins over the same one in .env. Faults name the variable and never
+    show its value, because the message ends up in logs.
+    """
+
+    def __init__(self, dotenv: Path) -> None:
+        repository = decouple.RepositoryEnv(dotenv) if dotenv.is_file() else decouple.RepositoryEmpty()
+        self._config = decouple.Config(repository)
+        self.faults: list[str] = []
+
+    def fault(self, name: str, reason: str) -> None:
+        self.faults.append(f"{name} {reason}")
+
+    def text(self, name: str, default: str = "") -> str:
+        return str(self._config(name, default=default)).strip()
+
+    def secret(self, name: str, default: str = "") -> str:
+        """The variable NAME, or the content of the file that NAME_FILE points to."""
+        path = self.text(f"{name}_FILE")
+        if not path:
+            return self.text(name, default)
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8 text"
+            self.fault(f"{name}_FILE", f"names a file that cannot be read ({reason})")
+            return default
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        return self._cast(name, default, decouple.strtobool, "is not a boolean: write true or false") is True
+
+    def number(self, name: str, *, default: int) -> int:
+        """A whole number of at least 0."""
+        value = self._cast(name, default, int, "is not a whole number")
+        if value < 0:
+            self.fault(name, "is negative")
+        return value
+
+    def choice(self, name: str, options: tuple[str, ...]) -> str:
+        """One of the options; the first is the default."""
+        value = self.text(name, options[0])
+        if value not in options:
+            self.fault(name, f"is none of {', '.join(options)}")
+        return value
+
+    def words(self, name: str, default: str = "") -> list[str]:
+        """A comma-separated list."""
+        return _split(self.text(name, default))
+
+    def secret_key(self) -> str:
+        key = self.secret("SECRET_KEY")
+        self._check_secret_key("SECRET_KEY", key)
+        return key
+
+    def secret_key_fallbacks(self) -> list[str]:
+        """Former keys, newest first; what they signed stays valid."""
+        keys = _split(self.secret("SECRET_KEY_FALLBACKS"))
+        for key in keys:
+            self._check_secret_key("SECRET_KEY_FALLBACKS", key)
+        return keys
+
+    def allowed_hosts(self, *, debug: bool) -> list[str]:
+        hosts = self.words("ALLOWED_HOSTS")
+        if not hosts:
+            self.fault("ALLOWED_HOSTS", "is missing: list the host names the site answers to")
+        if "*" in hosts:
+            self.fault("ALLOWED_HOSTS", "is *, which lets anybody choose the links in e-mails")
+        if debug and any(_is_public(host) for host in hosts):
+            self.fault("DEBUG", "is on while ALLOWED_HOSTS names a public host: it would show secrets")
+        return hosts
+
+    def database(self) -> dict[str, Any]:
+        """DATABASE_URL (`postgresql://user:password@host:port/name`) as Django's connection settings."""
+        url = self._url("DATABASE_URL", "postgresql://user:password@host:5432/name")
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": unquote(url.path.lstrip("/")),
+            "USER": unquote(url.username or ""),
+            "PASSWORD": unquote(url.password or ""),
+            "HOST": url.hostname or "",
+            "PORT": str(url.port or ""),
+        }
+
+    def redis_url(self) -> str:
+        """REDIS_URL, e.g. `redis://:password@host:6379/0`; `rediss` for TLS."""
+        return self._url("REDIS_URL", "redis://:password@host:6379/0").geturl()
+
+    def refuse_faults(self) -> None:
+        """Ends the process with one message that lists every fault.
+
+        SystemExit and not ImproperlyConfigured: it reaches the person without a traceback from manage.py
+        and Gunicorn alike.
+        """
+        if self.faults:
+            faults = "\n".join(f"  - {fault}" for fault in self.faults)
+            raise SystemExit(f"Exhibition CRM cannot start: these variables are wrong.\n{faults}\n{ADVICE}")
+
+    def _cast(self, name: str, default: T, cast: Callable[[str], T], reason: str) -> T:
+        value = self.text(name)
+        if not value:
+            return default
+        try:
+            return cast(value)
+        except ValueError:
+            self.fault(name, reason)
+            return default
+
+    def _check_secret_key(self, name: str, key: str) -> None:
+        if not key:
+            self.fault(name, "is missing: generate one of 50 or more random characters")
+        elif any(word in key.lower() for word in PLACEHOLDERS) or len(set(key)) < 5:
+            self.fault(name, "is a placeholder: generate a random one")
+        elif len(key) < SHORTEST_SECRET_KEY:
+            self.fault(name, f"is shorter than {SHORTEST_SECRET_KEY} characters")
+
+    def _url(self, name: str, form: str) -> SplitResult:
+        """The URL in the variable, which must have the form's scheme, a host and, where the form has one, a path."""
+        value, wanted = self.secret(name), urlsplit(form)
+        try:
+            url = urlsplit(value)
+            right = url.scheme.startswith(wanted.scheme) and url.hostname and url.port != 0
+        except ValueError:  # a port that is no number, a bracket without its pair
+            right = False
+        if right and (len(url.path) > 1 or wanted.path == "/0"):
+            return url
+        self.fault(name, f"is {'malformed' if value else 'missing'}: {form}, special characters percent-encoded")
+        return wanted
+
+
+def _split(value: str) -> list[str]:
+    return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def _is_public(host: str) -> bool:
+    """Whether strangers could reach the host: neither a bare or local name nor a private address."""
+    name = host.strip(".[]").lower()
+    try:
+        return ip_address(name).is_global
+    except ValueError:
+        return "." in name and not name.endswith((".localhost", ".local", ".internal", ".test"))

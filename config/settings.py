@@ -1,0 +1,175 @@
+"""Every setting of every tier. Production is the default; .env.example says when to change what."""
+
+from pathlib import Path
+
+from config.environment import Environment
+from core_apps.common.logs import logging_config
+from core_apps.common.sentry import start_sentry
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Environment(BASE_DIR / ".env")
+
+# Environment
+
+DEBUG = env.flag("DEBUG", default=False)
+HTTPS = env.flag("HTTPS", default=True)
+SECRET_KEY = env.secret_key()
+SECRET_KEY_FALLBACKS = env.secret_key_fallbacks()
+ALLOWED_HOSTS = env.allowed_hosts(debug=DEBUG)
+
+# Applications
+
+INSTALLED_APPS = [
+    "core_apps.accounts",
+    "core_apps.common",
+    "customers",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    # First, so that no host check, redirect, session or log line stands between an orchestrator and its answer.
+    "core_apps.common.probes.ProbeMiddleware",
+    "core_apps.common.request_log.RequestLogMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+# URLs and templates
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# Database
+
+DATABASE_CONNECT_TIMEOUT = env.number("DATABASE_CONNECT_TIMEOUT", default=3)  # seconds, as all of these
+DATABASE_STATEMENT_TIMEOUT = env.number("DATABASE_STATEMENT_TIMEOUT", default=15)
+DATABASE_LOCK_TIMEOUT = env.number("DATABASE_LOCK_TIMEOUT", default=3)
+DATABASE_IDLE_TRANSACTION_TIMEOUT = env.number("DATABASE_IDLE_TRANSACTION_TIMEOUT", default=30)
+DATABASES = {
+    "default": env.database()
+    | {
+        # A kept connection saves the hand-shake; the health check replaces one that the server has dropped.
+        "CONN_MAX_AGE": env.number("CONN_MAX_AGE", default=60),
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "connect_timeout": DATABASE_CONNECT_TIMEOUT,
+            # Acknowledgements that stop coming mean a dead host: without this a query waits for a quarter of an hour.
+            "tcp_user_timeout": 1000 * DATABASE_STATEMENT_TIMEOUT,
+            # Limits that the server itself enforces, in milliseconds; PostgreSQL's defaults are endless.
+            "options": f"-c statement_timeout={1000 * DATABASE_STATEMENT_TIMEOUT}"
+            f" -c lock_timeout={1000 * DATABASE_LOCK_TIMEOUT}"
+            f" -c idle_in_transaction_session_timeout={1000 * DATABASE_IDLE_TRANSACTION_TIMEOUT}",
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Cache and sessions
+
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": env.redis_url(),
+        "OPTIONS": {
+            # Seconds. A silent Redis costs one whole timeout for each call, so they stay well below a page's time.
+            "SOCKET_CONNECT_TIMEOUT": 0.3,
+            "SOCKET_TIMEOUT": 0.3,
+            # Who can write to Redis must not be able to run code here, as unpickling would let them.
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+        },
+    }
+}
+# The cache may fail, never the page; and every failure is logged.
+DJANGO_REDIS_IGNORE_EXCEPTIONS = True
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+
+# Users
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+LOGIN_URL = "admin:login"
+
+# Language and time
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+PHONE_REGION = env.text("PHONE_REGION")
+
+# Static files and media
+
+STATIC_URL = "static/"
+STATIC_ROOT = Path(env.text("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+MEDIA_URL = "media/"
+MEDIA_ROOT = Path(env.text("MEDIA_ROOT", str(BASE_DIR / "media")))
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# E-mail
+
+EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.smtp.EmailBackend")
+EMAIL_HOST = env.text("EMAIL_HOST", "localhost")
+EMAIL_PORT = env.number("EMAIL_PORT", default=587)
+EMAIL_HOST_USER = env.text("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD = env.secret("EMAIL_HOST_PASSWORD")
+EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", default=True)
+EMAIL_TIMEOUT = 10  # seconds; a mail server that says nothing must not hold a request
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Exhibition CRM <noreply@localhost>")
+
+# Security: one switch, because each of these without the others is either broken or unsafe.
+
+SECURE_SSL_REDIRECT = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = env.number("SECURE_HSTS_SECONDS", default=63_072_000) if HTTPS else 0  # two years
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+X_FRAME_OPTIONS = "DENY"
+
+# Logging and error reports
+
+LOGGING = logging_config(
+    env.choice("LOG_FORMAT", ("auto", "json", "text")),
+    env.choice("LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
+)
+SENTRY_DSN = env.secret("SENTRY_DSN")
+
+env.refuse_faults()
+start_sentry(SENTRY_DSN, environment=env.text("SENTRY_ENVIRONMENT", "production"))

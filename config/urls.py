@@ -1,0 +1,19 @@
+"""The whole URL map. The probes are not in it: core_apps.common.probes answers them first."""
+
+from django.contrib import admin
+from django.contrib.auth import views as auth
+from django.urls import path
+from django.views.generic import RedirectView
+
+from customers.media import media
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/admin/")),
+    # These four names are what the admin's login page looks for to offer «Forgotten your password?».
+    path("admin/password_reset/", auth.PasswordResetView.as_view(), name="admin_password_reset"),
+    path("admin/password_reset/done/", auth.PasswordResetDoneView.as_view(), name="password_reset_done"),
+    path("reset/<uidb64>/<token>/", auth.PasswordResetConfirmView.as_view(), name="password_reset_confirm"),
+    path("reset/done/", auth.PasswordResetCompleteView.as_view(), name="password_reset_complete"),
+    path("admin/", admin.site.urls),
+    path("media/<path:name>", media, name="media"),
+]

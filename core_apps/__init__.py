@@ -1,0 +1,1 @@
+"""Apps that would exist in any project we build; nothing here knows the domain."""

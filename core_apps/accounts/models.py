@@ -1,0 +1,56 @@
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from core_apps.common.fields import FoldedEmailField
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes users; the signatures are those that Django's createsuperuser calls."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=email, **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, **{"is_staff": True, "is_superuser": True} | fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=username)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A member of the team; the e-mail address is the login name, whatever its case."""
+
+    email = FoldedEmailField("e-mail", unique=True, error_messages={"unique": "A user with this e-mail exists."})
+    name = models.CharField(max_length=150, blank=True)
+    is_staff = models.BooleanField("may use the admin", default=False)
+    is_active = models.BooleanField("active", default=True, help_text="Clear this instead of deleting the user.")
+    date_joined = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        ordering = ("email",)
+        constraints = (
+            models.CheckConstraint(name="user_email_lower_case", condition=Q(email=Lower(F("email")))),
+            models.CheckConstraint(name="user_email_not_blank", condition=~Q(email="")),
+        )
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    def get_full_name(self) -> str:
+        return str(self)
+
+    def get_short_name(self) -> str:
+        return str(self)

@@ -1,0 +1,75 @@
+"""Log lines: JSON for machines, readable text for a person at a terminal; always one line for one event."""
+
+import logging
+import re
+import sys
+from contextvars import ContextVar
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
+
+# The request that the current thread serves, for every line that is logged on its way.
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+# C0 and C1 controls and the Unicode line separators: whatever could end a line or drive a terminal.
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def add_request_id(record: logging.LogRecord) -> bool:
+    """A logging filter that lets every record pass, with the request's id on it."""
+    if not hasattr(record, "request_id"):
+        record.request_id = request_id.get()
+    return True
+
+
+class JsonLineFormatter(JsonFormatter):
+    """One JSON object a line with the time in UTC; JSON's own escapes keep a value from ending the line."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["levelname", "name", "message"],
+            rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
+            timestamp=True,
+            json_ensure_ascii=True,
+        )
+
+
+class TextFormatter(logging.Formatter):
+    """For a terminal: time, level, message; control characters are shown, not obeyed."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
+        record.message = escape_controls(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name is logging's
+        return "\n".join(escape_controls(line) for line in super().formatException(ei).split("\n"))
+
+
+def escape_controls(text: str) -> str:
+    return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def logging_config(form: str, level: str) -> dict[str, Any]:
+    """The dictConfig for Django and Gunicorn; form is `json`, `text`, or `auto`: text when a person is watching."""
+    text = form == "text" or (form == "auto" and sys.stderr.isatty())
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"request_id": {"()": lambda: add_request_id}},
+        "formatters": {"line": {"()": TextFormatter if text else JsonLineFormatter}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
+            "null": {"class": "logging.NullHandler"},
+        },
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            "django": {"handlers": [], "level": level, "propagate": True},
+            # One access line for each request says the same of a 4xx; errors keep their traceback.
+            "django.request": {"level": "ERROR"},
+            "django.server": {"handlers": ["null"], "propagate": False},
+            "gunicorn.error": {"handlers": [], "propagate": True},
+        },
+    }

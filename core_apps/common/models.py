@@ -1,0 +1,12 @@
+from django.db import models
+from django.db.models.functions import Now
+
+
+class TimeStampedModel(models.Model):
+    """When a row came and when it last changed; the database fills both in for rows that bypass Django."""
+
+    created_at = models.DateTimeField("created", auto_now_add=True, db_default=Now())
+    updated_at = models.DateTimeField("updated", auto_now=True, db_default=Now())
+
+    class Meta:
+        abstract = True

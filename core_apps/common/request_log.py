@@ -1,0 +1,75 @@
+"""The request's id and its one line in the log."""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+from django.contrib.auth import SESSION_KEY
+from django.http import HttpRequest, HttpResponse
+
+from core_apps.common.logs import request_id
+from core_apps.common.sentry import tag_request
+
+logger = logging.getLogger("access")
+
+# Safe in a header, a log line and a URL, and long enough to be unique.
+WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,128}", re.ASCII)
+# URL arguments that are secrets, such as the token of a password reset.
+SECRET_ARGUMENTS = frozenset({"token"})
+
+
+class RequestLogMiddleware:
+    """Takes X-Request-Id when it is well-formed, else makes one; returns it and logs the request."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.headers.get("X-Request-Id", "")
+        identifier = given if WELL_FORMED.fullmatch(given) else uuid4().hex
+        started = time.perf_counter()
+        token = request_id.set(identifier)
+        try:
+            tag_request(identifier)
+            response = self.get_response(request)
+            response["X-Request-Id"] = identifier
+            log_request(request, response, time.perf_counter() - started)
+            return response
+        finally:
+            request_id.reset(token)
+
+
+def log_request(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+    path = loggable_path(request)
+    milliseconds = round(1000 * seconds, 1)
+    logger.info(
+        "%s %s %s %s ms",
+        request.method,
+        path,
+        response.status_code,
+        milliseconds,
+        extra={
+            "method": request.method,
+            "path": path,
+            "status": response.status_code,
+            "duration_ms": milliseconds,
+            "user_id": user_id(request),
+        },
+    )
+
+
+def loggable_path(request: HttpRequest) -> str:
+    """The path without its query string and with secret arguments blanked out."""
+    match = request.resolver_match
+    for name, value in (match.kwargs if match else {}).items():
+        if name in SECRET_ARGUMENTS:
+            return request.path.replace(str(value), "[redacted]")
+    return request.path
+
+
+def user_id(request: HttpRequest) -> str | None:
+    """The session's user, without a query and without touching a session that the request left alone."""
+    session = getattr(request, "session", None)
+    return session.get(SESSION_KEY) if session is not None and session.accessed else None

@@ -1,0 +1,121 @@
+from pathlib import PurePath
+from typing import ClassVar
+from uuid import uuid4
+
+from django.conf import settings
+from django.contrib.postgres.functions import RandomUUID
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_image_file_extension
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower, Upper
+
+from core_apps.common.fields import CountryField, FoldedEmailField
+from core_apps.common.models import TimeStampedModel
+from customers.models.company import Company
+from customers.models.phones import e164
+from customers.models.rules import COUNTRY, E164, blank_or_matches
+from customers.querysets import CustomerQuerySet
+
+
+def photo_path(_customer: "Customer", filename: str) -> str:
+    """A name that cannot be guessed and tells nothing; of the uploaded one only the extension stays."""
+    return f"photos/{uuid4().hex}{PurePath(filename).suffix.lower()}"
+
+
+class Customer(TimeStampedModel):
+    """A person met at an exhibition."""
+
+    class Stage(models.TextChoices):
+        LEAD = "lead"
+        PROSPECT = "prospect"
+        CUSTOMER = "customer"
+        INACTIVE = "inactive"
+
+    class Source(models.TextChoices):
+        STAND = "stand", "Met at a stand"
+        IMPORT = "import", "Imported"
+        WEBSITE = "website"
+        REFERRAL = "referral"
+        OTHER = "other"
+
+    public_id = models.UUIDField(
+        "public id",
+        unique=True,
+        editable=False,
+        db_default=RandomUUID(),
+        help_text="Names the customer in URLs.",
+    )
+    given_name = models.CharField(max_length=100, blank=True)
+    family_name = models.CharField(max_length=100, blank=True)
+    email = FoldedEmailField("e-mail", blank=True)
+    phone = models.CharField(max_length=50, blank=True, help_text="As written; without +, the country's own form.")
+    phone_e164 = models.CharField("phone (E.164)", max_length=16, blank=True, editable=False)
+    job_title = models.CharField(max_length=150, blank=True)
+    company = models.ForeignKey(Company, models.PROTECT, null=True, blank=True, related_name="customers")
+    country = CountryField()
+    stage = models.CharField(max_length=10, choices=Stage, default=Stage.LEAD)
+    source = models.CharField(max_length=10, choices=Source, default=Source.STAND)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="customers"
+    )
+    notes = models.TextField(max_length=10_000, blank=True)
+    photo = models.ImageField(
+        upload_to=photo_path, max_length=60, blank=True, validators=[validate_image_file_extension]
+    )
+
+    objects: ClassVar[CustomerQuerySet] = CustomerQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ("-created_at", "-pk")
+        constraints = (
+            models.CheckConstraint(
+                name="customer_has_a_name_an_email_or_a_phone",
+                condition=~Q(given_name="", family_name="", email="", phone=""),
+                violation_error_message="Give a name, an e-mail address or a phone number.",
+            ),
+            models.CheckConstraint(name="customer_email_lower_case", condition=Q(email=Lower(F("email")))),
+            models.CheckConstraint(name="customer_phone_e164_form", condition=blank_or_matches("phone_e164", E164)),
+            models.CheckConstraint(
+                name="customer_phone_e164_comes_from_phone", condition=Q(phone_e164="") | ~Q(phone="")
+            ),
+            models.CheckConstraint(name="customer_country_is_a_code", condition=blank_or_matches("country", COUNTRY)),
+            models.CheckConstraint(
+                name="customer_stage_known",
+                condition=Q(stage__in=("lead", "prospect", "customer", "inactive")),
+            ),
+            models.CheckConstraint(
+                name="customer_source_known",
+                condition=Q(source__in=("stand", "import", "website", "referral", "other")),
+            ),
+        )
+        indexes = (
+            models.Index(fields=("-created_at", "-id"), name="customer_newest_first"),
+            models.Index(fields=("family_name", "given_name", "id"), name="customer_by_name"),
+            models.Index(Upper("family_name"), Upper("given_name"), "company", name="customer_by_natural_key"),
+            models.Index(fields=("email",), name="customer_by_email", condition=~Q(email="")),
+            models.Index(fields=("phone_e164",), name="customer_by_phone", condition=~Q(phone_e164="")),
+            models.Index(fields=("stage", "-created_at", "-id"), name="customer_by_stage"),
+            models.Index(fields=("source", "-created_at", "-id"), name="customer_by_source"),
+            models.Index(fields=("country", "-created_at", "-id"), name="customer_by_country"),
+            models.Index(fields=("owner", "stage", "-created_at", "-id"), name="customer_by_owner"),
+        )
+
+    def __str__(self) -> str:
+        return self.full_name or self.email or self.phone
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.given_name} {self.family_name}".strip()
+
+    def clean(self) -> None:
+        self.normalise()
+        if not (self.given_name or self.family_name or self.email or self.phone):
+            raise ValidationError("Give a name, an e-mail address or a phone number.")
+
+    def save(self, *args: object, **kwargs: object) -> None:
+        self.normalise()
+        super().save(*args, **kwargs)  # type: ignore[arg-type]
+
+    def normalise(self) -> None:
+        self.phone_e164 = e164(self.phone, self.country or settings.PHONE_REGION)

@@ -1,0 +1,25 @@
+"""Rules that several models share, each as a validator for a person and as a condition for the database."""
+
+import zoneinfo
+
+from django.core.exceptions import ValidationError
+from django.core.validators import DomainNameValidator
+from django.db.models import Q
+
+COUNTRY = r"^[A-Z]{2}$"
+WEB_ADDRESS = r"^https?://"
+# What can be told without a list of top-level domains; validate_domain knows more (RFC 1034, RFC 5890).
+DOMAIN = r"^[^\s/@:]+\.[^\s/@:]+$"
+# A plus sign and at most 15 digits, the first one not 0 (ITU-T E.164).
+E164 = r"^\+[1-9][0-9]{1,14}$"
+
+validate_domain = DomainNameValidator(message="“%(value)s” is not a web domain such as example.com.")
+
+
+def validate_time_zone(name: str) -> None:
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError("“%(value)s” is not a time zone such as Europe/Berlin.", params={"value": name})
+
+
+def blank_or_matches(field: str, pattern: str) -> Q:
+    return Q(**{field: ""}) | Q(**{f"{field}__regex": pattern})
