@@ -1,0 +1,80 @@
+# Every command a person types; `make` alone lists them. PYTHON chooses the interpreter that .venv is made with.
+
+PYTHON ?= python3
+BIN := .venv/bin
+WITHIN := $(BIN)/python -m config.local.within
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z0-9%-]+:.*## / { sub("%", "NAME", $$1); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Run it
+
+.PHONY: run
+run: .venv ## everything on http://127.0.0.1:8000/ (PORT=8001, DEMO=0); Ctrl-C stops it
+	@exec $(BIN)/python -m config.local.run
+
+.PHONY: manage
+manage: .venv ## a management command: make manage ARGS="import_customers FILE"
+	@exec $(WITHIN) $(BIN)/python manage.py $(ARGS)
+
+##@ Work on it
+
+.PHONY: test
+test: .venv ## tests, on every core (ARGS="-k import" passes through)
+	@exec $(BIN)/python -m pytest -n auto $(ARGS)
+
+.PHONY: e2e
+e2e: ## tests of `make run` itself: clones, real browser, signals (needs Chromium; CHROMIUM=path)
+	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt
+	@exec $(BIN)/python -m pytest e2e $(ARGS)
+
+.PHONY: lint
+lint: .venv ## style, types, layers, migrations, shell scripts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+	git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck
+	$(WITHIN) --scratch $(MAKE) --no-print-directory lint-settings
+
+# What reads the settings, or asks the database, in one start of the engines.
+.PHONY: lint-settings
+lint-settings:
+	$(BIN)/mypy
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py lintmigrations
+
+.PHONY: format
+format: .venv ## lay the code out, and repair what ruff can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench-%: .venv ## the benchmark bench/NAME.py, on engines of its own
+	@exec $(WITHIN) --scratch $(BIN)/python -m bench.$(subst -,_,$*)
+
+##@ Look after it
+
+# Universal, so that one lock serves every supported Python and platform.
+COMPILE = ../.local/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+.PHONY: lock
+lock: .local/lock/bin/uv ## requirements/*.txt from *.in (UPGRADE=1 takes newer versions)
+	@cd requirements && for name in base production local e2e; do $(COMPILE) $$name.in -o $$name.txt || exit; done
+
+.local/lock/bin/uv:
+	@$(PYTHON) -m venv .local/lock
+	@.local/lock/bin/pip install -q uv==0.13.9
+
+.PHONY: clean
+clean: ## remove .venv and .local, the local database included (FORCE=1 does not ask)
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m config.local.clean; fi
+	@rm -rf .venv .local
+
+# Phony: whether it is usable is more than a date, and the script that knows is quick.
+.PHONY: .venv
+.venv:
+	@$(PYTHON) config/local/bootstrap.py requirements/local.txt

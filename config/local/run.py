@@ -1,0 +1,117 @@
+"""`make run`: engines, migrations, first administrator, demo and web server, until somebody stops it."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+import psutil
+
+from config.local.defaults import CHECKOUT, LOCAL, given, local_environment, set_defaults
+from config.local.engines import SERVERS, STOP_REQUESTS, Engines, engines, signals_deferred
+from config.local.prepare import prepare
+from config.local.servers import RunError, end, is_alive
+
+WEB_START_SECONDS = 30
+
+
+class StopRequest(BaseException):
+    """Not an Exception, so that nothing on its way takes it for a fault."""
+
+
+def request_stop(number: int, frame: FrameType | None) -> None:
+    # Stopping is bounded in time, and a second Ctrl-C in it could only leave processes behind.
+    for request in STOP_REQUESTS:
+        signal.signal(request, signal.SIG_IGN)
+    with suppress(OSError):  # after SIGHUP there is no terminal
+        print("\nStopping.", flush=True)
+    raise StopRequest
+
+
+def main() -> None:
+    for request in STOP_REQUESTS:
+        signal.signal(request, request_stop)
+    port = usable_port(os.environ.get("PORT") or "8000")
+    with engines(LOCAL / "engines", given=[name for name in SERVERS if given(name)]) as running:
+        set_defaults(local_environment() | running.urls)
+        prepare()
+        with web_server(port) as web:
+            wait_until_served(web, port)
+            print(f"Exhibition CRM is at http://127.0.0.1:{port}/ (Ctrl-C stops it)", flush=True)
+            watch(web, running)
+
+
+def usable_port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise RunError(f"PORT={text} is not a port: a number from 1 to 65535.")
+    with socket.socket() as probe:
+        # As Gunicorn does it: connections of a server that just ended may linger on the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(text)))
+        except OSError as error:
+            reason = error.strerror
+            raise RunError(f"Port {text} cannot be used ({reason}). Choose another: make run PORT=8001") from None
+    return int(text)
+
+
+@contextmanager
+def web_server(port: int) -> Iterator[psutil.Popen]:
+    command = [sys.executable, "-m", "gunicorn", "config.wsgi:application"]
+    command += ["--config", "config/gunicorn.py", "--bind", f"127.0.0.1:{port}"]
+    web = None
+    try:
+        with signals_deferred():
+            # In a session of its own, so that a terminal's Ctrl-C does not reach it past us.
+            web = psutil.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, start_new_session=True)
+        yield web
+    finally:
+        if web:
+            workers = web.children() if is_alive(web) else []
+            end(web, (signal.SIGTERM, signal.SIGKILL))
+            for worker in workers:
+                end(worker, (signal.SIGKILL,))
+
+
+def wait_until_served(web: psutil.Popen, port: int) -> None:
+    deadline = time.monotonic() + WEB_START_SECONDS
+    while not is_served(port):
+        if not is_alive(web):
+            raise RunError("The web server ended while starting; its last lines are above.")
+        if time.monotonic() > deadline:
+            raise RunError(f"The web server did not answer within {WEB_START_SECONDS} s.")
+        time.sleep(0.05)
+
+
+def is_served(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/api/v1/health/")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def watch(web: psutil.Popen, running: Engines) -> None:
+    """Return never; raise when the web server or an engine ends."""
+    while True:
+        if dead := running.dead() + ([] if is_alive(web) else ["The web server"]):
+            raise RunError(f"{dead[0]} ended by itself; stopping the rest. Logs: {LOCAL / 'engines'}")
+        time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except StopRequest:
+        pass
+    except RunError as error:
+        sys.exit(str(error))
