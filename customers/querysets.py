@@ -1,9 +1,10 @@
 """Reads with a business name: a method reads after «customers that are …»."""
 
-from datetime import date
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
+from django.db.models.functions import Cast
 
 if TYPE_CHECKING:
     from core_apps.accounts.models import User
@@ -11,12 +12,13 @@ if TYPE_CHECKING:
 
 
 class ExhibitionQuerySet(models.QuerySet["Exhibition"]):
-    def open_on(self, day: date) -> Self:
-        return self.filter(starts_on__lte=day, ends_on__gte=day)
-
-    def upcoming(self, day: date) -> Self:
-        """Those that start after the day, the next one first."""
-        return self.filter(starts_on__gt=day).order_by("starts_on", "pk")
+    def open_at(self, moment: datetime) -> Self:
+        """Those whose days include the moment's day at the place of the exhibition."""
+        local_time = models.Func(
+            "time_zone", models.Value(moment), function="timezone", output_field=models.DateTimeField()
+        )
+        day = Cast(local_time, models.DateField())
+        return self.alias(day=day).filter(starts_on__lte=models.F("day"), ends_on__gte=models.F("day"))
 
 
 class CompanyQuerySet(models.QuerySet["Company"]):
@@ -38,17 +40,7 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
     def met_at(self, exhibition: "Exhibition") -> Self:
         return self.filter(models.Exists(exhibition.visits.filter(customer=models.OuterRef("pk"))))
 
-    def with_last_visit(self) -> Self:
-        """Annotates `last_visited_at`, None for customers without a visit."""
-        return self.annotate(last_visited_at=models.Max("visits__visited_at"))
-
 
 class VisitQuerySet(models.QuerySet["Visit"]):
-    def graded(self, grade: str) -> Self:
-        return self.filter(grade=grade)
-
-    def captured_by(self, user: "User") -> Self:
-        return self.filter(captured_by=user)
-
-    def newest_first(self) -> Self:
-        return self.order_by("-visited_at", "-pk")
+    def met_at(self, exhibition: "Exhibition") -> Self:
+        return self.filter(exhibition=exhibition)
