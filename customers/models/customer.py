@@ -72,7 +72,6 @@ class Customer(TimeStampedModel):
             models.CheckConstraint(
                 name="customer_has_a_name_an_email_or_a_phone",
                 condition=~Q(given_name="", family_name="", email="", phone=""),
-                violation_error_message="Give a name, an e-mail address or a phone number.",
             ),
             models.CheckConstraint(name="customer_email_lower_case", condition=Q(email=Lower(F("email")))),
             models.CheckConstraint(name="customer_phone_e164_form", condition=blank_or_matches("phone_e164", E164)),
@@ -111,7 +110,7 @@ class Customer(TimeStampedModel):
     def clean(self) -> None:
         self.normalise()
         if not (self.given_name or self.family_name or self.email or self.phone):
-            raise ValidationError("Give a name, an e-mail address or a phone number.")
+            raise ValidationError({"family_name": "Give a name, an e-mail address or a phone number."})
 
     def save(self, *args: object, **kwargs: object) -> None:
         self.normalise()

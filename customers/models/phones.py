@@ -15,6 +15,6 @@ def e164(number: str, region: str) -> str:
         parsed = phonenumbers.parse(number, region or None)
     except phonenumbers.NumberParseException:
         return ""
-    if not phonenumbers.is_possible_number(parsed):
+    if not phonenumbers.is_valid_number(parsed):
         return ""
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

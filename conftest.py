@@ -1,0 +1,49 @@
+"""Fixtures for every app: a named cast, and static files without a collected manifest."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from core_apps.accounts.models import User
+
+
+@pytest.fixture(autouse=True)
+def _static_files_without_manifest(settings):
+    """Pages render in tests without `collectstatic`; config/tests/test_static_files.py tests the real storage."""
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    }
+
+
+@pytest.fixture
+def alice(db) -> User:
+    """The administrator."""
+    return User.objects.create_superuser("alice@example.com", name="Alice")
+
+
+@pytest.fixture
+def bob(db) -> User:
+    """Stand staff: sees and edits customers and visits, and nothing else."""
+    user = User.objects.create_user("bob@example.com", name="Bob", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(content_type__model__in=("customer", "visit")))
+    return user
+
+
+@pytest.fixture
+def charlie(db) -> User:
+    """Has an account and no rights."""
+    return User.objects.create_user("charlie@example.com", name="Charlie")
+
+
+@pytest.fixture
+def client_of() -> Callable[[User], Client]:
+    """A browser that is logged in, over HTTPS as in production."""
+
+    def log_in(user: User) -> Client:
+        client = Client(headers={"X-Forwarded-Proto": "https"})
+        client.force_login(user)
+        return client
+
+    return log_in

@@ -1,0 +1,183 @@
+from datetime import date
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connection
+
+from customers.models import Company, Customer, Exhibition, Visit
+from customers.models.phones import e164
+from customers.tests.factories import make_company, make_customer, make_exhibition, make_visit
+
+pytestmark = pytest.mark.django_db
+
+# One row for each named constraint: how one row breaks it, past all validation.
+BROKEN_ROWS = [
+    (Exhibition, "exhibition_name_not_blank", {"name": ""}),
+    (Exhibition, "exhibition_ends_after_it_starts", {"ends_on": date(2026, 3, 9)}),
+    (Exhibition, "exhibition_country_is_a_code", {"country": "de"}),
+    (Exhibition, "exhibition_time_zone_not_blank", {"time_zone": ""}),
+    (Exhibition, "exhibition_website_is_a_web_address", {"website": "javascript:alert(1)"}),
+    (Company, "company_name_not_blank", {"name": ""}),
+    (Company, "company_domain_is_a_lower_case_domain", {"domain": "Nordlys.example"}),
+    (Company, "company_domain_is_a_lower_case_domain", {"domain": "no spaces.example"}),
+    (Company, "company_country_is_a_code", {"country": "N1"}),
+    (Company, "company_website_is_a_web_address", {"website": "ftp://nordlys.example"}),
+    (Customer, "customer_has_a_name_an_email_or_a_phone", {"given_name": "", "family_name": "", "email": ""}),
+    (Customer, "customer_phone_e164_form", {"phone": "030", "phone_e164": "+030"}),
+    (Customer, "customer_phone_e164_comes_from_phone", {"phone_e164": "+493023125010"}),
+    (Customer, "customer_country_is_a_code", {"country": "de"}),
+    (Customer, "customer_stage_known", {"stage": "won"}),
+    (Customer, "customer_source_known", {"source": "magic"}),
+    (Visit, "visit_grade_known", {"grade": "E"}),
+]
+FACTORIES = {Exhibition: make_exhibition, Company: make_company, Customer: make_customer, Visit: make_visit}
+
+
+@pytest.mark.parametrize(("model", "constraint", "changes"), BROKEN_ROWS)
+def test_constraint_refuses_a_row_that_bypasses_validation(model, constraint, changes):
+    row = FACTORIES[model]()
+
+    with pytest.raises(IntegrityError, match=f'"{constraint}"'):
+        model.objects.filter(pk=row.pk).update(**changes)
+
+
+def test_customer_email_in_capitals_is_refused_by_the_database():
+    make_customer()
+    with pytest.raises(IntegrityError, match='"customer_email_lower_case"'), connection.cursor() as cursor:
+        cursor.execute("UPDATE customers_customer SET email = 'Ingrid@nordlys.example'")
+
+
+def test_every_named_check_constraint_has_a_breaking_row():
+    named = {
+        constraint.name
+        for model in FACTORIES
+        for constraint in model._meta.constraints
+        if type(constraint).__name__ == "CheckConstraint"
+    }
+
+    assert named == {name for _, name, _ in BROKEN_ROWS} | {"customer_email_lower_case"}
+
+
+UNIQUE_ROWS = [
+    (make_exhibition, "exhibition_unique_edition", {"name": "HARBOUR FAIR"}),
+    (make_company, "company_unique_domain", {"name": "Another"}),
+]
+
+
+@pytest.mark.parametrize(("make", "constraint", "changes"), UNIQUE_ROWS)
+def test_second_row_with_the_same_key_is_refused(make, constraint, changes):
+    make()
+
+    with pytest.raises(IntegrityError, match=f'"{constraint}"'):
+        make(**changes)
+
+
+def test_company_without_domain_is_unique_by_name_and_country():
+    make_company(domain="")
+    make_company(domain="", country="SE")
+
+    with pytest.raises(IntegrityError, match='"company_unique_name_without_domain"'):
+        make_company(domain="", name="nordlys LIGHTING")
+
+
+def test_same_visit_twice_is_refused():
+    visit = make_visit()
+
+    with pytest.raises(IntegrityError, match='"visit_once_at_a_time"'):
+        make_visit(customer=visit.customer, exhibition=visit.exhibition)
+
+
+@pytest.mark.parametrize(
+    ("number", "region", "expected"),
+    [
+        ("+49 30 23125-010", "", "+493023125010"),
+        ("030 23125010", "DE", "+493023125010"),
+        ("(202) 555-0143", "US", "+12025550143"),
+        ("030 23125010", "", ""),  # no country code and no country
+        ("ask at the desk", "DE", ""),
+        ("12", "DE", ""),
+        ("", "DE", ""),
+    ],
+)
+def test_e164_of_a_number_as_written(number, region, expected):
+    assert e164(number, region) == expected
+
+
+def test_customer_phone_follows_the_number_as_entered():
+    customer = make_customer(phone="020 7946 0321", country="GB")
+    assert (customer.phone, customer.phone_e164) == ("020 7946 0321", "+442079460321")
+
+    customer.phone = ""
+    customer.save()
+    assert customer.phone_e164 == ""
+
+
+def test_customer_phone_region_setting_serves_customers_without_country(settings):
+    settings.PHONE_REGION = "DE"
+
+    assert make_customer(phone="030 23125010").phone_e164 == "+493023125010"
+
+
+def test_customer_email_is_kept_and_found_in_lower_case():
+    customer = make_customer(email="Ingrid@Nordlys.Example")
+
+    customer.refresh_from_db()
+    assert customer.email == "ingrid@nordlys.example"
+    assert Customer.objects.get(email="INGRID@nordlys.example") == customer
+
+
+def test_customer_without_name_email_or_phone_is_refused_with_what_to_do():
+    with pytest.raises(ValidationError) as refusal:
+        Customer(job_title="Buyer").full_clean()
+
+    assert refusal.value.message_dict == {"family_name": ["Give a name, an e-mail address or a phone number."]}
+
+
+def test_public_id_is_made_by_the_database_and_differs():
+    first, second = make_customer(), make_customer(email="other@nordlys.example")
+
+    assert first.public_id != second.public_id
+
+
+@pytest.mark.parametrize(
+    ("customer", "text"),
+    [
+        (Customer(given_name="Ingrid", family_name="Haugen"), "Ingrid Haugen"),
+        (Customer(family_name="Haugen"), "Haugen"),
+        (Customer(email="i@nordlys.example", phone="1234"), "i@nordlys.example"),
+        (Customer(phone="1234"), "1234"),
+    ],
+)
+def test_customer_text_is_the_best_that_is_known(customer, text):
+    assert str(customer) == text
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("domain", "https://nordlys.example", "“https://nordlys.example” is not a web domain such as example.com."),
+        ("country", "ZZ", "“ZZ” is not a country code of ISO 3166-1."),
+        ("website", "ftp://nordlys.example", "Enter a valid URL."),
+    ],
+)
+def test_company_field_with_bad_value_is_refused(field, value, message):
+    with pytest.raises(ValidationError) as refusal:
+        Company(**{"name": "Nordlys", field: value}).full_clean()
+
+    assert refusal.value.message_dict == {field: [message]}
+
+
+def test_company_domain_in_capitals_is_folded():
+    company = Company(name="Nordlys", domain="Nordlys.Example")
+    company.full_clean()
+
+    assert company.domain == "nordlys.example"
+
+
+def test_exhibition_with_unknown_time_zone_is_refused():
+    with pytest.raises(ValidationError) as refusal:
+        Exhibition(
+            name="Fair", starts_on=date(2026, 1, 1), ends_on=date(2026, 1, 2), time_zone="Mars/North"
+        ).full_clean()
+
+    assert refusal.value.message_dict == {"time_zone": ["“Mars/North” is not a time zone such as Europe/Berlin."]}
