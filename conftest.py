@@ -12,6 +12,7 @@ from core_apps.accounts.models import User
 @pytest.fixture(autouse=True)
 def _static_files_without_manifest(settings):
     """Pages render in tests without `collectstatic`; config/tests/test_static_files.py tests the real storage."""
+    settings.STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns of a missing one
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }
@@ -39,10 +40,10 @@ def charlie(db) -> User:
 
 @pytest.fixture
 def client_of() -> Callable[[User], Client]:
-    """A browser that is logged in, over HTTPS as in production."""
+    """A browser that is logged in."""
 
     def log_in(user: User) -> Client:
-        client = Client(headers={"X-Forwarded-Proto": "https"})
+        client = Client()
         client.force_login(user)
         return client
 

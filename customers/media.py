@@ -1,7 +1,7 @@
 """Uploaded files, for those who may see the row they belong to."""
 
 from django.contrib.auth.decorators import login_required, permission_required
-from django.http import FileResponse, HttpRequest
+from django.http import FileResponse, Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 
 from customers.models import Customer
@@ -12,4 +12,7 @@ from customers.models import Customer
 def media(request: HttpRequest, name: str) -> FileResponse:
     """The photo of that name. Names come from the database alone, so no path leads out of MEDIA_ROOT."""
     customer = get_object_or_404(Customer, photo=name)
-    return FileResponse(customer.photo.open("rb"))
+    try:
+        return FileResponse(customer.photo.open("rb"))
+    except FileNotFoundError:
+        raise Http404(f"The file {name} is gone.") from None

@@ -1,0 +1,158 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+from django.utils import timezone
+
+from customers.models import Customer, Visit
+from customers.tests.factories import make_company, make_customer, make_exhibition, make_visit
+
+pytestmark = pytest.mark.django_db
+
+
+def rows_of(response) -> list[str]:
+    return [str(row) for row in response.context["cl"].result_list]
+
+
+# Queries of a list page: the user, the count, the rows and what its filters offer; the session comes from the cache.
+LISTS = [("exhibition", 4), ("company", 3), ("customer", 4), ("visit", 4)]
+
+
+@pytest.mark.parametrize(("model", "queries"), LISTS)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_list_page_takes_the_same_queries_for_1_and_3_rows(
+    model, queries, rows, alice, client_of, django_assert_num_queries
+):
+    client = client_of(alice)
+    for number in range(rows):
+        make_visit(
+            customer=make_customer(
+                email=f"{number}@nordlys.example", owner=alice, company=make_company(domain=f"c{number}.example")
+            ),
+            exhibition=make_exhibition(edition=str(number)),
+            captured_by=alice,
+        )
+
+    with django_assert_num_queries(queries):
+        response = client.get(reverse(f"admin:customers_{model}_changelist"), secure=True)
+
+    assert len(rows_of(response)) == rows
+
+
+@pytest.mark.parametrize("model", ["exhibition", "company", "customer", "visit"])
+def test_list_page_for_staff_without_rights_is_refused(model, charlie, client_of):
+    charlie.is_staff = True
+    charlie.save()
+
+    assert client_of(charlie).get(reverse(f"admin:customers_{model}_changelist"), secure=True).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Haugen", "ingrid haugen", "INGRID@NORDLYS", "7946 0321", "+442079460321", "Nordlys Light"],
+)
+def test_customer_search_finds_by_part_of(text, alice, client_of):
+    make_customer(phone="020 7946 0321", country="GB", company=make_company())
+    make_customer(given_name="Jonas", family_name="Brandt", email="jonas@falkenberg.example")
+
+    response = client_of(alice).get(reverse("admin:customers_customer_changelist"), {"q": text}, secure=True)
+
+    assert rows_of(response) == ["Ingrid Haugen"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"owned": "me"}, ["Mine"]),
+        ({"owned": "nobody"}, ["Nobody"]),
+        ({"stage": "prospect"}, ["Mine"]),
+        ({"exhibition": "met"}, ["Nobody"]),
+        ({"exhibition": "nonsense"}, ["Gone", "Mine", "Nobody"]),
+    ],
+)
+def test_customer_filter_narrows_the_list(parameters, expected, alice, client_of):
+    make_customer(given_name="Mine", family_name="", owner=alice, stage="prospect")
+    make_customer(given_name="Gone", family_name="", stage="inactive")
+    visit = make_visit(customer=make_customer(given_name="Nobody", family_name=""))
+    chosen = {key: visit.exhibition_id if value == "met" else value for key, value in parameters.items()}
+
+    response = client_of(alice).get(reverse("admin:customers_customer_changelist"), chosen, secure=True)
+
+    assert sorted(rows_of(response)) == expected
+
+
+def visit_rows(**row: str) -> dict[str, str]:
+    """What a browser posts for the inline with one new visit."""
+    management = {"TOTAL_FORMS": "1", "INITIAL_FORMS": "0", "MIN_NUM_FORMS": "0", "MAX_NUM_FORMS": "1000"}
+    return {f"visits-{key}": value for key, value in management.items()} | {
+        f"visits-0-{key}": value for key, value in row.items()
+    }
+
+
+def test_customer_saved_with_a_visit_names_who_captured_it(bob, client_of):
+    exhibition = make_exhibition()
+    row = {"exhibition": str(exhibition.pk), "visited_at_0": "2026-03-11", "visited_at_1": "09:30", "grade": "B"}
+    form = {"family_name": "Haugen", "phone": "+49 30 23125 010", "stage": "lead", "source": "stand"}
+
+    response = client_of(bob).post(
+        reverse("admin:customers_customer_add"),
+        form | visit_rows(**row, interests="pumps, valves"),
+        secure=True,
+    )
+
+    assert response.headers["Location"] == reverse("admin:customers_customer_changelist")
+    visit = Visit.objects.get()
+    assert (visit.captured_by, visit.grade, visit.interests) == (bob, "B", ["pumps", "valves"])
+    assert visit.visited_at == datetime(2026, 3, 11, 9, 30, tzinfo=UTC)
+    assert visit.customer.phone_e164 == "+493023125010"
+
+
+def test_customer_form_with_bad_values_saves_nothing_and_says_why(alice, client_of):
+    form = {"email": "nobody", "country": "ZZ", "stage": "won", "source": "stand"}
+
+    response = client_of(alice).post(
+        reverse("admin:customers_customer_add"), form | visit_rows(visited_at_0="yesterday"), secure=True
+    )
+
+    errors = response.context["adminform"].errors
+    assert {field: list(messages) for field, messages in errors.items()} == {
+        "email": ["Enter a valid email address."],
+        "country": ["Select a valid choice. ZZ is not one of the available choices."],
+        "stage": ["Select a valid choice. won is not one of the available choices."],
+        "family_name": ["Give a name, an e-mail address or a phone number."],
+    }
+    assert Customer.objects.count() == 0
+
+
+def test_new_visit_starts_with_the_open_exhibition_and_the_person(bob, client_of):
+    today = timezone.localdate()
+    exhibition = make_exhibition(starts_on=today - timedelta(1), ends_on=today + timedelta(1))
+    make_exhibition(edition="2025")
+
+    response = client_of(bob).get(reverse("admin:customers_visit_add"), secure=True)
+
+    assert response.context["adminform"].form.initial == {"captured_by": bob.pk, "exhibition": exhibition.pk}
+
+
+def test_new_customer_starts_with_the_person_as_owner(bob, client_of):
+    response = client_of(bob).get(reverse("admin:customers_customer_add"), secure=True)
+
+    assert response.context["adminform"].form.initial == {"owner": bob.pk}
+
+
+def test_every_foreign_key_is_chosen_by_autocomplete():
+    for model in (Customer, Visit):
+        keys = {field.name for field in model._meta.fields if field.many_to_one}
+        assert set(admin.site._registry[model].autocomplete_fields) == keys
+
+
+def test_company_with_customers_cannot_be_deleted(alice, client_of):
+    company = make_customer(company=make_company()).company
+
+    response = client_of(alice).post(
+        reverse("admin:customers_company_delete", args=[company.pk]), {"post": "yes"}, secure=True
+    )
+
+    assert len(response.context["protected"]) == 1
+    assert list(Customer.objects.values_list("company", flat=True)) == [company.pk]
