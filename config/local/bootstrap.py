@@ -1,9 +1,10 @@
 """Makes .venv and installs a lock into it: `python3 config/local/bootstrap.py requirements/local.txt`.
 
 Standard library only, and syntax that Python 3.6 parses: it runs before anything is installed, on whatever
-`python3` is, in order to say what is missing.
+`python3` is, to say what is missing.
 """
 
+import fcntl
 import hashlib
 import os
 import re
@@ -17,26 +18,26 @@ CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__fil
 VENV = os.path.join(CHECKOUT, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python")
 LOG = os.path.join(CHECKOUT, ".local", "install.log")
-# As long as this holds, the environment is usable; of another version, or moved, it is made anew.
-MADE_FOR = "{}\nPython {}.{}\n".format(VENV, *sys.version_info)
+VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+# While this holds, the environment is usable; of another version, or moved, it is made anew.
+MADE_FOR = f"{VENV}\nPython {VERSION}\n"
 
-NO_VENV = """{python} has no {module}, which makes virtual environments.
-Debian and Ubuntu: apt install python{version[0]}.{version[1]}-venv
-Elsewhere choose another Python: make run PYTHON=python3.13"""
+CHOOSE = "Choose another Python: make run PYTHON=python3.13"
 
-NO_WHEEL = """{package} has no wheel for Python {version[0]}.{version[1]} on {platform}.
-A local run works with Python 3.11 to 3.14 on Linux (glibc 2.28 or newer; not Alpine) and macOS 11 or newer,
-on x86-64 and ARM64. Choose another Python with make run PYTHON=python3.13, or run it in a container."""
-
-NO_NETWORK = """The packages could not be fetched: no answer from the package index.
+NO_NETWORK = """The packages could not be fetched: the package index does not answer.
 Check the network and, behind a proxy, HTTPS_PROXY; then run the same command again."""
 
 
-def main(lock):
+def main(lock: str) -> None:
     if sys.version_info < OLDEST:
-        found = "{} is Python {}.{}".format(sys.executable, *sys.version_info)
-        sys.exit(found + "; 3.11 or newer is needed.\nChoose another: make run PYTHON=python3.12")
+        sys.exit(f"{sys.executable} is Python {VERSION}; 3.11 or newer is needed.\n{CHOOSE}")
     os.makedirs(os.path.dirname(LOG), exist_ok=True)
+    with open(LOG, "ab") as log:
+        fcntl.flock(log, fcntl.LOCK_EX)  # `make run` and `make test` may be started side by side
+        ensure(lock)
+
+
+def ensure(lock: str) -> None:
     made = os.path.join(VENV, "made-for")
     if not os.path.exists(PYTHON) or read(made) != MADE_FOR:
         make_environment()
@@ -50,13 +51,16 @@ def main(lock):
         write(stamp, wanted)
 
 
-def make_environment():
-    print("Making .venv with Python {}.{}.".format(*sys.version_info), flush=True)
+def make_environment() -> None:
+    print(f"Making .venv with Python {VERSION}.", flush=True)
     for module in ("venv", "ensurepip"):
         try:
             __import__(module)
         except ImportError:
-            sys.exit(NO_VENV.format(python=sys.executable, module=module, version=sys.version_info))
+            sys.exit(
+                f"{sys.executable} has no {module}, which makes virtual environments.\n"
+                f"On Debian and Ubuntu: apt install python{VERSION}-venv. {CHOOSE}"
+            )
     shutil.rmtree(VENV, ignore_errors=True)
     run([sys.executable, "-m", "venv", VENV])
     packages = subprocess.check_output([PYTHON, "-c", "import site; print(site.getsitepackages()[0])"])
@@ -64,12 +68,12 @@ def make_environment():
     write(os.path.join(packages.decode().strip(), "checkout.pth"), CHECKOUT + "\n")
 
 
-def install(lock):
+def install(lock: str) -> None:
     print(f"Installing {lock} (takes about half a minute).", flush=True)
     run([PYTHON, "-m", "pip", "install", "--require-hashes", "--only-binary", ":all:", "-r", lock])
 
 
-def run(command):
+def run(command: "list[str]") -> None:
     environment = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1")
     with open(LOG, "wb") as log:
         code = subprocess.call(command, stdout=log, stderr=subprocess.STDOUT, cwd=CHECKOUT, env=environment)
@@ -77,18 +81,21 @@ def run(command):
         sys.exit(explanation(read(LOG)))
 
 
-def explanation(output):
-    missing = re.search(r"No matching distribution found for (\S+)", output)
-    if "connection broken" in output or "Network is unreachable" in output:
+def explanation(output: str) -> str:
+    if "connection broken" in output:
         return NO_NETWORK
+    missing = re.search(r"No matching distribution found for (\S+)", output)
     if missing:
-        platform = sysconfig.get_platform()
-        return NO_WHEEL.format(package=missing.group(1), version=sys.version_info, platform=platform)
+        return (
+            f"{missing.group(1)} has no wheel for Python {VERSION} on {sysconfig.get_platform()}.\n"
+            "There are wheels for Python 3.11 to 3.14 on Linux (glibc 2.28 or newer, so not Alpine) and\n"
+            f"macOS 11 or newer, on x86-64 and ARM64. {CHOOSE}"
+        )
     end = "\n".join(output.splitlines()[-15:])
     return f"The installation failed. The end of {LOG}:\n{end}"
 
 
-def read(path):
+def read(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
@@ -96,7 +103,7 @@ def read(path):
         return ""
 
 
-def write(path, text):
+def write(path: str, text: str) -> None:
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
 
@@ -106,3 +113,5 @@ if __name__ == "__main__":
         main(sys.argv[1])
     except KeyboardInterrupt:
         sys.exit("\nStopped; the next run goes on from here.")
+    except OSError as error:
+        sys.exit(f"{error.filename}: {error.strerror}. Does the checkout belong to another user?")

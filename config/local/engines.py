@@ -89,11 +89,11 @@ def signals_deferred() -> Iterator[None]:
     def remember(number: int, frame: FrameType | None) -> None:
         received.append(number)
 
-    handlers = {number: signal.signal(number, remember) for number in STOP_REQUESTS}
+    handlers = {request: signal.signal(request, remember) for request in STOP_REQUESTS}
     try:
         yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for request, handler in handlers.items():
+            signal.signal(request, handler)
         for number in received[:1]:
             signal.raise_signal(number)

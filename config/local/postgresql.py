@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import psycopg2  # type: ignore[import-untyped]  # psycopg2 ships no types, and two calls are made here
 
-from config.local.servers import STOP_SECONDS, NotReady, RunError, Server
+from config.local.servers import NotReady, RunError, Server, end
 from config.local.wheels import binary
 
 NAME = "exhibition"
@@ -49,12 +49,10 @@ class PostgreSQL(Server):
         """End the sessions of a server that was killed: they write to the same files as a new one would."""
         orphans = [
             process
-            for process in psutil.process_iter(["name"])
-            if process.info["name"] == self.name and process.cwd() == str(self.data)
+            for process in psutil.process_iter(["name", "cwd"])
+            if process.info["name"] == self.name and process.info["cwd"] == str(self.data)
         ]
-        for process in orphans:
-            process.send_signal(signal.SIGQUIT)
-        if psutil.wait_procs(orphans, STOP_SECONDS)[1]:
+        if not all(end(process, [signal.SIGQUIT]) for process in orphans):
             raise self.failure("was killed and its sessions do not end")
 
     def initialize(self) -> None:

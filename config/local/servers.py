@@ -91,9 +91,9 @@ class Server(ABC):
         arguments = process.cmdline()
         return int(arguments[arguments.index(self.port_option) + 1])
 
-    def launch(self, port: int) -> psutil.Popen:
+    def launch(self, port: int) -> psutil.Process:
         with self.log.open("ab") as log:
-            return psutil.Popen(
+            child = subprocess.Popen(
                 self.command(port),
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
@@ -103,6 +103,9 @@ class Server(ABC):
                 start_new_session=True,
                 **self.credentials,
             )
+        process = psutil.Process(child.pid)
+        child.returncode = 0  # disowned: it may outlive us, and Python would warn that it still runs
+        return process
 
     def wait(self, process: psutil.Process, port: int) -> bool:
         """Wait until the server answers; False when it ended."""
@@ -126,18 +129,23 @@ class Server(ABC):
         return RunError(f"{self.name} {what}. The end of {self.log}:\n{tail(self.log)}")
 
 
-def end(process: psutil.Process, signals: Iterable[signal.Signals]) -> None:
+def end(process: psutil.Process, signals: Iterable[signal.Signals]) -> bool:
+    """Send the signals, each given time before the next, and return whether the process ended."""
     for number in signals:
-        with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+        with suppress(psutil.NoSuchProcess):
             process.send_signal(number)
-            process.wait(STOP_SECONDS)
+        deadline = time.monotonic() + STOP_SECONDS
+        while is_alive(process) and time.monotonic() < deadline:
+            time.sleep(0.02)
         if not is_alive(process):
-            return
+            return True
+    return False
 
 
 def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs; one that ended stays a zombie until its parent, maybe a busy one, asks for it."""
     try:
-        return process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
