@@ -35,10 +35,12 @@ class Environment:
     def __init__(self, dotenv: Path) -> None:
         repository = decouple.RepositoryEnv(dotenv) if dotenv.is_file() else decouple.RepositoryEmpty()
         self._config = decouple.Config(repository)
-        self.faults: list[str] = []
+        self.faults: dict[str, str] = {}
 
     def fault(self, name: str, reason: str) -> None:
-        self.faults.append(f"{name} {reason}")
+        """Notes the first reason for each variable; of one whose file cannot be read, nothing else matters."""
+        if f"{name}_FILE" not in self.faults:
+            self.faults.setdefault(name, reason)
 
     def text(self, name: str, default: str = "") -> str:
         return str(self._config(name, default=default)).strip()
@@ -100,7 +102,7 @@ class Environment:
 
     def database(self) -> dict[str, Any]:
         """DATABASE_URL (`postgresql://user:password@host:port/name`) as Django's connection settings."""
-        url = self._url("DATABASE_URL", "postgresql://user:password@host:5432/name")
+        url = self._url("DATABASE_URL", "postgresql://user:password@host:5432/name", "postgres")
         return {
             "ENGINE": "django.db.backends.postgresql",
             "NAME": unquote(url.path.lstrip("/")),
@@ -112,7 +114,7 @@ class Environment:
 
     def redis_url(self) -> str:
         """REDIS_URL, e.g. `redis://:password@host:6379/0`; `rediss` for TLS."""
-        return self._url("REDIS_URL", "redis://:password@host:6379/0").geturl()
+        return self._url("REDIS_URL", "redis://:password@host:6379/0", "rediss").geturl()
 
     def refuse_faults(self) -> None:
         """Ends the process with one message that lists every fault.
@@ -121,7 +123,7 @@ class Environment:
         and Gunicorn alike.
         """
         if self.faults:
-            faults = "\n".join(f"  - {fault}" for fault in self.faults)
+            faults = "\n".join(f"  - {name} {reason}" for name, reason in self.faults.items())
             raise SystemExit(f"Exhibition CRM cannot start: these variables are wrong.\n{faults}\n{ADVICE}")
 
     def _cast(self, name: str, default: T, cast: Callable[[str], T], reason: str) -> T:
@@ -142,17 +144,18 @@ class Environment:
         elif len(key) < SHORTEST_SECRET_KEY:
             self.fault(name, f"is shorter than {SHORTEST_SECRET_KEY} characters")
 
-    def _url(self, name: str, form: str) -> SplitResult:
-        """The URL in the variable, which must have the form's scheme, a host and, where the form has one, a path."""
+    def _url(self, name: str, form: str, other_scheme: str) -> SplitResult:
+        """The URL in the variable: with the form's scheme or the other one, a host and a path, which Redis can omit."""
         value, wanted = self.secret(name), urlsplit(form)
         try:
             url = urlsplit(value)
-            right = url.scheme.startswith(wanted.scheme) and url.hostname and url.port != 0
+            right = url.scheme in (wanted.scheme, other_scheme) and url.hostname and url.port != 0
         except ValueError:  # a port that is no number, a bracket without its pair
             right = False
         if right and (len(url.path) > 1 or wanted.path == "/0"):
             return url
-        self.fault(name, f"is {'malformed' if value else 'missing'}: {form}, special characters percent-encoded")
+        fault = "malformed" if value else "missing"
+        self.fault(name, f"is {fault}: {form}, special characters percent-encoded")
         return wanted
 
 

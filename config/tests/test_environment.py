@@ -1,0 +1,169 @@
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from config.environment import Environment
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+RIGHT = {
+    "SECRET_KEY": "kR7vQ2mZ9xL4tB8nW3cF6hJ1pD5gS0yA-uE_iO7kR7vQ2mZ9xL4tB8nW",
+    "ALLOWED_HOSTS": "crm.example.com",
+    "DATABASE_URL": "postgresql://crm:p%40ss@db:5432/exhibition",
+    "REDIS_URL": "redis://:secret@redis:6379/0",
+}
+
+
+def start(**changes: str) -> subprocess.CompletedProcess[str]:
+    """Starts the application in a process of its own, as manage.py does, with exactly these variables."""
+    environment = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "config.settings"} | RIGHT | changes
+    return subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=CHECKOUT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def faults(result: subprocess.CompletedProcess[str]) -> list[str]:
+    return re.findall(r"^  - (\w+)", result.stderr, re.MULTILINE)
+
+
+def test_deployment_check_with_production_defaults_is_clean():
+    result = start()
+
+    assert (result.returncode, result.stdout) == (0, "System check identified no issues (0 silenced).\n")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"SECRET_KEY": ""}, ["SECRET_KEY"]),
+        ({"SECRET_KEY": "short-but-random-kR7vQ2mZ9x"}, ["SECRET_KEY"]),
+        ({"SECRET_KEY": "changeme" * 8}, ["SECRET_KEY"]),
+        ({"SECRET_KEY": "django-insecure-" + "kR7vQ2mZ9xL4" * 5}, ["SECRET_KEY"]),
+        ({"SECRET_KEY": "a" * 64}, ["SECRET_KEY"]),
+        ({"SECRET_KEY_FALLBACKS": "short"}, ["SECRET_KEY_FALLBACKS"]),
+        ({"ALLOWED_HOSTS": ""}, ["ALLOWED_HOSTS"]),
+        ({"ALLOWED_HOSTS": "crm.example.com,*"}, ["ALLOWED_HOSTS"]),
+        ({"DEBUG": "true"}, ["DEBUG"]),
+        ({"DEBUG": "true", "ALLOWED_HOSTS": "localhost,8.8.8.8"}, ["DEBUG"]),
+        ({"DEBUG": "perhaps"}, ["DEBUG"]),
+        ({"CONN_MAX_AGE": "soon"}, ["CONN_MAX_AGE"]),
+        ({"DATABASE_LOCK_TIMEOUT": "-1"}, ["DATABASE_LOCK_TIMEOUT"]),
+        ({"DATABASE_URL": ""}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "mysql://crm@db/exhibition"}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "postgresql://crm@db:port/exhibition"}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "postgresql://crm@db"}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "postgresql://crm@[::1/exhibition"}, ["DATABASE_URL"]),
+        ({"REDIS_URL": "localhost:6379"}, ["REDIS_URL"]),
+        ({"REDIS_URL": "redis://:secret@redis:99999/0"}, ["REDIS_URL"]),
+        ({"LOG_FORMAT": "xml"}, ["LOG_FORMAT"]),
+        ({"SECRET_KEY_FILE": "/nonexistent/secret"}, ["SECRET_KEY_FILE"]),
+        ({"DATABASE_URL_FILE": "/"}, ["DATABASE_URL_FILE"]),
+    ],
+)
+def test_start_with_a_wrong_variable_is_refused_by_its_name(changes, expected):
+    result = start(**changes)
+
+    assert faults(result) == expected
+    assert result.returncode == 1
+
+
+def test_start_with_many_faults_lists_them_all_in_one_message_without_values():
+    wrong = {
+        "SECRET_KEY": "placeholder-marker-1",
+        "ALLOWED_HOSTS": "*",
+        "DATABASE_URL": "marker-2://crm:marker-3@db",
+        "REDIS_URL": "marker-4",
+        "DEBUG": "marker-5",
+        "EMAIL_PORT": "marker-6",
+    }
+
+    result = start(**wrong)
+
+    assert faults(result) == ["DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "EMAIL_PORT"]
+    assert "marker" not in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("hosts", ["localhost,127.0.0.1,[::1]", "web,10.0.0.7,.localhost", "crm.test"])
+def test_debug_with_private_hosts_is_allowed(hosts):
+    assert faults(start(DEBUG="true", ALLOWED_HOSTS=hosts)) == []
+
+
+def test_secret_from_a_file_is_read_without_its_newline(tmp_path, monkeypatch):
+    (tmp_path / "key").write_text(RIGHT["SECRET_KEY"] + "\n")
+    monkeypatch.delenv("SECRET_KEY", raising=False)
+    monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "key"))
+
+    env = Environment(tmp_path / ".env")
+
+    assert (env.secret_key(), env.faults) == (RIGHT["SECRET_KEY"], {})
+
+
+def test_environment_wins_over_dotenv(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("PHONE_REGION=DE\nEMAIL_HOST=mail.example.com\n")
+    monkeypatch.setenv("PHONE_REGION", "GB")
+
+    env = Environment(tmp_path / ".env")
+
+    assert (env.text("PHONE_REGION"), env.text("EMAIL_HOST")) == ("GB", "mail.example.com")
+
+
+def test_secret_key_fallbacks_are_split_at_commas(tmp_path, monkeypatch):
+    monkeypatch.setenv("SECRET_KEY_FALLBACKS", f"{RIGHT['SECRET_KEY']}, {RIGHT['SECRET_KEY'][::-1]}")
+
+    assert Environment(tmp_path / ".env").secret_key_fallbacks() == [RIGHT["SECRET_KEY"], RIGHT["SECRET_KEY"][::-1]]
+
+
+def test_database_url_with_encoded_characters_is_decoded(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgres://c%2Frm:p%40ss@db.internal/exhibition")
+
+    assert Environment(tmp_path / ".env").database() == {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "exhibition",
+        "USER": "c/rm",
+        "PASSWORD": "p@ss",
+        "HOST": "db.internal",
+        "PORT": "",
+    }
+
+
+def asked() -> set[str]:
+    """Every name that the settings and Gunicorn's configuration read, from their source."""
+    source = "".join(
+        (CHECKOUT / "config" / f"{name}.py").read_text() for name in ("settings", "environment", "gunicorn")
+    )
+    calls = r"(?:env|self|os\.environ)\.(?:text|secret|flag|number|choice|words|get|_url)\(\s*\"([A-Z_]+)\""
+    return set(re.findall(calls, source))
+
+
+def test_env_example_lists_every_variable_and_no_other():
+    lines = (CHECKOUT / ".env.example").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"^#?([A-Z_]+)=", lines, re.MULTILINE)) == asked()
+
+
+def test_env_example_defaults_are_those_of_the_settings():
+    lines = dict(re.findall(r"^#([A-Z_]+)=(.+)$", (CHECKOUT / ".env.example").read_text(), re.MULTILINE))
+    named = {name: str(getattr(settings, name)) for name in lines if hasattr(settings, name)}
+    for name in ("STATIC_ROOT", "MEDIA_ROOT", "EMAIL_BACKEND"):  # a test run has its own
+        named.pop(name)
+
+    assert {name: lines[name] for name in named} == {
+        name: value.lower() if value in ("True", "False") else value for name, value in named.items()
+    }
+
+
+def test_env_example_names_every_secret_that_can_come_from_a_file():
+    source = (CHECKOUT / "config/settings.py").read_text() + (CHECKOUT / "config/environment.py").read_text()
+    secrets = set(re.findall(r"(?:secret|_url)\(\"([A-Z_]+)\"", source))
+
+    assert set(re.findall(r"\b([A-Z_]+)_FILE\b", (CHECKOUT / ".env.example").read_text())) == secrets
