@@ -138,6 +138,8 @@ def end(process: psutil.Process, signals: Iterable[signal.Signals]) -> bool:
         while is_alive(process) and time.monotonic() < deadline:
             time.sleep(0.02)
         if not is_alive(process):
+            with suppress(psutil.Error):
+                process.wait(0)  # else a child of ours stays in the process table
             return True
     return False
 

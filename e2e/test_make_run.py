@@ -1,0 +1,196 @@
+import os
+import re
+import signal
+import socket
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from e2e.checkout import Checkout, Run, clone
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        pytest.fail(f"There is no Chromium at {CHROMIUM}: install it, or set CHROMIUM to its path.")
+    with sync_playwright() as playwright:
+        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=sandbox)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def served(checkout: Checkout) -> Run:
+    run = checkout.make("run")
+    run.seconds_to_served()
+    return run
+
+
+def test_first_start_serves_and_names_the_administrator_once(checkout: Checkout) -> None:
+    assert len(str(checkout.path)) == 150
+    first = checkout.make("run")
+    print(f"first start, installation included: {first.seconds_to_served():.1f} s")
+    kept = checkout.path / ".local" / "administrator.txt"
+    assert re.findall(r"^Password: (\S+)$", first.output, re.MULTILINE) == [kept.read_text().split()[-1]]
+    assert kept.stat().st_mode & 0o777 == 0o600
+    first.press_ctrl_c()
+    first.wait()
+    checkout.assert_nothing_runs()
+
+    second = checkout.make("run")
+    seconds = second.seconds_to_served()
+    print(f"second start: {seconds:.1f} s")
+    assert seconds <= 5
+    assert "Password" not in second.output
+
+
+def test_administrator_logs_in_and_sees_the_demo(checkout: Checkout, served: Run, browser: Browser) -> None:
+    email, password = (checkout.path / ".local" / "administrator.txt").read_text().split()[1::2]
+    page = browser.new_page()
+    page.goto(served.url)
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_url(f"{served.url}/admin/")
+    for name in ("Exhibitions", "Customers"):
+        assert rows_of(page, served, name) > 0
+    page.close()
+
+
+def rows_of(page: Page, served: Run, name: str) -> int:
+    page.goto(f"{served.url}/admin/")
+    page.locator("#content-main").get_by_role("link", name=name, exact=True).click()
+    return page.locator("#result_list tbody tr").count()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_to_the_terminals_processes_leaves_none(checkout: Checkout, served: Run, number: signal.Signals) -> None:
+    os.killpg(served.process.pid, number)
+    assert "Stopping." in served.wait()
+    checkout.assert_nothing_runs()
+
+
+def test_sigterm_to_make_alone_leaves_no_process(checkout: Checkout, served: Run) -> None:
+    served.process.terminate()
+    assert "Stopping." in served.wait()
+    checkout.assert_nothing_runs()
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.6, 0.9, 1.2])
+def test_second_ctrl_c_while_starting_leaves_no_process(checkout: Checkout, seconds: float) -> None:
+    run = checkout.make("run")
+    time.sleep(seconds)
+    run.press_ctrl_c()
+    time.sleep(0.1)
+    run.press_ctrl_c()
+    assert "Traceback" not in run.wait()
+    checkout.assert_nothing_runs()
+
+
+def test_killed_run_is_taken_over_by_the_next(checkout: Checkout, served: Run) -> None:
+    os.killpg(served.process.pid, signal.SIGKILL)
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        arguments = process.info["cmdline"] or []
+        if "gunicorn" in arguments and str(checkout.path) in str(process.info["environ"]):
+            process.kill()
+    again = checkout.make("run")
+    assert again.seconds_to_served(limit=10) < 10
+    again.press_ctrl_c()
+    again.wait()
+    checkout.assert_nothing_runs()
+
+
+def test_two_checkouts_run_side_by_side(
+    checkout: Checkout, served: Run, checkout_of: Callable[[str], Checkout]
+) -> None:
+    other = checkout_of("second").make("run")
+    other.seconds_to_served()
+    assert [served.health(), other.health()] == [200, 200]
+    other.press_ctrl_c()
+    other.wait()
+    checkout_of("second").assert_nothing_runs()
+    assert served.health() == 200
+
+
+def refused(run: Run) -> list[str]:
+    """What a run that cannot start tells the person, without make's own closing line."""
+    lines = run.wait().splitlines()
+    assert run.process.returncode == 2
+    assert "Traceback" not in run.output
+    return [line for line in lines if not line.startswith("make: ***")]
+
+
+def test_taken_port_is_named(checkout: Checkout) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        message = f"Port {port} cannot be used (Address already in use). Choose another: make run PORT=8001"
+        assert refused(checkout.make("run", f"PORT={port}")) == [message]
+
+
+def test_port_that_is_no_number_is_named(checkout: Checkout) -> None:
+    message = "PORT=http is not a port: a number from 1 to 65535."
+    assert refused(checkout.make("run", "PORT=http")) == [message]
+
+
+def test_unreachable_database_is_explained_without_its_password(checkout: Checkout) -> None:
+    run = checkout.make("run", DATABASE_URL="postgresql://crm:geheim@127.0.0.1:9/crm")
+    lines = refused(run)
+    assert lines[0] == "The database does not answer. Is DATABASE_URL right?"
+    assert "127.0.0.1" in lines[1]
+    assert "geheim" not in run.output
+    checkout.assert_nothing_runs()
+
+
+# Says that it is Python 3.9, and runs what it is given: there need be no real one on the machine.
+OLD_PYTHON = """#!/bin/sh
+exec python3 - "$@" <<END
+import runpy, sys
+sys.version_info, sys.executable = (3, 9, 0, "final", 0), "$0"
+runpy.run_path(sys.argv[1], run_name="__main__")
+END
+"""
+
+
+def test_too_old_python_is_named(checkout: Checkout) -> None:
+    old = checkout.home.parent / "python3.9"
+    old.write_text(OLD_PYTHON)
+    old.chmod(0o755)
+    assert refused(checkout.make("run", f"PYTHON={old}")) == [
+        f"{old} is Python 3.9; 3.11 or newer is needed.",
+        "Choose another Python: make run PYTHON=python3.13",
+    ]
+
+
+@pytest.fixture
+def bare_checkout(tmp_path: Path) -> Checkout:
+    """One in which nothing is installed yet."""
+    return clone(tmp_path, "self")
+
+
+# An index without the wheel is what a platform without the wheel looks like to pip.
+def test_wheel_that_does_not_exist_is_named_with_the_platform(bare_checkout: Checkout) -> None:
+    empty = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(bare_checkout.home)}
+    lines = refused(bare_checkout.make("run", **empty))
+    version = "{}.{}".format(*sys.version_info)
+    assert re.fullmatch(rf"\S+==\S+ has no wheel for Python {version} on {sysconfig.get_platform()}\.", lines[2])
+    assert "Linux (glibc 2.28 or newer, so not Alpine)" in lines[3]
+
+
+def test_network_that_is_away_is_named_and_the_next_run_goes_on(bare_checkout: Checkout) -> None:
+    away = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "1"}
+    lines = refused(bare_checkout.make("run", PIP_FIND_LINKS="", **away))
+    assert lines[2] == "The packages could not be fetched: the package index does not answer."
+    again = bare_checkout.make("run")
+    again.seconds_to_served()
+    again.press_ctrl_c()
+    again.wait()
+    bare_checkout.assert_nothing_runs()
