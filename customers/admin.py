@@ -1,8 +1,10 @@
 """The pages a stand team works with; each write is a plain form, each read a QuerySet method."""
 
-from typing import Any
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
+from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -12,6 +14,7 @@ from customers.models import Company, Customer, Exhibition, Visit
 admin.site.site_header = admin.site.site_title = "Exhibition CRM"
 admin.site.index_title = "Customers, visits, exhibitions"
 admin.site.site_url = None  # the admin is the site
+admin.site.enable_nav_sidebar = False  # the lists need its width
 
 Lookups = list[tuple[Any, str]]
 
@@ -33,14 +36,15 @@ class OwnerFilter(admin.SimpleListFilter):
 
 
 class RecentExhibitionFilter(admin.SimpleListFilter):
-    """The ten newest exhibitions; older ones are found by search."""
+    """The ten exhibitions that opened last; older ones are found by search."""
 
     title = "exhibition"
     parameter_name = "exhibition"
     newest = 10
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
-        return [(exhibition.pk, str(exhibition)) for exhibition in Exhibition.objects.all()[: self.newest]]
+        opened = Exhibition.objects.opened_by(timezone.now())[: self.newest]
+        return [(exhibition.pk, str(exhibition)) for exhibition in opened]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Customer] | QuerySet[Visit]:
         number = self.value() or ""
@@ -76,8 +80,13 @@ class CompanyAdmin(ListPage):
 
 class VisitInline(admin.TabularInline):  # type: ignore[type-arg]
     model = Visit
-    fields = ("exhibition", "visited_at", "stand", "grade", "interests", "note", "captured_by")
-    autocomplete_fields = ("exhibition", "captured_by")
+    fields = ("exhibition", "visited_at", "stand", "grade", "interests", "note")
+    autocomplete_fields = ("exhibition",)
+    # Narrow enough for a tablet at the stand.
+    formfield_overrides: ClassVar = {
+        models.CharField: {"widget": forms.TextInput({"size": 10})},
+        models.TextField: {"widget": forms.Textarea({"rows": 2, "cols": 30})},
+    }
     extra = 0
     show_change_link = True
 
@@ -102,9 +111,9 @@ class CustomerAdmin(ListPage):
         return {"owner": request.user.pk} | super().get_changeform_initial_data(request)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        """Visits that name nobody were captured by whoever saves them."""
-        for visit_form in formset.forms:
-            visit_form.instance.captured_by = visit_form.instance.captured_by or request.user
+        """A new visit was captured by whoever saves it."""
+        for visit_form in formset.extra_forms:
+            visit_form.instance.captured_by = request.user
         super().save_formset(request, form, formset, change)
 
 

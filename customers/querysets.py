@@ -12,13 +12,24 @@ if TYPE_CHECKING:
 
 
 class ExhibitionQuerySet(models.QuerySet["Exhibition"]):
-    def open_at(self, moment: datetime) -> Self:
-        """Those whose days include the moment's day at the place of the exhibition."""
-        local_time = models.Func(
-            "time_zone", models.Value(moment), function="timezone", output_field=models.DateTimeField()
+    def opened_by(self, moment: datetime) -> Self:
+        """Those whose first day has come at their place; the latest first."""
+        return (
+            self.alias(day=day_at_the_place(moment))
+            .filter(starts_on__lte=models.F("day"))
+            .order_by("-starts_on", "-pk")
         )
-        day = Cast(local_time, models.DateField())
-        return self.alias(day=day).filter(starts_on__lte=models.F("day"), ends_on__gte=models.F("day"))
+
+    def open_at(self, moment: datetime) -> Self:
+        return self.opened_by(moment).filter(ends_on__gte=models.F("day"))
+
+
+def day_at_the_place(moment: datetime) -> Cast:
+    """The moment's date in each exhibition's time zone."""
+    local_time = models.Func(
+        "time_zone", models.Value(moment), function="timezone", output_field=models.DateTimeField()
+    )
+    return Cast(local_time, models.DateField())
 
 
 class CompanyQuerySet(models.QuerySet["Company"]):

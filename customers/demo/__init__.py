@@ -1,6 +1,7 @@
 """A small demo: real exhibitions, invented companies and people, visits on days that are over."""
 
 import csv
+import unicodedata
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -39,9 +40,9 @@ def demo_companies() -> Iterator[Company]:
 
 
 def demo_customer(row: dict[str, str], company: Company) -> Customer:
-    email = f"{row['given_name']}.{row['family_name']}".lower().replace(" ", "-")
-    address = f"{email.encode('ascii', 'ignore').decode()}@{company.domain}"
-    return Customer(**row, email=address, company=company, country=company.country)
+    name = f"{row['given_name']}.{row['family_name']}".lower().replace(" ", "-")
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return Customer(**row, email=f"{ascii_name}@{company.domain}", company=company, country=company.country)
 
 
 def demo_visits(customers: list[Customer]) -> Iterator[Visit]:

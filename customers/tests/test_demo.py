@@ -42,6 +42,7 @@ def test_demo_people_cannot_be_reached():
     call_command("load_demo")
 
     assert not Customer.objects.exclude(email__endswith=".example").exists()
+    assert Customer.objects.get(given_name="Étienne").email == "etienne.barrault@montclar.example"
 
 
 def test_demo_leaves_a_database_with_rows_alone(capsys):
