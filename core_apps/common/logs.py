@@ -6,6 +6,7 @@ import sys
 from contextvars import ContextVar
 from typing import Any
 
+from django.utils.module_loading import import_string
 from pythonjsonlogger.json import JsonFormatter
 
 # The request that the current thread serves, for every line that is logged on its way.
@@ -58,7 +59,10 @@ def logging_config(form: str, level: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"request_id": {"()": lambda: add_request_id}},
+        "filters": {
+            "request_id": {"()": lambda: add_request_id},
+            "not_of_a_probe": {"()": lambda: import_string("core_apps.common.probes.not_of_a_probe")},
+        },
         "formatters": {"line": {"()": TextFormatter if text else JsonLineFormatter}},
         "handlers": {
             "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
@@ -68,7 +72,7 @@ def logging_config(form: str, level: str) -> dict[str, Any]:
         "loggers": {
             "django": {"handlers": [], "level": level, "propagate": True},
             # One access line for each request says the same of a 4xx; errors keep their traceback.
-            "django.request": {"level": "ERROR"},
+            "django.request": {"level": "ERROR", "filters": ["not_of_a_probe"]},
             "django.server": {"handlers": ["null"], "propagate": False},
             "gunicorn.error": {"handlers": [], "propagate": True},
         },

@@ -4,12 +4,12 @@ Liveness touches nothing: a restart of web does not bring PostgreSQL back. Readi
 each in a thread of its own, because a server that hangs silently leaves no other way to keep to a time limit.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django_redis import get_redis_connection
@@ -41,6 +41,12 @@ class ProbeMiddleware:
         return response
 
 
+def not_of_a_probe(record: logging.LogRecord) -> bool:
+    """A logging filter: Django reports each 5xx, and an orchestrator asks every few seconds."""
+    request = getattr(record, "request", None)
+    return request is None or request.path != READINESS_PATH
+
+
 class Check:
     """One question to one server, asked by at most one thread at a time however many probes wait for it."""
 
@@ -68,6 +74,8 @@ class Check:
             self._error = None
         except Exception as error:
             self._error = error
+        finally:
+            connections.close_all()  # this thread's own; the next thread proves that a new one can be made
 
 
 class UnappliedMigrations(Exception):
@@ -78,10 +86,7 @@ _migrated = threading.Event()
 
 
 def ask_database() -> None:
-    with (
-        closing(connections.create_connection(DEFAULT_DB_ALIAS)) as connection,
-        connection.cursor() as cursor,
-    ):
+    with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 
 
@@ -89,10 +94,9 @@ def ask_migrations() -> None:
     """Asks until the first yes, which holds for the life of the process."""
     if _migrated.is_set():
         return
-    with closing(connections.create_connection(DEFAULT_DB_ALIAS)) as connection:
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            raise UnappliedMigrations
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise UnappliedMigrations
     _migrated.set()
 
 

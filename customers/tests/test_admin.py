@@ -148,7 +148,8 @@ def test_every_foreign_key_is_chosen_by_autocomplete():
 
 
 def test_company_with_customers_cannot_be_deleted(alice, client_of):
-    company = make_customer(company=make_company()).company
+    company = make_company()
+    make_customer(company=company)
 
     response = client_of(alice).post(
         reverse("admin:customers_company_delete", args=[company.pk]), {"post": "yes"}, secure=True

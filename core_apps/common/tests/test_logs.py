@@ -6,6 +6,7 @@ import pty
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from urllib.parse import quote
@@ -22,7 +23,7 @@ HOSTILE = "/x\r\nINFO forged\x1b[2Jline\u2028end\x85"
 
 
 @pytest.fixture
-def lines() -> StringIO:
+def lines() -> Iterator[StringIO]:
     """What the application logs during the test, through the JSON formatter."""
     stream = StringIO()
     handler = logging.StreamHandler(stream)

@@ -33,7 +33,7 @@ def silent_port() -> Iterator[int]:
 @pytest.fixture
 def closed_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+        return int(server.getsockname()[1])
 
 
 @contextmanager
@@ -95,12 +95,22 @@ def test_readiness_with_all_parts_up_is_200(host):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_readiness_with_database_refusing_names_the_database_only(closed_port):
+def test_readiness_with_database_refusing_names_the_database_only(closed_port, caplog):
     with database_at(closed_port):
         status, body, seconds = probe(READINESS)
 
     assert (status, body) == (503, {"status": "unavailable", "failing": ["database"]})
     assert seconds < 1
+    assert caplog.records == []  # probes come every few seconds and are not logged
+
+
+@pytest.mark.django_db(transaction=True)
+def test_readiness_leaves_no_connection_open(closed_port):
+    probe(READINESS)
+
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        assert cursor.fetchone() == (1,)
 
 
 @pytest.mark.django_db(transaction=True)
