@@ -4,7 +4,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import decouple
 
@@ -101,7 +101,10 @@ class Environment:
         return hosts
 
     def database(self) -> dict[str, Any]:
-        """DATABASE_URL (`postgresql://user:password@host:port/name`) as Django's connection settings."""
+        """DATABASE_URL (`postgresql://user:password@host:port/name?sslmode=require`) as Django's connection settings.
+
+        What stands behind the question mark goes to libpq as it is.
+        """
         url = self._url("DATABASE_URL", "postgresql://user:password@host:5432/name", "postgres")
         return {
             "ENGINE": "django.db.backends.postgresql",
@@ -110,6 +113,7 @@ class Environment:
             "PASSWORD": unquote(url.password or ""),
             "HOST": url.hostname or "",
             "PORT": str(url.port or ""),
+            "OPTIONS": dict(parse_qsl(url.query)),
         }
 
     def redis_url(self) -> str:

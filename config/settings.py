@@ -69,13 +69,15 @@ DATABASE_CONNECT_TIMEOUT = env.number("DATABASE_CONNECT_TIMEOUT", default=3)  # 
 DATABASE_STATEMENT_TIMEOUT = env.number("DATABASE_STATEMENT_TIMEOUT", default=15)
 DATABASE_LOCK_TIMEOUT = env.number("DATABASE_LOCK_TIMEOUT", default=3)
 DATABASE_IDLE_TRANSACTION_TIMEOUT = env.number("DATABASE_IDLE_TRANSACTION_TIMEOUT", default=30)
+database = env.database()
 DATABASES = {
-    "default": env.database()
+    "default": database
     | {
         # A kept connection saves the hand-shake; the health check replaces one that the server has dropped.
         "CONN_MAX_AGE": env.number("CONN_MAX_AGE", default=60),
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {
+        "OPTIONS": database["OPTIONS"]
+        | {
             "connect_timeout": DATABASE_CONNECT_TIMEOUT,
             # Acknowledgements that stop coming mean a dead host: without this a query waits for a quarter of an hour.
             "tcp_user_timeout": 1000 * DATABASE_STATEMENT_TIMEOUT,

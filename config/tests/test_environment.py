@@ -124,7 +124,7 @@ def test_secret_key_fallbacks_are_split_at_commas(tmp_path, monkeypatch):
 
 
 def test_database_url_with_encoded_characters_is_decoded(tmp_path, monkeypatch):
-    monkeypatch.setenv("DATABASE_URL", "postgres://c%2Frm:p%40ss@db.internal/exhibition")
+    monkeypatch.setenv("DATABASE_URL", "postgres://c%2Frm:p%40ss@db.internal/exhibition?sslmode=require")
 
     assert Environment(tmp_path / ".env").database() == {
         "ENGINE": "django.db.backends.postgresql",
@@ -133,6 +133,7 @@ def test_database_url_with_encoded_characters_is_decoded(tmp_path, monkeypatch):
         "PASSWORD": "p@ss",
         "HOST": "db.internal",
         "PORT": "",
+        "OPTIONS": {"sslmode": "require"},
     }
 
 
