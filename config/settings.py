@@ -165,6 +165,13 @@ SECURE_HSTS_PRELOAD = HTTPS
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 X_FRAME_OPTIONS = "DENY"
 
+# Server, for config/gunicorn.py
+
+WEB_HOST = env.text("WEB_HOST", "127.0.0.1")
+PORT = env.number("PORT", default=8000)
+WEB_CONCURRENCY = env.number("WEB_CONCURRENCY", default=0)
+FORWARDED_ALLOW_IPS = env.text("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+
 # Logging and error reports
 
 LOGGING = logging_config(
