@@ -73,7 +73,7 @@ class Checkout:
     search_path: str
     runs: list[Run] = field(default_factory=list)
 
-    def make(self, *arguments: str, **environment: str) -> Run:
+    def make(self, *arguments: str, stdin: int = subprocess.DEVNULL, **environment: str) -> Run:
         port = free_port()
         log = self.home.parent / f"{len(self.runs)}.log"
         kept = {name: value for name, value in os.environ.items() if KEPT.fullmatch(name)}
@@ -82,7 +82,7 @@ class Checkout:
                 ["make", f"PORT={port}", *arguments],
                 cwd=self.path,
                 env=kept | {"HOME": str(self.home), "PATH": self.search_path} | environment,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
@@ -93,18 +93,15 @@ class Checkout:
 
     def processes(self) -> list[str]:
         """Processes that mention the checkout in their command line, directory or environment."""
-        return [text for process in psutil.process_iter() if str(self.path) in (text := description(process))]
+        processes = psutil.process_iter(["pid", "status", "cmdline", "cwd", "environ"])
+        alive = [str(p.info) for p in processes if p.info["status"] != psutil.STATUS_ZOMBIE]
+        return [known for known in alive if str(self.path) in known]
 
     def assert_nothing_runs(self) -> None:
         deadline = time.monotonic() + 2
         while (left := self.processes()) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert left == []
-
-
-def description(process: psutil.Process) -> str:
-    known = process.as_dict(["pid", "status", "cmdline", "cwd", "environ"], ad_value="")
-    return "" if known["status"] == psutil.STATUS_ZOMBIE else str(known)
 
 
 def free_port() -> int:

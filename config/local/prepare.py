@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import django
+from django.db import connections
 
 from config.local.defaults import LOCAL
 from config.local.secret_files import write_secret
@@ -23,6 +24,7 @@ def prepare() -> None:
     if os.environ.get("DEMO") != "0":
         call_command("load_demo")
     collect_static_files()
+    connections.close_all()  # the supervisor needs none while the web server runs
 
 
 def require_database() -> None:

@@ -19,6 +19,8 @@ from config.local.prepare import prepare
 from config.local.servers import RunError, end, is_alive
 
 WEB_START_SECONDS = 30
+# `make` that leads a session, as in `ssh -t host make run`, keeps the signal of a hang-up to itself: we look.
+AT_TERMINAL = sys.stdin.isatty()
 
 
 class StopRequest(BaseException):
@@ -101,8 +103,8 @@ def is_served(port: int) -> bool:
 
 
 def watch(web: psutil.Popen, running: Engines) -> None:
-    """Return never; raise when the web server or an engine ends."""
-    while True:
+    """Return when the terminal is gone; raise when the web server or an engine ends."""
+    while sys.stdin.isatty() == AT_TERMINAL:
         if dead := running.dead() + ([] if is_alive(web) else ["The web server"]):
             raise RunError(f"{dead[0]} ended by itself; stopping the rest. Logs: {LOCAL / 'engines'}")
         time.sleep(0.5)
