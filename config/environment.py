@@ -28,7 +28,7 @@ SHORTEST_SECRET_KEY = 50  # characters; what Django's own deployment check asks 
 class Environment:
     """One variable per call; a fault is noted, a harmless value returned, and reading goes on.
 
-    A variable in the environment wins over the same one in .env. Faults name the variable and never
+    A variable in the environment wins over the same one in .env, and a blank one is as good as none. Faults name the variable and never
     show its value, because the message ends up in logs.
     """
 
@@ -43,7 +43,7 @@ class Environment:
             self.faults.setdefault(name, reason)
 
     def text(self, name: str, default: str = "") -> str:
-        return str(self._config(name, default=default)).strip()
+        return str(self._config(name, default="")).strip() or default
 
     def secret(self, name: str, default: str = "") -> str:
         """The variable NAME, or the content of the file that NAME_FILE points to."""

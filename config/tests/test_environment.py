@@ -117,6 +117,12 @@ def test_environment_wins_over_dotenv(tmp_path, monkeypatch):
     assert (env.text("PHONE_REGION"), env.text("EMAIL_HOST")) == ("GB", "mail.example.com")
 
 
+def test_blank_variable_means_the_default(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMAIL_HOST", " ")
+
+    assert Environment(tmp_path / ".env").text("EMAIL_HOST", "localhost") == "localhost"
+
+
 def test_secret_key_fallbacks_are_split_at_commas(tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET_KEY_FALLBACKS", f"{RIGHT['SECRET_KEY']}, {RIGHT['SECRET_KEY'][::-1]}")
 
