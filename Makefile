@@ -45,7 +45,7 @@ lint: .venv ## style, types, layers, migrations, shell scripts
 lint-settings:
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python manage.py lintmigrations
+	@LOG_LEVEL=WARNING $(BIN)/python manage.py lintmigrations --settings config.local.lint_settings
 
 .PHONY: format
 format: .venv ## lay the code out, and repair what ruff can

@@ -64,8 +64,9 @@ def test_administrator_logs_in_and_sees_the_demo(checkout: Checkout, served: Run
     for model, counted in (("exhibition", "exhibitions"), ("customer", "customers")):
         page.goto(f"{served.url}/admin/")
         page.locator(f"#customers-{model} a").first.click()
-        expect(page.locator(".paginator")).to_have_text(re.compile(rf"[1-9]\d* {counted}"))
-        print(page.locator(".paginator").inner_text(), page.locator("#result_list tbody tr").count())
+        rows = page.locator("#result_list tbody tr")
+        expect(rows).not_to_have_count(0)
+        expect(page.locator(".paginator")).to_have_text(f"{rows.count()} {counted}")
     page.close()
 
 

@@ -20,7 +20,7 @@ from config.local.servers import RunError, end, is_alive
 
 WEB_START_SECONDS = 30
 # `make` that leads a session, as in `ssh -t host make run`, keeps the signal of a hang-up to itself: we look.
-AT_TERMINAL = sys.stdin.isatty()
+AT_TERMINAL = os.isatty(0)
 
 
 class StopRequest(BaseException):
@@ -104,7 +104,7 @@ def is_served(port: int) -> bool:
 
 def watch(web: psutil.Popen, running: Engines) -> None:
     """Return when the terminal is gone; raise when the web server or an engine ends."""
-    while sys.stdin.isatty() == AT_TERMINAL:
+    while os.isatty(0) == AT_TERMINAL:
         if dead := running.dead() + ([] if is_alive(web) else ["The web server"]):
             raise RunError(f"{dead[0]} ended by itself; stopping the rest. Logs: {LOCAL / 'engines'}")
         time.sleep(0.5)
