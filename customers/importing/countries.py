@@ -1,0 +1,43 @@
+"""Countries as people and programs write them in English."""
+
+import re
+import unicodedata
+from functools import cache, lru_cache
+
+from django_countries import countries
+
+from core_apps.common.fields import country_names
+
+# Neither ISO 3166-1 nor its list of former names has these.
+COMMON_NAMES = {
+    "America": "US",
+    "Cape Verde": "CV",
+    "Great Britain": "GB",
+    "Holy See (Vatican City State)": "VA",
+    "UK": "GB",
+    "United States": "US",
+}
+FILLERS = {"the", "of", "and"}
+
+
+@lru_cache(maxsize=2_000)
+def country_code(text: str) -> str:
+    """The ISO 3166-1 alpha-2 code of a country given by code or English name; what is unknown comes back as it is."""
+    if text.upper() in country_names():
+        return text.upper()
+    return codes_by_name().get(words(text)) or countries.alpha2(text.upper()) or text
+
+
+@cache
+def codes_by_name() -> dict[frozenset[str], str]:
+    names = [(code, name) for code, former in countries.shadowed_names.items() for name in former]
+    names += [(code, name) for name, code in COMMON_NAMES.items()]
+    names += country_names().items()
+    return {words(name): code for code, name in names}
+
+
+def words(name: str) -> frozenset[str]:
+    """What is common to “Korea, Republic of”, “Korea (the Republic of)” and “Republic of Korea”."""
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return frozenset(re.findall(r"\w+", plain)) - FILLERS

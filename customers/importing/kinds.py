@@ -1,0 +1,89 @@
+"""What can be imported: the fields a file may fill, and the natural key that says which record a row is about."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from customers.importing.presets import COMPANY_HEADERS, CUSTOMER_HEADERS
+from customers.models import Company, Customer
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Key and conditions are SQL, where `r` is a row of the file and `t` a record of the table."""
+
+    model: type[Company] | type[Customer]
+    fields: Sequence[str]
+    headers: Mapping[str, Sequence[str]]
+    needed: Sequence[str]  # fields of which a file must have one
+    key: str  # a text that is equal for rows with equal keys
+    key_columns: Sequence[str]
+    key_fields: Callable[[Mapping[str, Any]], Sequence[str]]  # what a row with these values is known by
+    same: Sequence[str]  # how a row finds its record; no row fulfils two of these
+    derived: Sequence[str] = ()  # columns that normalise() fills
+    defaults: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def stored(self) -> list[str]:
+        """The columns that an import compares and updates."""
+        columns = {field.name: field.attname for field in self.model._meta.fields}
+        return [*(columns[name] for name in self.fields), *self.derived]
+
+    @property
+    def inserted(self) -> list[str]:
+        """The columns that the database does not fill by itself."""
+        fields = self.model._meta.concrete_fields
+        return [field.attname for field in fields if not (field.primary_key or field.has_db_default())]
+
+    @property
+    def presets(self) -> dict[str, list[str]]:
+        """All headers by field, the model's own names included."""
+        return {name: [*self.headers.get(name, ()), name, self.labels[name]] for name in self.fields}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {field.name: str(field.verbose_name) for field in self.model._meta.fields}
+
+
+COMPANIES = Kind(
+    model=Company,
+    fields=("name", "domain", "country", "industry", "website"),
+    headers=COMPANY_HEADERS,
+    needed=("name",),
+    key="CASE WHEN r.domain <> '' THEN r.domain ELSE upper(r.name) || '/' || r.country END",
+    key_columns=("name", "domain", "country"),
+    key_fields=lambda values: ["domain"] if values["domain"] else ["name", "country"],
+    same=(
+        "r.domain <> '' AND t.domain <> '' AND t.domain = r.domain",
+        "r.domain = '' AND t.domain = '' AND upper(t.name) = upper(r.name) AND t.country = r.country",
+    ),
+)
+
+
+def customer_key(values: Mapping[str, Any]) -> Sequence[str]:
+    if values["email"]:
+        return ["email"]
+    # A person without a name is known by the phone number.
+    names = [field for field in ("given_name", "family_name") if values[field]]
+    return [*(names or ["phone"]), "company"]
+
+
+CUSTOMERS = Kind(
+    model=Customer,
+    fields=("given_name", "family_name", "email", "phone", "job_title", "company", "country", "stage", "notes"),
+    headers=CUSTOMER_HEADERS,
+    needed=("given_name", "family_name", "email", "phone"),
+    key="CASE WHEN r.email <> '' THEN r.email ELSE concat_ws('/', upper(r.given_name), upper(r.family_name),"
+    " upper(r.employer), CASE WHEN r.given_name || r.family_name = '' THEN r.phone END) END",
+    key_columns=("given_name", "family_name", "email", "phone", "company_id"),
+    key_fields=customer_key,
+    same=(
+        "r.email <> '' AND t.email <> '' AND t.email = r.email",
+        "r.email = '' AND t.email = '' AND upper(t.family_name) = upper(r.family_name)"
+        " AND upper(t.given_name) = upper(r.given_name) AND t.company_id IS NOT DISTINCT FROM r.company_id"
+        " AND (r.given_name || r.family_name <> '' OR t.phone = r.phone)"
+        " AND (r.employer = '' OR r.company_id IS NOT NULL)",
+    ),
+    derived=("phone_e164",),
+    defaults={"source": Customer.Source.IMPORT},
+)

@@ -1,0 +1,22 @@
+"""Files to import, written by the tests that need them."""
+
+from pathlib import Path
+
+from customers.importing import Kind, Options, Report, import_file
+
+
+def import_text(kind: Kind, directory: Path, text: str, options: Options | None = None) -> Report:
+    file = directory / "import.csv"
+    file.write_text(text, encoding="utf-8")
+    return import_file(file, kind, options or Options())
+
+
+def outcome(report: Report) -> tuple[int, int, int, int, int]:
+    """Created, updated, unchanged, skipped, refused: together they are always all rows."""
+    counts = (report.created, report.updated, report.unchanged, report.skipped, report.refused)
+    assert sum(counts) == report.rows
+    return counts
+
+
+def refusals(report: Report) -> list[tuple[int, str, str, str]]:
+    return [(refusal.line, *fault) for refusal in report.refusals for fault in refusal.faults]
