@@ -46,6 +46,13 @@ class Run:
             time.sleep(0.02)
         return time.monotonic() - start
 
+    def wait_to_say(self, text: str, limit: float = 30) -> None:
+        deadline = time.monotonic() + limit
+        while text not in self.output:
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.02)
+
     def health(self) -> int | None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:

@@ -106,14 +106,20 @@ def test_second_ctrl_c_while_starting_leaves_no_process(checkout: Checkout, seco
 
 def test_killed_run_is_taken_over_by_the_next(checkout: Checkout, served: Run) -> None:
     os.killpg(served.process.pid, signal.SIGKILL)
-    for process in psutil.process_iter(["cmdline", "environ"]):
-        arguments = process.info["cmdline"] or []
-        if "gunicorn" in arguments and str(checkout.path) in str(process.info["environ"]):
-            process.kill()
-    again = checkout.make("run")
-    assert again.seconds_to_served(limit=10) < 10
+    assert served.health() == 200
+    again = checkout.make("run", f"PORT={served.port}")
+    again.wait_to_say(f"http://127.0.0.1:{served.port}/")
     again.press_ctrl_c()
     again.wait()
+    checkout.assert_nothing_runs()
+
+
+def test_engine_that_ends_stops_the_rest(checkout: Checkout, served: Run) -> None:
+    served.wait_to_say("Ctrl-C stops it")
+    for process in psutil.process_iter(["name", "cwd"]):
+        if process.info["name"] == "valkey-server" and process.info["cwd"] == f"{checkout.path}/.local/engines":
+            process.kill()
+    assert "valkey-server ended by itself; stopping the rest." in served.wait()
     checkout.assert_nothing_runs()
 
 

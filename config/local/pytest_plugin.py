@@ -1,6 +1,7 @@
 """Gives a test run engines and settings of its own; loaded by `addopts`, so plain `pytest` has them too."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from config.local.defaults import LOCAL
+from config.local.defaults import CHECKOUT, LOCAL
 from config.local.engines import SERVERS, engines
 from config.local.scratch import scratch_directory
 from config.local.servers import RunError
@@ -41,8 +42,9 @@ def start_engines(stack: ExitStack) -> dict[str, str]:
 
 
 def testing_environment(directory: Path) -> dict[str, str]:
-    """Only what has no default: tests see what production does."""
-    return {
+    """Only what has no default: tests see what production does, whatever the person has set."""
+    documented = re.findall(r"^#?([A-Z_]+)=", (CHECKOUT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+    return {name: "" for name in documented if name not in SERVERS} | {
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "SECRET_KEY": "tests-need-no-secret-but-the-settings-demand-fifty-characters",
         "ALLOWED_HOSTS": "testserver,localhost",

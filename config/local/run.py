@@ -1,24 +1,21 @@
 """`make run`: engines, migrations, first administrator, demo and web server, until somebody stops it."""
 
-import http.client
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from types import FrameType
 
 import psutil
 
-from config.local.defaults import CHECKOUT, LOCAL, given, local_environment, set_defaults
-from config.local.engines import SERVERS, STOP_REQUESTS, Engines, engines, signals_deferred
+from config.local.defaults import LOCAL, given, local_environment, set_defaults
+from config.local.engines import SERVERS, STOP_REQUESTS, Engines, engines
 from config.local.prepare import prepare
-from config.local.servers import RunError, end, is_alive
+from config.local.servers import RunError, is_alive
+from config.local.web import stop_orphans, wait_until_served, web_server
 
-WEB_START_SECONDS = 30
 # `make` that leads a session, as in `ssh -t host make run`, keeps the signal of a hang-up to itself: we look.
 AT_TERMINAL = os.isatty(0)
 
@@ -39,6 +36,7 @@ def request_stop(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     for request in STOP_REQUESTS:
         signal.signal(request, request_stop)
+    stop_orphans()
     port = usable_port(os.environ.get("PORT") or "8000")
     with engines(LOCAL / "engines", given=[name for name in SERVERS if given(name)]) as running:
         set_defaults(local_environment() | running.urls)
@@ -63,46 +61,7 @@ def usable_port(text: str) -> int:
     return int(text)
 
 
-@contextmanager
-def web_server(port: int) -> Iterator[psutil.Popen]:
-    command = [sys.executable, "-m", "gunicorn", "config.wsgi:application"]
-    command += ["--config", "config/gunicorn.py", "--bind", f"127.0.0.1:{port}"]
-    web = None
-    try:
-        with signals_deferred():
-            # In a session of its own, so that a terminal's Ctrl-C does not reach it past us.
-            web = psutil.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, start_new_session=True)
-        yield web
-    finally:
-        if web:
-            workers = web.children() if is_alive(web) else []
-            end(web, (signal.SIGTERM, signal.SIGKILL))
-            for worker in workers:
-                end(worker, (signal.SIGKILL,))
-
-
-def wait_until_served(web: psutil.Popen, port: int) -> None:
-    deadline = time.monotonic() + WEB_START_SECONDS
-    while not is_served(port):
-        if not is_alive(web):
-            raise RunError("The web server ended while starting; its last lines are above.")
-        if time.monotonic() > deadline:
-            raise RunError(f"The web server did not answer within {WEB_START_SECONDS} s.")
-        time.sleep(0.05)
-
-
-def is_served(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        connection.request("GET", "/api/v1/health/")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def watch(web: psutil.Popen, running: Engines) -> None:
+def watch(web: psutil.Process, running: Engines) -> None:
     """Return when the terminal is gone; raise when the web server or an engine ends."""
     while os.isatty(0) == AT_TERMINAL:
         if dead := running.dead() + ([] if is_alive(web) else ["The web server"]):
