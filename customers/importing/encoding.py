@@ -35,8 +35,8 @@ def encoding_of(file: BinaryIO, stated: str = "") -> str:
 
 def known_encoding(name: str) -> str:
     try:
-        b"".decode(name)
-    except LookupError:
+        "x".encode(name)  # refuses codecs that are not for text
+    except (LookupError, UnicodeError):
         raise CannotImport(f"“{name}” is not the name of an encoding such as utf-8 or windows-1252.") from None
     return codecs.lookup(name).name
 

@@ -8,7 +8,11 @@ from django.db import connection, models
 
 
 def types_of(model: type[models.Model], columns: Iterable[str]) -> dict[str, str]:
-    types = {field.column: str(field.db_type(connection)) for field in model._meta.concrete_fields}
+    """The types by column; a text has any length here, so that it is the table that refuses one."""
+    types = {
+        field.column: "text" if isinstance(field, models.CharField) else str(field.db_type(connection))
+        for field in model._meta.concrete_fields
+    }
     return {column: types[column] for column in columns}
 
 
