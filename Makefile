@@ -55,6 +55,67 @@ format: .venv ## lay the code out, and repair what ruff can
 bench-%: .venv ## the benchmark bench/NAME.py, on engines of its own
 	@exec $(WITHIN) --scratch $(BIN)/python -m bench.$(subst -,_,$*)
 
+##@ Run it in containers
+
+# Whose files the dev tier makes; VERSION and REVISION go into the image.
+export HOST_UID := $(shell id -u)
+export HOST_GID := $(shell id -g)
+export REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+DEV := docker compose -f docker-compose.dev.yml
+# In a pipe or in CI there is no terminal to attach.
+TTY := $(shell [ -t 0 ] || echo -T)
+
+.PHONY: doctor secrets build up down logs superuser
+doctor: ## what this machine lacks for containers; changes nothing
+	@$(PYTHON) docker/doctor.py docker-compose.yml docker-compose.dev.yml
+
+secrets:
+	@$(PYTHON) docker/generate_secrets.py .env SECRET_KEY POSTGRES_PASSWORD
+
+build: secrets ## the image of the basic tier
+	@docker compose build
+
+up: secrets ## PostgreSQL, Redis and Gunicorn on http://127.0.0.1:8000/
+	@docker compose up --build --detach --wait
+	@echo "Exhibition CRM is at http://127.0.0.1:$${WEB_PORT:-8000}/. First administrator: make superuser"
+
+down: ## stop them; the data stays
+	@docker compose down
+	@echo "Stopped. The data stays in volumes; make up continues with it."
+
+logs: ## follow their logs
+	@docker compose logs --follow
+
+superuser: ## add an administrator
+	@docker compose exec $(TTY) web python manage.py createsuperuser
+
+.PHONY: dev-build dev-up dev-down dev-logs dev-shell dev-test dev-migrate dev-superuser
+dev-build: ## the image of the dev tier
+	@$(DEV) build
+
+dev-up: ## live code on :8000, Adminer on :8080, PostgreSQL on :5433, Redis on :6379
+	@$(DEV) up --build --detach --wait
+	@echo "http://127.0.0.1:8000/ serves this checkout, http://127.0.0.1:8080/ its database. First user: make dev-superuser"
+
+dev-down: ## stop them; the data stays
+	@$(DEV) down
+	@echo "Stopped. The data stays in volumes; make dev-up continues with it."
+
+dev-logs: ## follow their logs, e-mails included
+	@$(DEV) logs --follow
+
+dev-shell: ## a shell beside the running code
+	@$(DEV) exec $(TTY) web bash
+
+dev-test: ## tests inside the container (ARGS="-k import")
+	@$(DEV) exec $(TTY) web python -m pytest $(or $(ARGS),core_apps customers config/tests)
+
+dev-migrate: ## make and apply migrations
+	@$(DEV) exec $(TTY) web sh -c "python manage.py makemigrations && python manage.py migrate"
+
+dev-superuser: ## add an administrator
+	@$(DEV) exec $(TTY) web python manage.py createsuperuser
+
 ##@ Look after it
 
 # Universal, so that one lock serves every supported Python and platform.

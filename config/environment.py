@@ -28,8 +28,8 @@ SHORTEST_SECRET_KEY = 50  # characters; what Django's own deployment check asks 
 class Environment:
     """One variable per call; a fault is noted, a harmless value returned, and reading goes on.
 
-    A variable in the environment wins over the same one in .env, and a blank one is as good as none. Faults name the variable and never
-    show its value, because the message ends up in logs.
+    A variable in the environment wins over the same one in .env; a blank one means the default. Faults name
+    the variable and never show its value, because the message ends up in logs.
     """
 
     def __init__(self, dotenv: Path) -> None:

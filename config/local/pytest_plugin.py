@@ -50,6 +50,7 @@ def testing_environment(directory: Path) -> dict[str, str]:
         "ALLOWED_HOSTS": "testserver,localhost",
         "STATIC_ROOT": str(directory / "static"),
         "MEDIA_ROOT": str(directory / "media"),
+        "WEB_CONCURRENCY": "0",  # Gunicorn reads it as well, and takes no blank
     }
 
 

@@ -111,6 +111,7 @@ def test_secret_from_a_file_is_read_without_its_newline(tmp_path, monkeypatch):
 def test_environment_wins_over_dotenv(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("PHONE_REGION=DE\nEMAIL_HOST=mail.example.com\n")
     monkeypatch.setenv("PHONE_REGION", "GB")
+    monkeypatch.delenv("EMAIL_HOST", raising=False)
 
     env = Environment(tmp_path / ".env")
 
@@ -118,6 +119,7 @@ def test_environment_wins_over_dotenv(tmp_path, monkeypatch):
 
 
 def test_blank_variable_means_the_default(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("EMAIL_HOST=mail.example.com\n")
     monkeypatch.setenv("EMAIL_HOST", " ")
 
     assert Environment(tmp_path / ".env").text("EMAIL_HOST", "localhost") == "localhost"

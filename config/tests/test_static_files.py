@@ -15,12 +15,14 @@ def collected(settings, tmp_path):
     return tmp_path
 
 
-def test_static_file_is_served_under_its_hash_compressed_and_immutable(collected):
+@pytest.mark.parametrize(("accepted", "encoding"), [("gzip", "gzip"), ("gzip, br", "br")])
+def test_static_file_is_served_under_its_hash_compressed_and_immutable(accepted, encoding, collected):
     client = Client()
     page = client.get("/admin/login/", secure=True).content.decode()
     [url] = re.findall(r'href="(/static/admin/css/base\.[0-9a-f]{12}\.css)"', page)
 
-    response = client.get(url, secure=True, headers={"Accept-Encoding": "gzip"})
+    response = client.get(url, secure=True, headers={"Accept-Encoding": accepted})
 
     assert response.headers["Cache-Control"] == "max-age=315360000, public, immutable"
-    assert response.headers["Content-Encoding"] == "gzip"
+    assert response.headers["Content-Encoding"] == encoding
+    response.close()

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import ClassVar
 
+import brotli
 import pytest
 from django.conf import settings
 
@@ -30,12 +31,15 @@ if "sentry_sdk" in sys.modules: sys.modules["sentry_sdk"].flush()
 """
 
 
+DECODERS = {"gzip": gzip.decompress, "br": brotli.decompress}
+
+
 class Sentry(BaseHTTPRequestHandler):
     received: ClassVar[list[bytes]] = []
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.received.append(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
+        self.received.append(DECODERS[self.headers["Content-Encoding"]](body))
         self.send_response(200)
         self.end_headers()
 
