@@ -28,11 +28,11 @@ def open_records(path: Path, encoding: str = "") -> Iterator["Records"]:
     Raises CannotImport when the file cannot be read, holds no table, or its header is ambiguous.
     """
     if path.exists() and not path.is_file():
-        raise CannotImport(f"{path} is not a file but a {'directory' if path.is_dir() else 'device'}.")
+        raise CannotImport(f"This is not a file but a {'directory' if path.is_dir() else 'device'}.")
     try:
         file = path.open("rb")
     except OSError as error:
-        raise CannotImport(f"{path} cannot be read: {error.strerror}.") from None
+        raise CannotImport(f"The file cannot be read: {error.strerror}.") from None
     with file:
         yield Records(file, encoding_of(file, encoding))
 

@@ -28,8 +28,8 @@ class Refusal(NamedTuple):
 
     @property
     def cells(self) -> list[str]:
-        """The row of the errors file; of several faults one is below the other in their cells."""
-        faults = ("\n".join(texts) for texts in zip(*self.faults, strict=True))
+        """The row of the errors file; several faults share the cells."""
+        faults = (" | ".join(texts) for texts in zip(*self.faults, strict=True))
         return [defused(cell) for cell in (str(self.line), *faults, *self.record.cells)]
 
 

@@ -134,8 +134,8 @@ def columns_for(kind: Kind, header: Sequence[str], options: Options) -> Columns:
 
 
 def refuse_overwriting(path: Path, errors: Path | None) -> None:
-    if errors and errors.exists() and (errors.is_dir() or errors.samefile(path)):
-        what = "a directory" if errors.is_dir() else "the file that is imported"
+    if errors and errors.exists() and (not errors.is_file() or errors.samefile(path)):
+        what = "the file that is imported" if errors.is_file() else "not a file"
         raise CannotImport(f"{errors} is {what}: name another file for the refused rows.")
 
 

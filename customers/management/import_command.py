@@ -43,7 +43,7 @@ class ImportCommand(BaseCommand):
         self._print_refusals(report)
         self._print_summary(report)
         if report.refused:
-            raise CommandError(f"{report.refused:,} rows were refused.", returncode=REFUSED)
+            raise CommandError(f"Rows refused: {report.refused:,}.", returncode=REFUSED)
 
     def _import(self, file: Path, options: dict[str, Any]) -> Report:
         chosen = Options(
@@ -71,7 +71,7 @@ class ImportCommand(BaseCommand):
         for outcome in ("rows", "created", "updated", "unchanged", "skipped", "refused"):
             self.stdout.write(f"{outcome:<10}{getattr(report, outcome):>12,}")
         if report.employers:
-            self.stdout.write(f"{report.employers:,} companies were created because customers name them.")
+            self.stdout.write(f"Companies created because customers name them: {report.employers:,}.")
         if report.ignored:
             self.stdout.write(f"Columns ignored: {', '.join(report.ignored)}.")
         self.stdout.write(f"{report.seconds:.1f} s, {report.rows / report.seconds:,.0f} rows/s.")

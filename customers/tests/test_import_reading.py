@@ -153,17 +153,17 @@ def test_unusable_file_is_refused_with_one_message(content, message, file):
 
 
 def test_missing_file_is_refused(file):
-    assert fault(file) == f"{file} cannot be read: No such file or directory."
+    assert fault(file) == "The file cannot be read: No such file or directory."
 
 
 def test_directory_is_refused(tmp_path):
-    assert fault(tmp_path) == f"{tmp_path} is not a file but a directory."
+    assert fault(tmp_path) == "This is not a file but a directory."
 
 
 def test_pipe_is_refused_without_waiting_for_a_writer(file):
     os.mkfifo(file)
 
-    assert fault(file) == f"{file} is not a file but a device."
+    assert fault(file) == "This is not a file but a device."
 
 
 def test_stated_encoding_that_does_not_exist_is_refused(file):
