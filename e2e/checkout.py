@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -80,7 +82,9 @@ class Checkout:
     search_path: str
     runs: list[Run] = field(default_factory=list)
 
-    def make(self, *arguments: str, stdin: int = subprocess.DEVNULL, **environment: str) -> Run:
+    def make(
+        self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({}), stdin: int = subprocess.DEVNULL
+    ) -> Run:
         port = free_port()
         log = self.home.parent / f"{len(self.runs)}.log"
         kept = {name: value for name, value in os.environ.items() if KEPT.fullmatch(name)}
@@ -88,7 +92,7 @@ class Checkout:
             process = subprocess.Popen(
                 ["make", f"PORT={port}", *arguments],
                 cwd=self.path,
-                env=kept | {"HOME": str(self.home), "PATH": self.search_path} | environment,
+                env=kept | {"HOME": str(self.home), "PATH": self.search_path, **environment},
                 stdin=stdin,
                 stdout=file,
                 stderr=file,

@@ -93,7 +93,7 @@ def test_terminal_that_goes_away_leaves_no_process(checkout: Checkout) -> None:
     checkout.assert_nothing_runs()
 
 
-@pytest.mark.parametrize("seconds", [0.3, 0.6, 0.9, 1.2])
+@pytest.mark.parametrize("seconds", [0.15, 0.3, 0.6, 0.9, 1.2])
 def test_second_ctrl_c_while_starting_leaves_no_process(checkout: Checkout, seconds: float) -> None:
     run = checkout.make("run")
     time.sleep(seconds)
@@ -156,7 +156,7 @@ def test_port_that_is_no_number_is_named(checkout: Checkout) -> None:
 
 
 def test_unreachable_database_is_explained_without_its_password(checkout: Checkout) -> None:
-    run = checkout.make("run", DATABASE_URL="postgresql://crm:geheim@127.0.0.1:9/crm")
+    run = checkout.make("run", environment={"DATABASE_URL": "postgresql://crm:geheim@127.0.0.1:9/crm"})
     lines = refused(run)
     assert lines[0] == "The database does not answer. Is DATABASE_URL right?"
     assert "127.0.0.1" in lines[1]
@@ -193,15 +193,20 @@ def bare_checkout(tmp_path: Path) -> Checkout:
 # An index without the wheel is what a platform without the wheel looks like to pip.
 def test_wheel_that_does_not_exist_is_named_with_the_platform(bare_checkout: Checkout) -> None:
     empty = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(bare_checkout.home)}
-    lines = refused(bare_checkout.make("run", **empty))
+    lines = refused(bare_checkout.make("run", environment=empty))
     version = "{}.{}".format(*sys.version_info)
     assert re.fullmatch(rf"\S+==\S+ has no wheel for Python {version} on {sysconfig.get_platform()}\.", lines[2])
     assert "Linux (glibc 2.28 or newer, so not Alpine)" in lines[3]
 
 
 def test_network_that_is_away_is_named_and_the_next_run_goes_on(bare_checkout: Checkout) -> None:
-    away = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "1"}
-    lines = refused(bare_checkout.make("run", PIP_FIND_LINKS="", **away))
+    away = {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": "http://127.0.0.1:9/",
+        "PIP_RETRIES": "1",
+        "PIP_FIND_LINKS": "",
+    }
+    lines = refused(bare_checkout.make("run", environment=away))
     assert lines[2] == "The packages could not be fetched: the package index does not answer."
     again = bare_checkout.make("run")
     again.seconds_to_served()

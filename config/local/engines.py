@@ -6,21 +6,18 @@ the next user adopts them and stops them in the end.
 """
 
 import fcntl
-import signal
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import psutil
 
 from config.local.postgresql import PostgreSQL
 from config.local.secret_files import kept_secret
 from config.local.servers import RunError, Server, is_alive
+from config.local.stopping import signals_deferred
 from config.local.valkey import Valkey
-
-STOP_REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 SERVERS: Mapping[str, type[Server]] = {"DATABASE_URL": PostgreSQL, "REDIS_URL": Valkey}
 
@@ -79,21 +76,3 @@ def stop_unless_used(home: Path, users: int) -> bool:
     for server in SERVERS.values():
         server(home).stop()
     return True
-
-
-@contextmanager
-def signals_deferred() -> Iterator[None]:
-    """Hold back requests to stop, so that none comes between a server's fork and its being findable."""
-    received: list[int] = []
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-
-    handlers = {request: signal.signal(request, remember) for request in STOP_REQUESTS}
-    try:
-        yield
-    finally:
-        for request, handler in handlers.items():
-            signal.signal(request, handler)
-        for number in received[:1]:
-            signal.raise_signal(number)

@@ -1,72 +1,20 @@
-"""`make run`: engines, migrations, first administrator, demo and web server, until somebody stops it."""
+"""`make run`: serves until somebody stops it."""
 
-import os
-import signal
-import socket
 import sys
-import time
-from contextlib import suppress
-from types import FrameType
 
-import psutil
-
-from config.local.defaults import LOCAL, given, local_environment, set_defaults
-from config.local.engines import SERVERS, STOP_REQUESTS, Engines, engines
-from config.local.prepare import prepare
-from config.local.servers import RunError, is_alive
-from config.local.web import stop_orphans, wait_until_served, web_server
-
-# `make` that leads a session, as in `ssh -t host make run`, keeps the signal of a hang-up to itself: we look.
-AT_TERMINAL = os.isatty(0)
-
-
-class StopRequest(BaseException):
-    """Not an Exception, so that nothing on its way takes it for a fault."""
-
-
-def request_stop(number: int, frame: FrameType | None) -> None:
-    # Stopping is bounded in time, and a second Ctrl-C in it could only leave processes behind.
-    for request in STOP_REQUESTS:
-        signal.signal(request, signal.SIG_IGN)
-    with suppress(OSError):  # after SIGHUP there is no terminal
-        print("\nStopping.", flush=True)
-    raise StopRequest
+from config.local.stopping import StopRequest, accept_stop_requests
 
 
 def main() -> None:
-    for request in STOP_REQUESTS:
-        signal.signal(request, request_stop)
-    stop_orphans()
-    port = usable_port(os.environ.get("PORT") or "8000")
-    with engines(LOCAL / "engines", given=[name for name in SERVERS if given(name)]) as running:
-        set_defaults(local_environment() | running.urls)
-        prepare()
-        with web_server(port) as web:
-            wait_until_served(web, port)
-            print(f"Exhibition CRM is at http://127.0.0.1:{port}/ (Ctrl-C stops it)", flush=True)
-            watch(web, running)
+    accept_stop_requests()
+    # Not before: Ctrl-C while these load has to be answered as well.
+    from config.local.serve import serve
+    from config.local.servers import RunError
 
-
-def usable_port(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise RunError(f"PORT={text} is not a port: a number from 1 to 65535.")
-    with socket.socket() as probe:
-        # As Gunicorn does it: connections of a server that just ended may linger on the port.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", int(text)))
-        except OSError as error:
-            reason = error.strerror
-            raise RunError(f"Port {text} cannot be used ({reason}). Choose another: make run PORT=8001") from None
-    return int(text)
-
-
-def watch(web: psutil.Process, running: Engines) -> None:
-    """Return when the terminal is gone; raise when the web server or an engine ends."""
-    while os.isatty(0) == AT_TERMINAL:
-        if dead := running.dead() + ([] if is_alive(web) else ["The web server"]):
-            raise RunError(f"{dead[0]} ended by itself; stopping the rest. Logs: {LOCAL / 'engines'}")
-        time.sleep(0.5)
+    try:
+        serve()
+    except RunError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
@@ -74,5 +22,3 @@ if __name__ == "__main__":
         main()
     except StopRequest:
         pass
-    except RunError as error:
-        sys.exit(str(error))

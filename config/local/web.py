@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 import psutil
 
 from config.local.defaults import CHECKOUT, LOCAL
-from config.local.engines import signals_deferred
 from config.local.servers import RunError, end, is_alive
+from config.local.stopping import signals_deferred
 
 START_SECONDS = 30
 # Tells our web servers from those that somebody starts by hand in the same checkout.

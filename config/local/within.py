@@ -13,9 +13,10 @@ from contextlib import ExitStack
 from types import FrameType
 
 from config.local.defaults import LOCAL, given, local_environment, set_defaults
-from config.local.engines import SERVERS, STOP_REQUESTS, engines, signals_deferred
+from config.local.engines import SERVERS, engines
 from config.local.scratch import scratch_directory
 from config.local.servers import RunError
+from config.local.stopping import STOP_REQUESTS, signals_deferred
 
 
 class Foreground:
