@@ -1,6 +1,7 @@
 """`make run`: serves until somebody stops it."""
 
 import sys
+from contextlib import suppress
 
 from config.local.stopping import StopRequest, accept_stop_requests
 
@@ -18,7 +19,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with suppress(StopRequest):
         main()
-    except StopRequest:
-        pass
