@@ -7,6 +7,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from core_apps.accounts.models import User
+from core_apps.common import caching
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +17,12 @@ def _static_files_without_manifest(settings):
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }
+
+
+@pytest.fixture(autouse=True)
+def _redis_not_known_to_be_away(monkeypatch):
+    """No test inherits what an earlier one found out about Redis."""
+    monkeypatch.setattr(caching, "BREAKER", caching.Breaker())
 
 
 @pytest.fixture

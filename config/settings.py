@@ -97,6 +97,7 @@ CACHES = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": env.redis_url(),
         "OPTIONS": {
+            "REDIS_CLIENT_CLASS": "core_apps.common.caching.GuardedRedis",
             # Seconds. A silent Redis costs one whole timeout for each call, so they stay well below a page's time.
             "SOCKET_CONNECT_TIMEOUT": 0.3,
             "SOCKET_TIMEOUT": 0.3,

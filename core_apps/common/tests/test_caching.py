@@ -1,0 +1,83 @@
+import logging
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.core.cache import cache, caches
+
+from core_apps.common import caching
+
+
+@pytest.fixture
+def silent_redis(settings) -> Iterator[None]:
+    """Accepts connections, as a paused server's kernel does, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+        settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": address}}
+        yield
+
+
+def seconds_for(calls: int) -> float:
+    started = time.monotonic()
+    assert [cache.get("anything") for _ in range(calls)] == [None] * calls
+    return time.monotonic() - started
+
+
+def test_cache_that_answers_keeps_values():
+    cache.set("answer", 42)
+
+    assert cache.get("answer") == 42
+
+
+@pytest.mark.usefixtures("silent_redis")
+def test_silent_redis_costs_one_timeout_and_not_one_for_each_call():
+    assert seconds_for(100) < 2 * 0.3
+
+
+@pytest.mark.usefixtures("silent_redis")
+def test_silent_redis_is_logged_once_in_a_pause(caplog):
+    seconds_for(20)
+
+    assert len([record for record in caplog.records if caching.not_while_away(record)]) == 1
+
+
+def test_breaker_lets_one_call_through_after_each_pause(monkeypatch):
+    monkeypatch.setattr(caching, "PAUSE", 0.1)
+    breaker = caching.Breaker()
+    breaker.failed()
+    time.sleep(0.11)
+
+    def passes(_: int) -> bool:
+        try:
+            breaker.check()
+        except caching.RedisAway:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(passes, range(50))) == 1
+
+
+def test_cache_is_used_again_after_redis_returns(settings, monkeypatch):
+    monkeypatch.setattr(caching, "PAUSE", 0.1)
+    real = settings.CACHES
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+        settings.CACHES = {"default": real["default"] | {"LOCATION": address}}
+        assert cache.get("anything") is None
+    settings.CACHES = real
+
+    time.sleep(0.11)
+    caches["default"].set("answer", 43)
+    assert caches["default"].get("answer") == 43
+
+
+def test_filter_keeps_other_failures():
+    try:
+        raise ValueError("other")
+    except ValueError as error:
+        record = logging.LogRecord("x", logging.ERROR, "", 0, "", (), (type(error), error, None))
+
+    assert caching.not_while_away(record)
