@@ -7,7 +7,8 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from core_apps.accounts.models import User
-from core_apps.common import caching
+from core_apps.common import caching, database
+from core_apps.common.breaker import Breaker
 
 
 @pytest.fixture(autouse=True)
@@ -20,9 +21,10 @@ def _static_files_without_manifest(settings):
 
 
 @pytest.fixture(autouse=True)
-def _redis_not_known_to_be_away(monkeypatch):
-    """No test inherits what an earlier one found out about Redis."""
-    monkeypatch.setattr(caching, "BREAKER", caching.Breaker())
+def _no_server_known_to_be_away(monkeypatch):
+    """No test inherits what an earlier one found out."""
+    monkeypatch.setattr(caching, "BREAKER", Breaker(pause=2))
+    monkeypatch.setattr(database, "BREAKER", Breaker(pause=1))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from django.core.cache import cache, caches
 
 from core_apps.common import caching
+from core_apps.common.breaker import Breaker, ServerAway
 
 
 @pytest.fixture
@@ -43,16 +44,15 @@ def test_silent_redis_is_logged_once_in_a_pause(caplog):
     assert len([record for record in caplog.records if caching.not_while_away(record)]) == 1
 
 
-def test_breaker_lets_one_call_through_after_each_pause(monkeypatch):
-    monkeypatch.setattr(caching, "PAUSE", 0.1)
-    breaker = caching.Breaker()
+def test_breaker_lets_one_call_through_after_each_pause():
+    breaker = Breaker(pause=0.1)
     breaker.failed()
     time.sleep(0.11)
 
     def passes(_: int) -> bool:
         try:
             breaker.check()
-        except caching.RedisAway:
+        except ServerAway:
             return False
         return True
 
@@ -61,7 +61,7 @@ def test_breaker_lets_one_call_through_after_each_pause(monkeypatch):
 
 
 def test_cache_is_used_again_after_redis_returns(settings, monkeypatch):
-    monkeypatch.setattr(caching, "PAUSE", 0.1)
+    monkeypatch.setattr(caching, "BREAKER", Breaker(pause=0.1))
     real = settings.CACHES
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"redis://127.0.0.1:{server.getsockname()[1]}/0"

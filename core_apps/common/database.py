@@ -1,0 +1,78 @@
+"""Keeps a database that says nothing from holding every thread.
+
+PostgreSQL ends a statement that runs too long. One that is paused, or behind a broken network, ends nothing,
+and libpq waits for it without a limit; psycopg2 lets us do the waiting.
+"""
+
+import logging
+import select
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import closing
+
+import psycopg2  # type: ignore[import-untyped]
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from psycopg2 import extensions
+
+from core_apps.common.breaker import Breaker, ServerAway
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 2.0  # seconds of silence after which the server is asked whether it is there
+ANSWER = 1.0  # seconds that it has for that answer
+RETRY_AFTER = 5  # seconds
+BREAKER = Breaker(pause=1)
+
+# PostgreSQL's message formats: the length of the message and the code of an SSLRequest, answered at once by a letter.
+SSL_REQUEST = struct.pack("!II", 8, 80877103)
+
+
+def wait(connection: extensions.connection) -> None:
+    """Waits for the server, as psycopg2 asks of its wait callback; raises OperationalError when it is silent."""
+    connecting = connection.status not in (extensions.STATUS_READY, extensions.STATUS_BEGIN)
+    try:
+        BREAKER.check()
+        while (state := connection.poll()) != extensions.POLL_OK:
+            limit = settings.DATABASE_CONNECT_TIMEOUT if connecting else PATIENCE
+            if not is_ready(connection, state, limit) and (connecting or is_silent(connection)):
+                BREAKER.failed()
+                raise psycopg2.OperationalError("the database does not answer")
+    except ServerAway as away:
+        raise psycopg2.OperationalError("the database did not answer a moment ago") from away
+    BREAKER.answered()
+
+
+def is_ready(connection: extensions.connection, state: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
+    return bool(poll.poll(1000 * seconds))
+
+
+def is_silent(connection: extensions.connection) -> bool:
+    """Whether the server leaves even the first question of a new connection unanswered."""
+    try:
+        with closing(socket.create_connection((connection.info.host, connection.info.port), ANSWER)) as question:
+            question.sendall(SSL_REQUEST)
+            return not question.recv(1)
+    except OSError:
+        return True
+
+
+class DatabaseAwayMiddleware:
+    """Answers 503 where the database does not: the fault is not the request's, and it can be sent again."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, OperationalError | InterfaceError):
+            return None
+        logger.error("The database failed: %s", str(error).strip())
+        text = "The database does not answer at the moment. Nothing was saved; please try again.\n"
+        return HttpResponse(text, status=503, content_type="text/plain", headers={"Retry-After": str(RETRY_AFTER)})
