@@ -21,7 +21,7 @@ from core_apps.common.breaker import Breaker, ServerAway
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 2.0  # seconds of silence after which the server is asked whether it is there
+PATIENCE = 1.0  # seconds of silence after which the server is asked whether it is there
 ANSWER = 1.0  # seconds that it has for that answer
 RETRY_AFTER = 5  # seconds
 BREAKER = Breaker(pause=1)
