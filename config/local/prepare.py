@@ -22,7 +22,7 @@ def prepare() -> None:
     call_command("migrate", verbosity=0)
     create_administrator()
     if os.environ.get("DEMO") != "0":
-        call_command("load_demo")
+        call_command("load_demo", verbosity=0)
     collect_static_files()
     connections.close_all()  # the supervisor needs none while the web server runs
 

@@ -10,4 +10,5 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         loaded = load_demo()
-        self.stdout.write("Loaded the demo." if loaded else "Left the demo out: the database is not empty.")
+        if options["verbosity"]:
+            self.stdout.write("Loaded the demo." if loaded else "Left the demo out: the database is not empty.")
