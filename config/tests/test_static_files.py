@@ -1,10 +1,15 @@
+import gzip
 import re
 
+import brotli
 import pytest
 from django.core.management import call_command
 from django.test import Client
 
 from config import settings as configured
+
+
+DECODERS = {"gzip": gzip.decompress, "br": brotli.decompress}
 
 
 @pytest.fixture
@@ -25,4 +30,4 @@ def test_static_file_is_served_under_its_hash_compressed_and_immutable(accepted,
 
     assert response.headers["Cache-Control"] == "max-age=315360000, public, immutable"
     assert response.headers["Content-Encoding"] == encoding
-    response.close()
+    assert DECODERS[encoding](b"".join(response.streaming_content)) == (collected / url[len("/static/") :]).read_bytes()
