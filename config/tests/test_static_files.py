@@ -8,7 +8,6 @@ from django.test import Client
 
 from config import settings as configured
 
-
 DECODERS = {"gzip": gzip.decompress, "br": brotli.decompress}
 
 
