@@ -37,10 +37,8 @@ class Columns:
 
     def text(self, field: str, cells: Sequence[str]) -> str:
         filled = [text for position in self.positions[field] if (text := cells[position].strip())]
-        if not filled:
-            return ""
-        text = " ".join(filled) if field in JOINED else filled[0]
-        return text if field in WHOLE else text.partition(SEPARATOR)[0]
+        text = " ".join(filled if field in JOINED else filled[:1])
+        return text.partition(SEPARATOR)[0] if SEPARATOR in text and field not in WHOLE else text
 
     def source(self, field: str, cells: Sequence[str]) -> tuple[str, str]:
         """The column that the field's text comes from, and its cell."""

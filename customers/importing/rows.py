@@ -11,7 +11,7 @@ from customers.importing.kinds import Kind
 from customers.importing.presets import Columns
 from customers.importing.problems import Fault, shown, visible
 from customers.importing.reading import Record
-from customers.models import Company, Customer
+from customers.models import Company
 
 EMPLOYER_NAME = Company._meta.get_field("name")
 
@@ -57,7 +57,9 @@ class RowReader:
     def __init__(self, kind: Kind, columns: Columns) -> None:
         self._kind = kind
         self._columns = columns
-        self._inserted = kind.inserted
+        # One instance validates all rows: making it costs as much as its validation.
+        self._instance = kind.model(**kind.defaults)
+        self._blank = {column: vars(self._instance)[column] for column in kind.inserted}
         # A company is looked up by its name, once for a whole batch.
         self._exclude = {field.name for field in kind.model._meta.fields} - {*kind.fields} | {"company"}
 
@@ -66,12 +68,12 @@ class RowReader:
         self._check_width(record.cells)
         texts = self._texts(record.cells)
         employer = texts.pop("company", "")
-        instance = self._kind.model(**self._kind.defaults, **texts)
-        errors = self._errors(instance, employer)
+        state = vars(self._instance)
+        state.update(self._blank, **texts)
+        errors = self._errors(employer)
         if errors:
             raise RowRefused(*self._faults(errors, record.cells))
-        state = vars(instance)  # not by getattr, which makes a file of a photo's name
-        values = {column: state[column] for column in self._inserted}
+        values = {column: state[column] for column in self._blank}
         return Row(record, values, [*texts, "company_id"] if employer else [*texts], employer)
 
     def _check_width(self, cells: list[str]) -> None:
@@ -88,14 +90,14 @@ class RowReader:
             texts["stage"] = texts["stage"].lower()
         return texts
 
-    def _errors(self, instance: Company | Customer, employer: str) -> dict[str, Any]:
+    def _errors(self, employer: str) -> dict[str, Any]:
         errors: dict[str, Any] = {}
         try:
-            instance.clean_fields(exclude=self._exclude)
+            self._instance.clean_fields(exclude=self._exclude)
         except ValidationError as error:
             errors = error.update_error_dict(errors)
         try:
-            instance.clean()
+            self._instance.clean()
         except ValidationError as error:
             errors = error.update_error_dict(errors)
         try:

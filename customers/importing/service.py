@@ -1,25 +1,28 @@
 """The import of a whole file: one transaction, one report."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import TypeVar
 
 from django.db import DatabaseError, OperationalError, transaction
 
 from customers.importing.kinds import Kind
 from customers.importing.presets import Columns, match_columns
-from customers.importing.problems import CannotImport, visible
+from customers.importing.problems import CannotImport, Fault, visible
 from customers.importing.reading import Record, Records, listed, open_records
 from customers.importing.recordset import execute
 from customers.importing.refusals import Refusal, Refusals, collect_refusals
-from customers.importing.rows import RowReader, RowRefused
+from customers.importing.rows import Row, RowReader, RowRefused
 from customers.importing.writing import Mode, Writer
 
 # A batch is what one statement carries; the second limit holds the memory where rows are long.
 MOST_ROWS = 5_000
 MOST_CHARACTERS = 2**22
+T = TypeVar("T")
 LOCK = 0x1A9E57  # any number, as long as nothing else in the database takes it
 
 
@@ -97,20 +100,36 @@ def import_rows(
 ) -> int:
     """Imports the records batch by batch, and returns how many there were."""
     count = 0
-    for batch in batches(records):
-        rows = []
-        for record in batch:
-            try:
-                rows.append(reader.read(record))
-            except RowRefused as refused:
-                refusals.add(record, *refused.faults)
+    for rows, refused in prepared_ahead(validated(batch, reader) for batch in batches(records)):
+        for record, faults in refused:
+            refusals.add(record, *faults)
         writer.write(rows)
         refusals.end_batch()
-        count += len(batch)
+        count += len(rows) + len(refused)
         progress(records.position)
     if not count:
         raise CannotImport("The file has a header and no rows.")
     return count
+
+
+def validated(batch: list[Record], reader: RowReader) -> tuple[list[Row], list[tuple[Record, tuple[Fault, ...]]]]:
+    """The valid rows of the batch, and the records that are none."""
+    rows, refused = [], []
+    for record in batch:
+        try:
+            rows.append(reader.read(record))
+        except RowRefused as reason:
+            refused.append((record, reason.faults))
+    return rows, refused
+
+
+def prepared_ahead(batches: Iterator[T]) -> Iterator[T]:
+    """The batches, each prepared in a thread while the database, a process of its own, works on the one before."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        upcoming = thread.submit(next, batches, None)
+        while (batch := upcoming.result()) is not None:
+            upcoming = thread.submit(next, batches, None)
+            yield batch
 
 
 def batches(records: Records) -> Iterator[list[Record]]:

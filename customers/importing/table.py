@@ -30,10 +30,12 @@ class Table:
         """The line of the first row with the same key, by the line of each row that repeats one."""
         keys = f"SELECT r.line, {self._kind.key} AS key FROM {recordset(self._keys)}"
         rows_as_json = parameter(map(self._key_of, rows))
-        execute(
+        added = execute(
             f"INSERT INTO import_seen SELECT key, min(line) FROM ({keys}) AS row GROUP BY key ON CONFLICT DO NOTHING",
             rows_as_json,
         )
+        if added == len(rows):
+            return {}
         found = query(
             f"SELECT row.line, seen.line FROM ({keys}) AS row JOIN import_seen seen USING (key)"
             " WHERE row.line <> seen.line",

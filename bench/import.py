@@ -1,0 +1,161 @@
+"""Rows per second of our import, beside raw COPY and beside one save() per row, of the same rows in the same run.
+
+python -m bench.import [ROWS]; in a database of its own, which is dropped at the end.
+"""
+
+# ruff: noqa: N999 - `make bench-import` calls the module by its name
+
+import csv
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import django
+from psycopg2 import extensions
+
+django.setup()
+
+from django.db import connection, transaction  # noqa: E402 - models need the set-up
+
+from customers.importing import COMPANIES, CUSTOMERS, Kind, import_file  # noqa: E402
+
+ROWS = 100_000
+SAVED_ROWS = 1_000  # a sample, whose time is multiplied: the slow way is slow
+RUNS = 3
+MOST_TIMES_COPY = 5
+LEAST_ROWS_PER_SECOND = 10_000
+COUNTRIES = ("DE", "FR", "IT", "NO", "PL", "SE")
+PREFIXES = {"DE": "49 30", "FR": "33 1", "IT": "39 06", "NO": "47", "PL": "48 22", "SE": "46 8"}
+
+
+def company(number: int) -> dict[str, str]:
+    domain = f"company-{number}.example"
+    return {
+        "name": f"Company {number} & Søn",
+        "domain": domain,
+        "country": COUNTRIES[number % len(COUNTRIES)],
+        "industry": f"Industry {number % 50}",
+        "website": f"https://www.{domain}/en/",
+    }
+
+
+def customer(number: int) -> dict[str, str]:
+    country = COUNTRIES[number % len(COUNTRIES)]
+    return {
+        "given_name": f"Given {number % 1_000}",
+        "family_name": f"Family {number}",
+        "email": f"person.{number}@example.com",
+        "phone": f"+{PREFIXES[country]} {10_000_000 + number}",
+        "job_title": "Buyer",
+        "country": country,
+    }
+
+
+def write_file(path: Path, rows: Iterator[dict[str, str]]) -> None:
+    first = next(rows)
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, first)
+        writer.writerow(dict(zip(first, first, strict=True)))
+        writer.writerow(first)
+        writer.writerows(rows)
+
+
+def import_rows(kind: Kind, file: Path) -> None:
+    report = import_file(file, kind)
+    if report.created != report.rows:
+        raise AssertionError(f"{report.created} of {report.rows} rows were created.")
+
+
+def save_rows(kind: Kind, file: Path) -> None:
+    with file.open(encoding="utf-8", newline="") as stream, transaction.atomic():
+        for row in islice(csv.DictReader(stream), SAVED_ROWS):
+            instance = kind.model(**row)
+            instance.full_clean()
+            instance.save()
+
+
+def copy(kind: Kind, direction: str, file: Path, mode: str) -> None:
+    """COPY of all columns that a row brings along, FROM or TO the file."""
+    columns = ", ".join(column for column in kind.inserted if column not in ("owner_id", "company_id"))
+    with connection.cursor() as cursor, file.open(mode) as stream, plain_waiting():
+        end = "STDIN" if direction == "FROM" else "STDOUT"
+        cursor.copy_expert(f"COPY {kind.model._meta.db_table} ({columns}) {direction} {end}", stream)
+
+
+@contextmanager
+def plain_waiting() -> Iterator[None]:
+    """psycopg2 refuses COPY where the application does the waiting, as ours does."""
+    ours = extensions.get_wait_callback()
+    extensions.set_wait_callback(None)
+    try:
+        yield
+    finally:
+        extensions.set_wait_callback(ours)
+
+
+def seconds(kind: Kind, work: Callable[[], None], runs: int = RUNS) -> float:
+    """Median time of the work on an empty table."""
+    times = []
+    for _ in range(runs):
+        with connection.cursor() as cursor:
+            cursor.execute(f"TRUNCATE {kind.model._meta.db_table} CASCADE")
+            cursor.execute(f"VACUUM ANALYZE {kind.model._meta.db_table}")
+            cursor.execute("CHECKPOINT")
+        gc.collect()
+        start = perf_counter()
+        work()
+        times.append(perf_counter() - start)
+    return median(times)
+
+
+def measure(kind: Kind, file: Path, rows: int) -> None:
+    finished = file.with_suffix(".finished")
+    ours = seconds(kind, lambda: import_rows(kind, file))
+    copy(kind, "TO", finished, "wb")
+    raw = seconds(kind, lambda: copy(kind, "FROM", finished, "rb"))
+    sample = min(SAVED_ROWS, rows)
+    saved = seconds(kind, lambda: save_rows(kind, file), runs=1) / sample
+    print(
+        f"\n{rows:,} {kind.model._meta.verbose_name_plural}, {file.stat().st_size / 1e6:.1f} MB; median of {RUNS} runs"
+    )
+    print(f"{'':34}{'seconds':>9}{'rows/s':>10}{'x COPY':>9}")
+    for name, each in (
+        ("COPY of the finished rows", raw / rows),
+        ("import: read, validated, matched", ours / rows),
+        (f"full_clean() and save(), {sample:,}", saved),
+    ):
+        print(f"{name:34}{each * rows:>9.1f}{1 / each:>10,.0f}{each * rows / raw:>9.1f}")
+    print(f"at least {LEAST_ROWS_PER_SECOND:,} rows/s: {verdict(rows / ours >= LEAST_ROWS_PER_SECOND)}")
+    print(f"at most {MOST_TIMES_COPY} x COPY: {verdict(ours <= MOST_TIMES_COPY * raw)}")
+
+
+def verdict(met: bool) -> str:
+    return "met" if met else "MISSED"
+
+
+@contextmanager
+def own_database() -> Iterator[None]:
+    name = connection.settings_dict["NAME"]
+    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+    try:
+        yield
+    finally:
+        connection.creation.destroy_test_db(name, verbosity=0)
+
+
+def main(rows: int) -> None:
+    with own_database(), TemporaryDirectory() as directory:
+        for kind, row in ((COMPANIES, company), (CUSTOMERS, customer)):
+            file = Path(directory) / "rows.csv"
+            write_file(file, map(row, range(rows)))
+            measure(kind, file, rows)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else ROWS)
