@@ -33,11 +33,14 @@ e2e: ## tests of `make run` itself: clones, real browser, signals (needs Chromiu
 	@exec $(BIN)/python -m pytest e2e $(ARGS)
 
 .PHONY: lint
-lint: .venv ## style, types, layers, migrations, shell scripts
+lint: .venv ## style, types, layers, migrations, shell scripts, Dockerfile, compose files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 	git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck
+	$(BIN)/hadolint docker/django/Dockerfile
+	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose-lint.yml docker-compose.yml
+	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose-lint.dev.yml docker-compose.dev.yml
 	$(WITHIN) --scratch $(MAKE) --no-print-directory lint-settings
 
 # What reads the settings, or asks the database, in one start of the engines.
