@@ -1,12 +1,18 @@
 import os
 import shutil
+import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from e2e.checkout import Checkout, clone
+from e2e.stack import Stack, new_stack
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+STACKS = pytest.StashKey[list[Stack]]()
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +45,55 @@ def checkout(request: pytest.FixtureRequest, checkout_of: Callable[[str], Checko
             run.process.terminate()
             run.process.wait(30)
     checkout.assert_nothing_runs()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        pytest.fail(f"There is no Chromium at {CHROMIUM}: install it, or set CHROMIUM to its path.")
+    with sync_playwright() as playwright:
+        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=sandbox)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    if subprocess.run(["docker", "info"], capture_output=True).returncode == 0:
+        return
+    if "CI" in os.environ:
+        pytest.fail("`docker info` fails: CI must have a container engine.")
+    pytest.skip("`docker info` fails: there is no container engine to test with")
+
+
+@pytest.fixture(scope="module")
+def stack_of(engine: None, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Stack]]:
+    """Returns a new stack of the tier, not started; after the module's last test nothing of it is left."""
+    stacks = request.config.stash.setdefault(STACKS, [])
+
+    def make(tier: str) -> Stack:
+        # Not pytest's own directory, which nobody but its owner may enter.
+        directory = Path(tempfile.mkdtemp(prefix="e2e-"))
+        directory.chmod(0o755)
+        stacks.append(new_stack(tier, directory))
+        return stacks[-1]
+
+    yield make
+    while stacks:
+        stack = stacks.pop()
+        stack.remove()
+        assert [stack.left(kind) for kind in ("container", "volume", "network")] == [[], [], []]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep the logs of the containers of a test that failed, and show the last lines."""
+    report = yield
+    stacks = item.config.stash.get(STACKS, []) if report.failed else []
+    for stack in stacks:
+        file = item.config._tmp_path_factory.mktemp("logs") / f"{stack.project}.log"  # type: ignore[attr-defined]
+        report.sections.append((f"containers of {stack.project}, all in {file}", stack.keep_logs(file)))
+    return report

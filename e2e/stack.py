@@ -1,0 +1,200 @@
+"""A tier on the engine, apart from anything of the person's: own clone, project name, ports, image tag and volumes."""
+
+import http.client
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from e2e.checkout import KEPT, SOURCE
+
+# How the engine is reached is the machine's as well.
+ENGINE = re.compile(KEPT.pattern + r"|HOME|DOCKER_.*|XDG_RUNTIME_DIR")
+FILES = {"basic": "docker-compose.yml", "dev": "docker-compose.dev.yml"}
+PORTS = {
+    "basic": {"web": "WEB_PORT", "db": "DB_PORT"},
+    "dev": {"web": "DEV_WEB_PORT", "db": "DEV_DB_PORT", "redis": "DEV_REDIS_PORT", "adminer": "DEV_ADMINER_PORT"},
+}
+MAKE_SECONDS = 300
+LOG_LINES = 40
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+@dataclass
+class Stack:
+    tier: str
+    checkout: Path
+    project: str
+    ports: dict[str, int]
+    environment: dict[str, str]
+    # Of whoever runs make and docker here; empty for the person who runs the tests.
+    credentials: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['web']}"
+
+    def overlay(self, name: str, text: str) -> None:
+        """Merge a further compose file into the tier's, for make as well as for docker compose."""
+        (self.checkout / name).write_text(text)
+        self.environment["COMPOSE_FILE"] += f":{name}"
+
+    def make(self, *arguments: str, fails: bool = False) -> str:
+        # The Makefile names the dev tier's file; overlays are known to the environment alone.
+        overlaid = ["DEV=docker compose"] if ":" in self.environment["COMPOSE_FILE"] else []
+        return self.run("make", *overlaid, *arguments, fails=fails)
+
+    def compose(self, *arguments: str, fails: bool = False) -> str:
+        return self.run("docker", "compose", *arguments, fails=fails)
+
+    def within(self, service: str, *command: str, fails: bool = False) -> str:
+        """Run a command in a running container of the service."""
+        return self.compose("exec", "-T", service, *command, fails=fails)
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        """Return what the command says; it has no terminal, and must end as expected."""
+        done = subprocess.run(
+            command,
+            cwd=self.checkout,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=MAKE_SECONDS,
+            **self.credentials,
+        )
+        assert (done.returncode != 0) == fails, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+    def containers(self, service: str) -> list[str]:
+        return self.compose("ps", "--all", "--quiet", "--no-trunc", service).split()
+
+    def container(self, service: str) -> str:
+        (only,) = self.containers(service)
+        return only
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(docker("inspect", self.container(service)))[0]
+        return found
+
+    def health(self, service: str) -> str:
+        return str(self.inspect(service)["State"]["Health"]["Status"])
+
+    def wait_to_be(self, health: str, service: str, limit: float = 30) -> float:
+        return seconds_until(lambda: self.health(service) == health, limit)
+
+    def signal(self, service: str, name: str) -> None:
+        docker("kill", "--signal", name, self.container(service))
+
+    @contextmanager
+    def paused(self, service: str) -> Iterator[None]:
+        """The service keeps its connections and says nothing."""
+        docker("pause", self.container(service))
+        try:
+            yield
+        finally:
+            docker("unpause", self.container(service))
+
+    def get(self, path: str, headers: dict[str, str] | None = None, service: str = "web") -> Answer:
+        return ask(self.ports[service], "GET", path, headers)
+
+    def logs(self, *services: str) -> str:
+        return self.compose("logs", "--no-color", "--timestamps", *services)
+
+    def keep_logs(self, file: Path) -> str:
+        """Write all logs to the file, and return the last lines of each container."""
+        last = []
+        with file.open("w") as kept:
+            for container in self.left("container"):
+                name = docker("inspect", "--format", "{{.Name}}", container)
+                lines = self.run("docker", "logs", "--timestamps", container).splitlines(keepends=True)
+                kept.writelines([f"{name}\n", *lines])
+                last += [f"{name}\n", *lines[-LOG_LINES:]]
+        return "".join(last)
+
+    def remove(self) -> None:
+        """By label: it works for paused containers, and where the compose files do not."""
+        for kind, removal in (("container", "rm --force --volumes"), ("volume", "rm --force"), ("network", "rm")):
+            if found := self.left(kind):
+                docker(kind, *removal.split(), *found)
+        if self.tier == "basic":
+            subprocess.run(["docker", "image", "rm", "--force", self.image], check=True, capture_output=True)
+        shutil.rmtree(self.checkout.parent)
+
+    def left(self, kind: str) -> list[str]:
+        everything = ["--all"] if kind == "container" else []
+        label = f"label=com.docker.compose.project={self.project}"
+        return docker(kind, "ls", *everything, "--quiet", "--filter", label).split()
+
+    @property
+    def image(self) -> str:
+        return f"exhibition-crm:{self.environment['VERSION']}" if self.tier == "basic" else "exhibition-crm:dev"
+
+
+def new_stack(tier: str, directory: Path) -> Stack:
+    """Clone what is committed into the directory; nothing is started yet."""
+    subprocess.run(["git", "clone", "-q", str(SOURCE), str(directory / "checkout")], check=True)
+    project = f"e2e-{tier}-{secrets.token_hex(3)}"
+    ports = dict(zip(PORTS[tier], free_ports(len(PORTS[tier])), strict=True))
+    environment = {name: value for name, value in os.environ.items() if name == "PATH" or ENGINE.fullmatch(name)}
+    environment |= {variable: str(ports[service]) for service, variable in PORTS[tier].items()}
+    environment |= {"COMPOSE_PROJECT_NAME": project, "COMPOSE_FILE": FILES[tier], "COMPOSE_ANSI": "never"}
+    return Stack(tier, directory / "checkout", project, ports, environment | {"VERSION": project})
+
+
+def free_ports(count: int) -> list[int]:
+    """Consecutive ones, as a service of several replicas takes them."""
+    while True:
+        # Below those that the kernel gives to outgoing connections.
+        first = secrets.choice(range(20_000, 32_000))
+        ports = list(range(first, first + count))
+        if all(map(is_free, ports)):
+            return ports
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def docker(*arguments: str) -> str:
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
+    return done.stdout.strip()
+
+
+def ask(port: int, method: str, path: str, headers: dict[str, str] | None = None, body: str | None = None) -> Answer:
+    """One request on a connection of its own, as a redirect or an error came back."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.request(method, path, body, {"Connection": "close", **(headers or {})})
+        response = connection.getresponse()
+        return Answer(response.status, response.headers, response.read())
+
+
+def seconds_until(condition: Callable[[], bool], limit: float) -> float:
+    """Wait for the condition and return how long it took."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start < limit, f"not within {limit} s"
+        time.sleep(0.05)
+    return time.monotonic() - start
