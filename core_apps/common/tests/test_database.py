@@ -17,15 +17,14 @@ def frozen_on_demand(monkeypatch) -> Iterator[Freezer]:
     monkeypatch.setattr(database, "PATIENCE", 0.3)
     monkeypatch.setattr(database, "ANSWER", 0.2)
     parameters = connections.settings["default"]
-    real = parameters["PORT"]
-    with freezer(parameters["HOST"], int(real)) as between:
+    with freezer(parameters["HOST"], int(parameters["PORT"])) as between, monkeypatch.context() as patch:
         connection.close()
-        parameters["PORT"] = str(between.port)
+        patch.setitem(parameters, "HOST", "127.0.0.1")
+        patch.setitem(parameters, "PORT", str(between.port))
         connection.ensure_connection()
         yield between
         between.thawed.set()
         connection.close()
-        parameters["PORT"] = real
 
 
 def query() -> None:

@@ -39,12 +39,10 @@ def closed_port() -> int:
 @contextmanager
 def database_at(port: int) -> Iterator[None]:
     parameters = connections.settings["default"]
-    real = parameters["PORT"]
-    parameters["PORT"] = str(port)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(parameters, "HOST", "127.0.0.1")
+        patch.setitem(parameters, "PORT", str(port))
         yield
-    finally:
-        parameters["PORT"] = real
 
 
 def cache_at(settings, port: int) -> None:
