@@ -32,7 +32,7 @@ def link_employers(rows: Sequence[Row]) -> Iterator[tuple[Row, str]]:
         fitting, first, fitting_in_country, first_in_country = by_line.get(row.line, (0, None, 0, None))
         row.employer_missing = fitting == 0
         row.values["company_id"] = first if fitting == 1 else first_in_country
-        if fitting > 1 != fitting_in_country:
+        if fitting > 1 and fitting_in_country != 1:
             yield row, f"{fitting} companies are named “{shown(row.employer)}”."
 
 

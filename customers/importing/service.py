@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TypeVar
 
-from django.db import DatabaseError, OperationalError, transaction
+from django.db import Error, OperationalError, transaction
 
 from customers.importing.kinds import Kind
 from customers.importing.presets import Columns, match_columns
@@ -22,8 +22,9 @@ from customers.importing.writing import Mode, Writer
 # A batch is what one statement carries; the second limit holds the memory where rows are long.
 MOST_ROWS = 5_000
 MOST_CHARACTERS = 2**22
-T = TypeVar("T")
 LOCK = 0x1A9E57  # any number, as long as nothing else in the database takes it
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def import_file(
             writer = Writer(kind, columns, options.mode, refusals)
             rows = import_rows(records, RowReader(kind, columns), writer, refusals, progress)
             written = not (options.dry_run or (options.strict and refusals.count))
-            transaction.set_rollback(not written)
+            if not written:
+                transaction.set_rollback(True)
     return Report(
         encoding=records.encoding,
         delimiter=records.delimiter,
@@ -124,7 +126,10 @@ def validated(batch: list[Record], reader: RowReader) -> tuple[list[Row], list[t
 
 
 def prepared_ahead(batches: Iterator[T]) -> Iterator[T]:
-    """The batches, each prepared in a thread while the database, a process of its own, works on the one before."""
+    """The batches, each prepared in a thread while the database works on the one before.
+
+    Nothing in that thread may ask the database: it would do so outside the transaction.
+    """
     with ThreadPoolExecutor(max_workers=1) as thread:
         upcoming = thread.submit(next, batches, None)
         while (batch := upcoming.result()) is not None:
@@ -170,6 +175,6 @@ def one_import_at_a_time() -> Iterator[None]:
             except OperationalError:
                 raise CannotImport("Another import is running. Try again when it has ended.") from None
             yield
-    except DatabaseError as error:
+    except Error as error:
         reason = visible(str(error).partition("\n")[0])
         raise CannotImport(f"The database ended the import: {reason}. Nothing is written.") from error

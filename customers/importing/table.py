@@ -26,31 +26,38 @@ class Table:
         execute("DROP TABLE IF EXISTS import_seen")
         execute("CREATE TEMP TABLE import_seen (key text PRIMARY KEY, line integer NOT NULL) ON COMMIT DROP")
 
-    def repeated(self, rows: Sequence[Row]) -> dict[int, int]:
-        """The line of the first row with the same key, by the line of each row that repeats one."""
-        keys = f"SELECT r.line, {self._kind.key} AS key FROM {recordset(self._keys)}"
-        rows_as_json = parameter(map(self._key_of, rows))
-        added = execute(
-            f"INSERT INTO import_seen SELECT key, min(line) FROM ({keys}) AS row GROUP BY key ON CONFLICT DO NOTHING",
-            rows_as_json,
+    def keys(self, rows: Sequence[Row]) -> str:
+        """The rows as `repeated` and `matching` take them."""
+        columns = self._kind.key_columns
+        return parameter(
+            {"line": row.line, "employer": row.employer, **{column: row.values[column] for column in columns}}
+            for row in rows
         )
-        if added == len(rows):
+
+    def repeated(self, rows: str, count: int) -> dict[int, int]:
+        """The line of the first row with the same key, by the line of each of the `count` rows that repeats one."""
+        keys = f"SELECT r.line, {self._kind.key} AS key FROM {recordset(self._keys)}"
+        added = execute(
+            f"INSERT INTO import_seen (line, key) {keys} ORDER BY r.line ON CONFLICT DO NOTHING",
+            rows,
+        )
+        if added == count:
             return {}
         found = query(
             f"SELECT row.line, seen.line FROM ({keys}) AS row JOIN import_seen seen USING (key)"
             " WHERE row.line <> seen.line",
-            rows_as_json,
+            rows,
         )
         return dict(found)
 
-    def matching(self, rows: Sequence[Row]) -> dict[int, list[dict[str, Any]]]:
+    def matching(self, rows: str) -> dict[int, list[dict[str, Any]]]:
         """The records that each row is about, by its line."""
         columns = ("id", *self._kind.stored)
         listed = ", ".join(f"t.{connection.ops.quote_name(column)}" for column in columns)
         found = query(
             f"WITH r AS MATERIALIZED (SELECT * FROM {recordset(self._keys)}) "
             + " UNION ALL ".join(f"SELECT r.line, {listed} FROM r JOIN {self.name} t ON {s}" for s in self._kind.same),
-            parameter(map(self._key_of, rows)),
+            rows,
         )
         by_line: dict[int, list[dict[str, Any]]] = {}
         for line, *values in found:
@@ -71,11 +78,6 @@ class Table:
             f" FROM {recordset(self._updated)} WHERE t.id = r.id",
             parameter(row.values for row in rows),
         )
-
-    def _key_of(self, row: Row) -> dict[str, object]:
-        return {"line": row.line, "employer": row.employer} | {
-            name: row.values[name] for name in self._kind.key_columns
-        }
 
 
 def quoted(columns: Iterable[str]) -> str:

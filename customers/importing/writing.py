@@ -34,18 +34,16 @@ class Writer:
         self.created = self.updated = self.unchanged = self.skipped = self.employers = 0
 
     def write(self, rows: Sequence[Row]) -> None:
-        rows = self._with_employers(self._first_of_each_key(rows))
-        matching = self._table.matching(rows)
-        self._apply([row for row in rows if self._changes(row, matching.get(row.line, []))])
-
-    def _first_of_each_key(self, rows: Sequence[Row]) -> list[Row]:
-        repeated = self._table.repeated(rows)
+        rows = self._with_employers(rows)
+        keys = self._table.keys(rows)
+        repeated, matching = self._table.repeated(keys, len(rows)), self._table.matching(keys)
         for row in rows:
             if row.line in repeated:
                 self._refuse_key(row, f"Line {repeated[row.line]} has the same")
-        return [row for row in rows if row.line not in repeated]
+        fresh = (row for row in rows if row.line not in repeated)
+        self._apply([row for row in fresh if self._changes(row, matching.get(row.line, []))])
 
-    def _with_employers(self, rows: list[Row]) -> list[Row]:
+    def _with_employers(self, rows: Sequence[Row]) -> Sequence[Row]:
         named = [row for row in rows if row.employer]
         ambiguous = dict(link_employers(named)) if named else {}
         for row, reason in ambiguous.items():

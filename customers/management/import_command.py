@@ -10,11 +10,11 @@ from tqdm import tqdm
 from customers.importing import CannotImport, Kind, Mode, Options, Report, import_file
 
 REFUSED, UNUSABLE, INTERRUPTED = 1, 2, 130  # exit codes; the last one is the shell's for Ctrl-C
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 class ImportCommand(BaseCommand):
     kind: ClassVar[Kind]
-    requires_migrations_checks = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         fields = ", ".join(self.kind.fields)
@@ -36,7 +36,7 @@ class ImportCommand(BaseCommand):
         file: Path = options["file"]
         try:
             report = self._import(file, options)
-        except CannotImport as reason:
+        except (CannotImport, OSError) as reason:
             raise CommandError(f"{file}: {reason}", returncode=UNUSABLE) from None
         except KeyboardInterrupt:
             raise CommandError("Stopped; nothing is written.", returncode=INTERRUPTED) from None
@@ -70,6 +70,7 @@ class ImportCommand(BaseCommand):
     def _print_summary(self, report: Report) -> None:
         for outcome in ("rows", "created", "updated", "unchanged", "skipped", "refused"):
             self.stdout.write(f"{outcome:<10}{getattr(report, outcome):>12,}")
+        self.stdout.write(f"Read as {report.encoding}, separated by {SEPARATORS[report.delimiter]}.")
         if report.employers:
             self.stdout.write(f"Companies created because customers name them: {report.employers:,}.")
         if report.ignored:

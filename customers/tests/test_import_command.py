@@ -49,6 +49,7 @@ def test_summary_of_a_good_file_and_exit_code_0(file):
         "unchanged            0",
         "skipped              0",
         "refused              0",
+        "Read as utf-8, separated by commas.",
         "Columns ignored: ceo.",
     ]
 
@@ -87,6 +88,20 @@ def test_wrong_usage_ends_with_one_message_and_exit_code_2(arguments, message, f
     file.write_text(GOOD)
 
     assert run(file, *arguments) == (2, [], [f"{file}: {message}"])
+
+
+def test_database_that_is_away_ends_with_one_message_and_exit_code_2(file):
+    file.write_text(GOOD)
+    process = subprocess.run(
+        [sys.executable, "manage.py", "import_companies", str(file)],
+        env=os.environ | {"DATABASE_URL": "postgresql://crm:crm@127.0.0.1:9/crm"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (process.returncode, process.stdout, len(process.stderr.splitlines())) == (2, "", 1)
+    assert process.stderr.startswith(f"CommandError: {file}: The database ended the import: ")
 
 
 def test_missing_file_ends_with_exit_code_2(file):
@@ -173,7 +188,7 @@ def test_corrected_errors_file_can_be_imported(file):
 
     code, out, _ = run(errors)
 
-    assert (code, out[1], out[6]) == (
+    assert (code, out[1], out[7]) == (
         0,
         "created              1",
         "Columns ignored: line, column, value, reason, phone.",

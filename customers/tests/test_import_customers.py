@@ -136,3 +136,9 @@ def test_company_of_a_row_the_database_refuses_is_not_created(tmp_path, monkeypa
     assert refusals(report) == [(line, "", "", "value too long for type character varying(50)") for line in (5, 9)]
     assert list(Company.objects.values_list("name", flat=True)) == ["Company 0", "Company 1", "Company 2"]
     assert report.employers == 3
+
+
+def test_slash_in_a_name_does_not_make_two_people_one(tmp_path):
+    report = import_text(CUSTOMERS, tmp_path, "given_name,family_name\nAnn/Lind,Berg\nAnn,Lind/Berg\n")
+
+    assert outcome(report) == (2, 0, 0, 0, 0)
