@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import pwd
 import re
 import secrets
 import shutil
@@ -24,8 +25,19 @@ PORTS = {
     "basic": {"web": "WEB_PORT", "db": "DB_PORT"},
     "dev": {"web": "DEV_WEB_PORT", "db": "DEV_DB_PORT", "redis": "DEV_REDIS_PORT", "adminer": "DEV_ADMINER_PORT"},
 }
+ADMINISTRATOR, PASSWORD = "alice@example.com", "correct horse battery"
 MAKE_SECONDS = 300
 LOG_LINES = 40
+# What every container has in common, as the engine tells it.
+BOUNDED = {
+    "ReadonlyRootfs": True,
+    "CapDrop": ["ALL"],
+    "CapAdd": None,
+    "SecurityOpt": ["no-new-privileges:true"],
+    "PidsLimit": 100,
+    "LogConfig": {"Type": "json-file", "Config": {"max-file": "5", "max-size": "10m"}},
+    "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
+}
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,10 @@ class Stack:
         assert (done.returncode != 0) == fails, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}"
         return done.stdout
 
+    def create_administrator(self) -> None:
+        given = ["-e", f"DJANGO_SUPERUSER_EMAIL={ADMINISTRATOR}", "-e", f"DJANGO_SUPERUSER_PASSWORD={PASSWORD}"]
+        self.compose("exec", "-T", *given, "web", "python", "manage.py", "createsuperuser", "--noinput")
+
     def containers(self, service: str) -> list[str]:
         return self.compose("ps", "--all", "--quiet", "--no-trunc", service).split()
 
@@ -95,6 +111,21 @@ class Stack:
 
     def inspect(self, service: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(docker("inspect", self.container(service)))[0]
+        return found
+
+    def bounds(self, service: str) -> dict[str, Any]:
+        """What BOUNDED names, of a container whose memory and processors are limited as well."""
+        host = self.inspect(service)["HostConfig"]
+        assert 128 * 2**20 <= host["Memory"] <= 2**30
+        assert 0 < host["NanoCpus"] <= 2 * 10**9
+        return {name: host[name] for name in BOUNDED}
+
+    def published(self) -> dict[str, str]:
+        """Addresses on this machine, by the service's own port: {"web:8000/tcp": "127.0.0.1:8000"}."""
+        found = {}
+        for service in self.compose("ps", "--services").split():
+            for inner, outer in self.inspect(service)["NetworkSettings"]["Ports"].items():
+                found |= {f"{service}:{inner}": f"{at['HostIp']}:{at['HostPort']}" for at in outer or ()}
         return found
 
     def health(self, service: str) -> str:
@@ -131,6 +162,16 @@ class Stack:
                 kept.writelines([f"{name}\n", *lines])
                 last += [f"{name}\n", *lines[-LOG_LINES:]]
         return "".join(last)
+
+    def hand_over(self, user: str) -> None:
+        """Give the checkout to an ordinary user, who from now on runs make; only root can."""
+        account, home = pwd.getpwnam(user), self.checkout.parent / "home"
+        home.mkdir()
+        for path in (home, self.checkout, *self.checkout.rglob("*")):
+            os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+        groups = [Path("/var/run/docker.sock").stat().st_gid]
+        self.credentials = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
+        self.environment["HOME"] = str(home)
 
     def remove(self) -> None:
         """By label: it works for paused containers, and where the compose files do not."""
