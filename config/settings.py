@@ -132,6 +132,8 @@ LOGIN_URL = "admin:login"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+# ISO 3166-1 leaves XK to its users; the EU, the IMF and banks call Kosovo so.
+COUNTRIES_OVERRIDE = {"XK": "Kosovo"}
 PHONE_REGION = env.text("PHONE_REGION")
 
 # Static files and media

@@ -50,7 +50,7 @@ class WebAddressField(models.URLField):  # type: ignore[type-arg]
 
 
 class CountryField(models.CharField):  # type: ignore[type-arg]
-    """A country as its ISO 3166-1 alpha-2 code; blank when unknown."""
+    """A country as its ISO 3166-1 alpha-2 code, or XK; blank when unknown."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs |= {"max_length": 2, "blank": True, "choices": country_choices}
@@ -65,7 +65,7 @@ class CountryField(models.CharField):  # type: ignore[type-arg]
     def validate(self, value: Any, model_instance: models.Model | None) -> None:
         """In constant time; Django's own check walks through all 250 choices for each row of an import."""
         if value not in country_names() and value != "":
-            raise ValidationError("“%(value)s” is not a country code of ISO 3166-1.", params={"value": value})
+            raise ValidationError("“%(value)s” is not a country code.", params={"value": value})
 
 
 @cache

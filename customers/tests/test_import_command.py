@@ -287,7 +287,11 @@ def wait_for_import() -> None:
     deadline = time.monotonic() + 30
     with connection.cursor() as cursor:
         while time.monotonic() < deadline:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+            # Of this database alone: other workers import into theirs.
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
+                " WHERE locktype = 'advisory' AND granted AND datname = current_database()"
+            )
             if cursor.fetchone() == (1,):
                 return
             time.sleep(0.05)

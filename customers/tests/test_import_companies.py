@@ -142,7 +142,7 @@ def test_every_fault_of_a_row_is_reported_with_column_and_value(tmp_path):
     assert refusals(report) == [
         (2, "Company name", "", "This field cannot be blank."),
         (3, "web domain", "nordlys", "“nordlys” is not a web domain such as example.com."),
-        (3, "Country", "Atlantis", "“Atlantis” is not a country code of ISO 3166-1."),
+        (3, "Country", "Atlantis", "“Atlantis” is not a country code."),
         (3, "website", "ftp://nordlys.example", "Enter a valid URL."),
         (4, "Company name", "x" * 79 + "…", "Ensure this value has at most 200 characters (it has 201)."),
     ]

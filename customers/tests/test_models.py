@@ -156,7 +156,7 @@ def test_customer_text_is_the_best_that_is_known(customer, text):
     ("field", "value", "message"),
     [
         ("domain", "https://nordlys.example", "“https://nordlys.example” is not a web domain such as example.com."),
-        ("country", "ZZ", "“ZZ” is not a country code of ISO 3166-1."),
+        ("country", "ZZ", "“ZZ” is not a country code."),
         ("website", "ftp://nordlys.example", "Enter a valid URL."),
     ],
 )
