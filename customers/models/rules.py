@@ -7,7 +7,7 @@ from django.core.validators import DomainNameValidator
 from django.db.models import Q
 
 COUNTRY = r"^[A-Z]{2}$"
-WEB_ADDRESS = r"^https?://"
+WEB_ADDRESS = r"(?i)^https?://"
 # What can be told without a list of top-level domains; validate_domain knows more (RFC 1034, RFC 5890).
 DOMAIN = r"^[^\s/@:]+\.[^\s/@:]+$"
 # A plus sign and at most 15 digits, the first one not 0 (ITU-T E.164).

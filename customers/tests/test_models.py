@@ -174,6 +174,14 @@ def test_company_domain_in_capitals_is_folded():
     assert company.domain == "nordlys.example"
 
 
+def test_company_website_with_its_scheme_in_capitals_is_kept():
+    company = Company(name="Nordlys", website="HTTPS://nordlys.example/")
+    company.full_clean()
+    company.save()
+
+    assert Company.objects.get().website == "HTTPS://nordlys.example/"
+
+
 def test_exhibition_with_unknown_time_zone_is_refused():
     with pytest.raises(ValidationError) as refusal:
         Exhibition(
