@@ -2,6 +2,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+COMPOSE_FILES := docker-compose.yml docker-compose.dev.yml
+# Reading a compose file demands its secrets, and then has no use for them.
+ANY_SECRETS := SECRET_KEY=none POSTGRES_PASSWORD=none
 WITHIN := $(BIN)/python -m config.local.within
 
 .DEFAULT_GOAL := help
@@ -13,26 +16,23 @@ help:
 
 ##@ Run it
 
-.PHONY: run
+.PHONY: run manage
 run: .venv ## everything on http://127.0.0.1:8000/ (PORT=8001, DEMO=0); Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
 
-.PHONY: manage
 manage: .venv ## a management command: make manage ARGS="import_customers FILE"
 	@exec $(WITHIN) $(BIN)/python manage.py $(ARGS)
 
 ##@ Work on it
 
-.PHONY: test
+.PHONY: test e2e lint lint-settings format
 test: .venv ## tests, on every core (ARGS="-k import" passes through)
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)
 
-.PHONY: e2e
 e2e: ## tests of `make run` itself: clones, real browser, signals (needs Chromium; CHROMIUM=path)
 	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt
 	@exec $(BIN)/python -m pytest e2e $(ARGS)
 
-.PHONY: lint
 lint: .venv ## style, types, layers, migrations, shell scripts, Dockerfile, compose files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -41,16 +41,17 @@ lint: .venv ## style, types, layers, migrations, shell scripts, Dockerfile, comp
 	$(BIN)/hadolint docker/django/Dockerfile
 	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose-lint.yml docker-compose.yml
 	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose-lint.dev.yml docker-compose.dev.yml
+	@if docker compose version >/dev/null 2>&1; \
+	  then for file in $(COMPOSE_FILES); do $(ANY_SECRETS) docker compose -f $$file config -q || exit; done; \
+	  else echo "Docker Compose is not installed: compose-lint alone has read its files."; fi
 	$(WITHIN) --scratch $(MAKE) --no-print-directory lint-settings
 
 # What reads the settings, or asks the database, in one start of the engines.
-.PHONY: lint-settings
 lint-settings:
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	@LOG_LEVEL=WARNING $(BIN)/python manage.py lintmigrations --settings config.local.lint_settings
 
-.PHONY: format
 format: .venv ## lay the code out, and repair what ruff can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -60,6 +61,7 @@ bench-%: .venv ## the benchmark bench/NAME.py, on engines of its own
 
 ##@ Run it in containers
 
+.PHONY: doctor secrets build up down logs superuser dev-build dev-up dev-down dev-logs dev-shell dev-test dev-migrate dev-superuser
 # Whose files the dev tier makes; VERSION and REVISION go into the image.
 export HOST_UID := $(shell id -u)
 export HOST_GID := $(shell id -g)
@@ -68,15 +70,16 @@ DEV := docker compose -f docker-compose.dev.yml
 # In a pipe or in CI there is no terminal to attach.
 TTY := $(shell [ -t 0 ] || echo -T)
 
-.PHONY: doctor secrets build up down logs superuser
 doctor: ## what this machine lacks for containers; changes nothing
-	@$(PYTHON) docker/doctor.py docker-compose.yml docker-compose.dev.yml
+	@$(PYTHON) docker/doctor.py $(COMPOSE_FILES)
+	@echo "Nothing is lacking. Next: make up, or make dev-up"
 
 secrets:
 	@$(PYTHON) docker/generate_secrets.py .env SECRET_KEY POSTGRES_PASSWORD
 
 build: secrets ## the image of the basic tier
 	@docker compose build
+	@echo "Built. Next: make up"
 
 up: secrets ## PostgreSQL, Redis and Gunicorn on http://127.0.0.1:8000/
 	@docker compose up --build --detach --wait
@@ -92,9 +95,9 @@ logs: ## follow their logs
 superuser: ## add an administrator
 	@docker compose exec $(TTY) web python manage.py createsuperuser
 
-.PHONY: dev-build dev-up dev-down dev-logs dev-shell dev-test dev-migrate dev-superuser
 dev-build: ## the image of the dev tier
 	@$(DEV) build
+	@echo "Built. Next: make dev-up"
 
 dev-up: ## live code on :8000, Adminer on :8080, PostgreSQL on :5433, Redis on :6379
 	@$(DEV) up --build --detach --wait
@@ -121,11 +124,11 @@ dev-superuser: ## add an administrator
 
 ##@ Look after it
 
+.PHONY: lock clean .venv
 # Universal, so that one lock serves every supported Python and platform.
 COMPILE = ../.local/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
-.PHONY: lock
 lock: .local/lock/bin/uv ## requirements/*.txt from *.in (UPGRADE=1 takes newer versions)
 	@cd requirements && for name in base production local e2e; do $(COMPILE) $$name.in -o $$name.txt || exit; done
 
@@ -133,12 +136,10 @@ lock: .local/lock/bin/uv ## requirements/*.txt from *.in (UPGRADE=1 takes newer 
 	@$(PYTHON) -m venv .local/lock
 	@.local/lock/bin/pip install -q uv==0.13.9
 
-.PHONY: clean
 clean: ## remove .venv and .local, the local database included (FORCE=1 does not ask)
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m config.local.clean; fi
 	@rm -rf .venv .local
 
 # Phony: whether it is usable is more than a date, and the script that knows is quick.
-.PHONY: .venv
 .venv:
 	@$(PYTHON) config/local/bootstrap.py requirements/local.txt
