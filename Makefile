@@ -29,7 +29,7 @@ manage: .venv ## a management command: make manage ARGS="import_customers FILE"
 test: .venv ## tests, on every core (ARGS="-k import" passes through)
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)
 
-e2e: ## tests of `make run` itself: clones, real browser, signals (needs Chromium; CHROMIUM=path)
+e2e: ## tests from outside: make run, the containers, a real browser (needs Docker and Chromium; CHROMIUM=path)
 	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt
 	@exec $(BIN)/python -m pytest e2e $(ARGS)
 

@@ -32,9 +32,11 @@ SSL_REQUEST = struct.pack("!II", 8, 80877103)
 
 def wait(connection: extensions.connection) -> None:
     """Waits for the server, as psycopg2 asks of its wait callback; raises OperationalError when it is silent."""
-    connecting = connection.status not in (extensions.STATUS_READY, extensions.STATUS_BEGIN)
+    in_transaction = connection.status == extensions.STATUS_BEGIN
+    connecting = not in_transaction and connection.status != extensions.STATUS_READY
     try:
-        BREAKER.check()
+        if not in_transaction:  # a commit may be on its way: only its answer tells what became of it
+            BREAKER.check()
         while (state := connection.poll()) != extensions.POLL_OK:
             limit = settings.DATABASE_CONNECT_TIMEOUT if connecting else PATIENCE
             if not is_ready(connection, state, limit) and (connecting or is_silent(connection)):
@@ -74,5 +76,5 @@ class DatabaseAwayMiddleware:
         if not isinstance(error, OperationalError | InterfaceError):
             return None
         logger.error("The database failed: %s", str(error).strip())
-        text = "The database does not answer at the moment. Nothing was saved; please try again.\n"
+        text = "The database does not answer at the moment. See whether your change is there, then try again.\n"
         return HttpResponse(text, status=503, content_type="text/plain", headers={"Retry-After": str(RETRY_AFTER)})

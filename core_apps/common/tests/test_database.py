@@ -77,4 +77,7 @@ def test_page_without_database_is_503_and_says_what_to_do(frozen_on_demand, alic
     response = client.get("/admin/", secure=True)
 
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
-    assert response.content == b"The database does not answer at the moment. Nothing was saved; please try again.\n"
+    assert (
+        response.content
+        == b"The database does not answer at the moment. See whether your change is there, then try again.\n"
+    )
