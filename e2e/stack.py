@@ -109,6 +109,12 @@ class Stack:
         (only,) = self.containers(service)
         return only
 
+    def children(self, service: str, process: int = 1) -> list[int]:
+        """Process ids, as the container counts them."""
+        return [
+            int(number) for number in self.within(service, "cat", f"/proc/{process}/task/{process}/children").split()
+        ]
+
     def inspect(self, service: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(docker("inspect", self.container(service)))[0]
         return found
