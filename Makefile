@@ -101,7 +101,7 @@ dev-build: ## the image of the dev tier
 
 dev-up: ## live code on :8000, Adminer on :8080, PostgreSQL on :5433, Redis on :6379
 	@$(DEV) up --build --detach --wait
-	@echo "http://127.0.0.1:8000/ serves this checkout, http://127.0.0.1:8080/ its database. First user: make dev-superuser"
+	@echo "http://127.0.0.1:$${DEV_WEB_PORT:-8000}/ serves this checkout, http://127.0.0.1:$${DEV_ADMINER_PORT:-8080}/ its database. First user: make dev-superuser"
 
 dev-down: ## stop them; the data stays
 	@$(DEV) down
