@@ -84,7 +84,7 @@ class Stack:
 
     def run(self, *command: str, fails: bool = False) -> str:
         """Return what the command says; it has no terminal, and must end as expected."""
-        done = subprocess.run(
+        done: subprocess.CompletedProcess[str] = subprocess.run(
             command,
             cwd=self.checkout,
             env=self.environment,
@@ -111,9 +111,8 @@ class Stack:
 
     def children(self, service: str, process: int = 1) -> list[int]:
         """Process ids, as the container counts them."""
-        return [
-            int(number) for number in self.within(service, "cat", f"/proc/{process}/task/{process}/children").split()
-        ]
+        found = self.within(service, "cat", f"/proc/{process}/task/{process}/children")
+        return [int(number) for number in found.split()]
 
     def inspect(self, service: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(docker("inspect", self.container(service)))[0]
@@ -128,7 +127,7 @@ class Stack:
 
     def published(self) -> dict[str, str]:
         """Addresses on this machine, by the service's own port: {"web:8000/tcp": "127.0.0.1:8000"}."""
-        found = {}
+        found: dict[str, str] = {}
         for service in self.compose("ps", "--services").split():
             for inner, outer in self.inspect(service)["NetworkSettings"]["Ports"].items():
                 found |= {f"{service}:{inner}": f"{at['HostIp']}:{at['HostPort']}" for at in outer or ()}
@@ -184,8 +183,7 @@ class Stack:
         for kind, removal in (("container", "rm --force --volumes"), ("volume", "rm --force"), ("network", "rm")):
             if found := self.left(kind):
                 docker(kind, *removal.split(), *found)
-        if self.tier == "basic":
-            subprocess.run(["docker", "image", "rm", "--force", self.image], check=True, capture_output=True)
+        subprocess.run(["docker", "image", "rm", "--force", self.image], check=True, capture_output=True)
         shutil.rmtree(self.checkout.parent)
 
     def left(self, kind: str) -> list[str]:
@@ -195,7 +193,7 @@ class Stack:
 
     @property
     def image(self) -> str:
-        return f"exhibition-crm:{self.environment['VERSION']}" if self.tier == "basic" else "exhibition-crm:dev"
+        return f"exhibition-crm{'-dev' if self.tier == 'dev' else ''}:{self.project}"
 
 
 def new_stack(tier: str, directory: Path) -> Stack:

@@ -143,8 +143,10 @@ def test_restarted_database_is_used_at_once(stack: Stack, mixed: list[Request]) 
 @contextmanager
 def stopped(stack: Stack, service: str) -> Iterator[None]:
     stack.compose("stop", service)
-    yield
-    stack.compose("start", service)
+    try:
+        yield
+    finally:
+        stack.compose("start", service)
 
 
 @pytest.mark.parametrize("away", [stopped, Stack.paused])

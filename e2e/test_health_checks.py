@@ -39,13 +39,15 @@ def running(stack_of: Callable[[str], Stack]) -> Callable[[str], Stack]:
 def frozen(stack: Stack, service: str) -> Iterator[None]:
     """Its server still listens, as far as the kernel is concerned, and answers nobody."""
     signal_server(stack, service, "STOP")
-    yield
-    signal_server(stack, service, "CONT")
+    try:
+        yield
+    finally:
+        signal_server(stack, service, "CONT")
 
 
 def signal_server(stack: Stack, service: str, name: str) -> None:
     if service != "web":
-        docker("kill", "--signal", name, stack.container(service))
+        stack.signal(service, name)
         return
     # Its first process is tini; the server is that one's child and grandchildren.
     (server,) = stack.children(service)
