@@ -28,6 +28,13 @@ PORTS = {
 ADMINISTRATOR, PASSWORD = "alice@example.com", "correct horse battery"
 MAKE_SECONDS = 300
 LOG_LINES = 40
+# An overlay: what a first start on a slow disk, or a recovery, looks like from outside.
+SLOW_DATABASE = """
+services:
+  db:
+    entrypoint: [sh, -c, 'sleep 30; exec docker-entrypoint.sh "$$0" "$$@"']
+    command: [postgres]
+"""
 # What every container has in common, as the engine tells it.
 BOUNDED = {
     "ReadonlyRootfs": True,

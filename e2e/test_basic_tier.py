@@ -10,14 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from e2e.stack import ADMINISTRATOR, BOUNDED, PASSWORD, Stack, ask, docker, free_ports, seconds_until
+from e2e.stack import ADMINISTRATOR, BOUNDED, PASSWORD, SLOW_DATABASE, Stack, ask, docker, free_ports, seconds_until
 
-SLOW_DATABASE = """
-services:
-  db:
-    entrypoint: [sh, -c, 'sleep 30; exec docker-entrypoint.sh "$$0" "$$@"']
-    command: [postgres]
-"""
 CONNECT = "import socket; socket.create_connection(('127.0.0.1', 9000)); print('connected')"
 
 
@@ -29,9 +23,8 @@ def basic(stack_of: Callable[[str], Stack]) -> Stack:
 
 
 def migrate_runs(stack: Stack) -> int:
-    """How often the schema was made: one container, started once, that applied it."""
-    assert stack.inspect("migrate")["RestartCount"] == 0
-    return stack.logs("migrate").count("Applying contenttypes.0001_initial... OK")
+    """How often its one container did its work."""
+    return stack.logs("migrate").count("Operations to perform:")
 
 
 def test_fresh_clone_is_healthy_on_first_try(basic: Stack) -> None:

@@ -20,7 +20,7 @@ READY = Request("GET", "/api/v1/ready/", 200)
 LOGIN_PAGE = Request("GET", "/admin/login/", 200)
 # Says when it did, on the clock that the load is measured by.
 KILL = "import os, time; moment = time.time(); os.kill({}, 9); print(moment)"
-HOLD = "BEGIN; LOCK TABLE customers_customer; SELECT pg_sleep(5.5); COMMIT"
+HOLD = "BEGIN; LOCK TABLE customers_customer; SELECT pg_sleep(6); COMMIT"
 HELD = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'customers_customer'::regclass"
 
 
@@ -59,7 +59,7 @@ def mixed(log_in: Request, customers: Request) -> list[Request]:
 
 @contextmanager
 def lock_on_customers(stack: Stack) -> Iterator[None]:
-    """Nobody can read customers for five seconds and a half, of which most are left when the block begins."""
+    """Nobody can read customers for six seconds, of which more than five are left when the block begins."""
     psql = ["docker", "exec", stack.container("db"), "psql", "-qAt", "-U", "exhibition", "-c"]
     with subprocess.Popen([*psql, HOLD], stdout=subprocess.DEVNULL):
         seconds_until(lambda: subprocess.check_output([*psql, HELD]) == b"1\n", 2)
@@ -76,7 +76,7 @@ def test_stop_lets_the_request_in_flight_finish(stack: Stack, customers: Request
         sample = answered.result()
     print(f"stopped within {stopped:.1f} s, the request took {sample.seconds:.1f} s")
     assert not sample.failed
-    assert sample.seconds > 4.5
+    assert sample.seconds >= 5
     assert stack.inspect("web")["State"]["ExitCode"] == 0
     assert signals(web, since) == ["15"]
     stack.compose("start", "web")
@@ -134,9 +134,8 @@ def test_restarted_database_is_used_at_once(stack: Stack, mixed: list[Request]) 
     last = max((sample.end for sample in load.failures), default=0.0) - accepts
     print(f"{load.report()}; the last failure {last:.2f} s after the database accepted connections")
     assert [sample for sample in load.failures if sample.start > accepts + 1] == []
-    assert {(sample.request is HEALTH, sample.answer and sample.answer.status) for sample in load.failures} <= {
-        (False, 503)
-    }
+    assert {sample.answer and sample.answer.status for sample in load.failures} <= {503}
+    assert HEALTH not in [sample.request for sample in load.failures]
     assert stack.children("web", stack.children("web")[0]) == workers
 
 
@@ -167,13 +166,15 @@ def test_silent_database_leaves_liveness_alone(stack: Stack, mixed: list[Request
     pages = [request for request in mixed if request is not HEALTH]
     web, restarts = stack.ports["web"], stack.inspect("web")["RestartCount"]
     with stack.paused("db"), Load(web, [HEALTH], rate=20, clients=4) as probes, Load(web, pages, rate=20) as load:
+        silent = time.time()
         time.sleep(15)
         assert stack.health("web") == "healthy"
     seconds = seconds_until(lambda: not send(web, pages[0]).failed, 5)
     print(f"liveness: {probes.report()}\npages: {load.report()}\nserved again after {seconds:.1f} s")
     assert probes.failures == []
-    # What the container's own check allows.
+    # What the container's own check allows; and less, as soon as each process knows that the database is silent.
     assert max(sample.seconds for sample in probes.samples) <= 2
+    assert max(sample.seconds for sample in probes.samples if sample.start > silent + 5) <= 0.5
     assert max(sample.seconds for sample in load.samples) <= 5
     refused = [
         sample.answer and (sample.answer.status, sample.answer.headers["Retry-After"]) for sample in load.failures
