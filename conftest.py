@@ -23,8 +23,8 @@ def _static_files_without_manifest(settings):
 @pytest.fixture(autouse=True)
 def _no_server_known_to_be_away(monkeypatch):
     """No test inherits what an earlier one found out."""
-    monkeypatch.setattr(caching, "BREAKER", Breaker(pause=2))
-    monkeypatch.setattr(database, "BREAKER", Breaker(pause=1))
+    monkeypatch.setattr(caching, "BREAKER", Breaker(pause=2, trial=1))
+    monkeypatch.setattr(database, "BREAKER", Breaker(pause=1, trial=4))
 
 
 @pytest.fixture

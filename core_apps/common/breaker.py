@@ -9,10 +9,14 @@ class ServerAway(Exception):
 
 
 class Breaker:
-    """Open after a failure; lets one question through after each pause, until one is answered."""
+    """Open after a failure; lets one question through after each pause, until one is answered.
 
-    def __init__(self, pause: float) -> None:
-        self._pause = pause  # seconds
+    `pause` and `trial` are seconds; nobody else may ask while that one question takes no longer than `trial`.
+    """
+
+    def __init__(self, pause: float, trial: float) -> None:
+        self._pause = pause
+        self._trial = trial
         self._lock = threading.Lock()
         self._open_until = 0.0  # on time.monotonic's clock; 0 while closed
 
@@ -25,7 +29,7 @@ class Breaker:
             if self._open_until > now:
                 raise ServerAway
             if self._open_until:
-                self._open_until = now + self._pause
+                self._open_until = now + self._trial
 
     def failed(self) -> None:
         self._open_until = time.monotonic() + self._pause

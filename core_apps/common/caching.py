@@ -11,7 +11,7 @@ import redis
 
 from core_apps.common.breaker import Breaker, ServerAway
 
-BREAKER = Breaker(pause=2)
+BREAKER = Breaker(pause=2, trial=1)
 
 
 class GuardedRedis(redis.Redis):

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 PATIENCE = 1.0  # seconds of silence after which the server is asked whether it is there
 ANSWER = 1.0  # seconds that it has for that answer
 RETRY_AFTER = 5  # seconds
-BREAKER = Breaker(pause=1)
+BREAKER = Breaker(pause=1, trial=4)  # a trial may wait for the whole DATABASE_CONNECT_TIMEOUT
 
 # PostgreSQL's message formats: the length of the message and the code of an SSLRequest, answered at once by a letter.
 SSL_REQUEST = struct.pack("!II", 8, 80877103)

@@ -45,7 +45,7 @@ def test_silent_redis_is_logged_once_in_a_pause(caplog):
 
 
 def test_breaker_lets_one_call_through_after_each_pause():
-    breaker = Breaker(pause=0.1)
+    breaker = Breaker(pause=0.1, trial=1)
     breaker.failed()
     time.sleep(0.11)
 
@@ -61,7 +61,7 @@ def test_breaker_lets_one_call_through_after_each_pause():
 
 
 def test_cache_is_used_again_after_redis_returns(settings, monkeypatch):
-    monkeypatch.setattr(caching, "BREAKER", Breaker(pause=0.1))
+    monkeypatch.setattr(caching, "BREAKER", Breaker(pause=0.1, trial=1))
     real = settings.CACHES
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"redis://127.0.0.1:{server.getsockname()[1]}/0"

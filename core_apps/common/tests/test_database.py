@@ -54,7 +54,7 @@ def test_query_after_a_frozen_one_fails_at_once(frozen_on_demand):
 
 
 def test_database_is_used_again_after_it_thaws(frozen_on_demand, monkeypatch):
-    monkeypatch.setattr(database, "BREAKER", Breaker(pause=0.1))
+    monkeypatch.setattr(database, "BREAKER", Breaker(pause=0.1, trial=1))
     frozen_on_demand.thawed.clear()
     seconds_to_refuse()
     frozen_on_demand.thawed.set()
