@@ -29,4 +29,4 @@ def test_static_file_is_served_under_its_hash_compressed_and_immutable(accepted,
 
     assert response.headers["Cache-Control"] == "max-age=315360000, public, immutable"
     assert response.headers["Content-Encoding"] == encoding
-    assert DECODERS[encoding](b"".join(response.streaming_content)) == (collected / url[len("/static/") :]).read_bytes()
+    assert DECODERS[encoding](response.getvalue()) == (collected / url[len("/static/") :]).read_bytes()
