@@ -33,7 +33,8 @@ def require_database() -> None:
     try:
         connection.ensure_connection()
     except OperationalError as error:
-        raise RunError(f"The database does not answer. Is DATABASE_URL right?\n{error}".strip()) from None
+        server = f"{connection.settings_dict['HOST']}:{connection.settings_dict['PORT'] or 5432}"
+        raise RunError(f"The database at {server} cannot be used. Is DATABASE_URL right?\n{error}".strip()) from None
 
 
 def create_administrator() -> None:

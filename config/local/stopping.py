@@ -1,6 +1,7 @@
 """Requests to stop, by Ctrl-C, by SIGTERM, or because the terminal closes. Standard library only: it loads first."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,8 +18,15 @@ class StopRequest(BaseException):
 
 
 def accept_stop_requests() -> None:
+    sys.unraisablehook = report_unless_stopping
     for request in STOP_REQUESTS:
         signal.signal(request, stop)
+
+
+def report_unless_stopping(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Python reports an exception that it drops; of a request to stop, `requested` has taken note."""
+    if unraisable.exc_type is not StopRequest:
+        sys.__unraisablehook__(unraisable)
 
 
 def stop(number: int, frame: FrameType | None) -> None:
