@@ -8,7 +8,7 @@ from django.db.models.functions import Cast
 
 if TYPE_CHECKING:
     from core_apps.accounts.models import User
-    from customers.models import Company, Customer, Exhibition, Visit  # noqa: F401 - as strings below
+    from customers.models import Customer, Exhibition, Visit  # noqa: F401 - as strings below
 
 
 class ExhibitionQuerySet(models.QuerySet["Exhibition"]):
@@ -30,11 +30,6 @@ def day_at_the_place(moment: datetime) -> Cast:
         "time_zone", models.Value(moment), function="timezone", output_field=models.DateTimeField()
     )
     return Cast(local_time, models.DateField())
-
-
-class CompanyQuerySet(models.QuerySet["Company"]):
-    def without_domain(self) -> Self:
-        return self.filter(domain="")
 
 
 class CustomerQuerySet(models.QuerySet["Customer"]):

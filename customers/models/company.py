@@ -1,5 +1,3 @@
-from typing import ClassVar
-
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower, Upper
@@ -7,7 +5,6 @@ from django.db.models.functions import Lower, Upper
 from core_apps.common.fields import CountryField, WebAddressField
 from core_apps.common.models import TimeStampedModel
 from customers.models.rules import COUNTRY, DOMAIN, WEB_ADDRESS, blank_or_matches, validate_domain
-from customers.querysets import CompanyQuerySet
 
 
 class Company(TimeStampedModel):
@@ -18,8 +15,6 @@ class Company(TimeStampedModel):
     country = CountryField()
     industry = models.CharField(max_length=100, blank=True)
     website = WebAddressField(blank=True)
-
-    objects: ClassVar[CompanyQuerySet] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         verbose_name_plural = "companies"
