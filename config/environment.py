@@ -45,17 +45,17 @@ class Environment:
     def text(self, name: str, default: str = "") -> str:
         return str(self._config(name, default="")).strip() or default
 
-    def secret(self, name: str, default: str = "") -> str:
+    def secret(self, name: str) -> str:
         """The variable NAME, or the content of the file that NAME_FILE points to."""
         path = self.text(f"{name}_FILE")
         if not path:
-            return self.text(name, default)
+            return self.text(name)
         try:
             return Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
             self.fault(f"{name}_FILE", f"names a file that cannot be read ({reason})")
-            return default
+            return ""
 
     def flag(self, name: str, *, default: bool) -> bool:
         return self._cast(name, default, decouple.strtobool, "is not a boolean: write true or false") is True
@@ -74,9 +74,9 @@ class Environment:
             self.fault(name, f"is none of {', '.join(options)}")
         return value
 
-    def words(self, name: str, default: str = "") -> list[str]:
+    def words(self, name: str) -> list[str]:
         """A comma-separated list."""
-        return _split(self.text(name, default))
+        return _split(self.text(name))
 
     def secret_key(self) -> str:
         key = self.secret("SECRET_KEY")
