@@ -143,7 +143,7 @@ class Environment:
     def _check_secret_key(self, name: str, key: str) -> None:
         if not key:
             self.fault(name, "is missing: generate one of 50 or more random characters")
-        elif any(word in key.lower() for word in PLACEHOLDERS) or len(set(key)) < 5:
+        elif _is_placeholder(key) or len(set(key)) < 5:
             self.fault(name, "is a placeholder: generate a random one")
         elif len(key) < SHORTEST_SECRET_KEY:
             self.fault(name, f"is shorter than {SHORTEST_SECRET_KEY} characters")
@@ -157,6 +157,8 @@ class Environment:
         except ValueError:  # a port that is no number, a bracket without its pair
             right = False
         if right and (len(url.path) > 1 or wanted.path == "/0"):
+            if any(_is_placeholder(password) for password in _passwords(url)):
+                self.fault(name, "has a placeholder for a password: generate a random one")
             return url
         fault = "malformed" if value else "missing"
         self.fault(name, f"is {fault}: {form}, special characters percent-encoded")
@@ -165,6 +167,15 @@ class Environment:
 
 def _split(value: str) -> list[str]:
     return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def _passwords(url: SplitResult) -> list[str]:
+    """In the URL's own place, and behind the question mark, where libpq and redis-py take one too."""
+    return [unquote(url.password or ""), *(value for name, value in parse_qsl(url.query) if name == "password")]
+
+
+def _is_placeholder(secret: str) -> bool:
+    return any(word in secret.lower() for word in PLACEHOLDERS)
 
 
 def _is_public(host: str) -> bool:

@@ -62,6 +62,10 @@ def test_deployment_check_with_production_defaults_is_clean():
         ({"DATABASE_URL": "postgresql://crm@db:port/exhibition"}, ["DATABASE_URL"]),
         ({"DATABASE_URL": "postgresql://crm@db"}, ["DATABASE_URL"]),
         ({"DATABASE_URL": "postgresql://crm@[::1/exhibition"}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "postgresql://crm:ChangeMe@db/exhibition"}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "postgresql://crm:change%2Dme-1@db/exhibition"}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "postgresql://crm@db/exhibition?password=placeholder"}, ["DATABASE_URL"]),
+        ({"REDIS_URL": "redis://:your-secret@redis:6379/0"}, ["REDIS_URL"]),
         ({"REDIS_URL": "localhost:6379"}, ["REDIS_URL"]),
         ({"REDIS_URL": "redis://:secret@redis:99999/0"}, ["REDIS_URL"]),
         ({"LOG_FORMAT": "xml"}, ["LOG_FORMAT"]),
@@ -91,6 +95,25 @@ def test_start_with_many_faults_lists_them_all_in_one_message_without_values():
     assert faults(result) == ["DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "EMAIL_PORT"]
     assert "marker" not in result.stdout + result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_placeholder_password_is_refused_without_showing_it():
+    result = start(DATABASE_URL="postgresql://crm:changeme-marker@db/exhibition")
+
+    assert "  - DATABASE_URL has a placeholder for a password: generate a random one\n" in result.stderr
+    assert "marker" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"DATABASE_URL": "postgresql://dev_user:dev_pass_123@db:5432/exhibition_db_dev"},
+        {"DATABASE_URL": "postgresql://example@db.example.com/changeme"},
+        {"REDIS_URL": "redis://redis:6379/0"},
+    ],
+)
+def test_start_with_an_unusual_variable_is_allowed(changes):
+    assert faults(start(**changes)) == []
 
 
 @pytest.mark.parametrize("hosts", ["localhost,127.0.0.1,[::1]", "web,10.0.0.7,.localhost", "crm.test"])
