@@ -1,5 +1,6 @@
 """Reads variables from the environment and .env, and gathers every fault before it complains."""
 
+import re
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
@@ -77,6 +78,13 @@ class Environment:
     def words(self, name: str) -> list[str]:
         """A comma-separated list."""
         return _split(self.text(name))
+
+    def url_path(self, name: str) -> str:
+        """A path such as /protected-media/, or blank."""
+        path = self.text(name)
+        if path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/", path):
+            self.fault(name, "is no path with / at both ends, such as /protected-media/")
+        return path
 
     def secret_key(self) -> str:
         key = self.secret("SECRET_KEY")

@@ -71,6 +71,10 @@ def test_deployment_check_with_production_defaults_is_clean():
         ({"REDIS_URL": "redis://:your-secret@redis:6379/0"}, ["REDIS_URL"]),
         ({"REDIS_URL": "localhost:6379"}, ["REDIS_URL"]),
         ({"REDIS_URL": "redis://:secret@redis:99999/0"}, ["REDIS_URL"]),
+        ({"MEDIA_ACCEL_URL": "protected-media/"}, ["MEDIA_ACCEL_URL"]),
+        ({"MEDIA_ACCEL_URL": "/protected-media"}, ["MEDIA_ACCEL_URL"]),
+        ({"MEDIA_ACCEL_URL": "//protected-media/"}, ["MEDIA_ACCEL_URL"]),
+        ({"MEDIA_ACCEL_URL": "/"}, ["MEDIA_ACCEL_URL"]),
         ({"SECURE_HSTS_PRELOAD": "perhaps", "HTTPS": "false"}, ["SECURE_HSTS_PRELOAD"]),
         ({"LOG_FORMAT": "xml"}, ["LOG_FORMAT"]),
         ({"SECRET_KEY_FILE": "/nonexistent/secret"}, ["SECRET_KEY_FILE"]),
@@ -114,6 +118,7 @@ def test_placeholder_password_is_refused_without_showing_it():
         {"DATABASE_URL": "postgresql://dev_user:dev_pass_123@db:5432/exhibition_db_dev"},
         {"DATABASE_URL": "postgresql://example@db.example.com/changeme"},
         {"REDIS_URL": "redis://redis:6379/0"},
+        {"MEDIA_ACCEL_URL": "/protected-media/"},
     ],
 )
 def test_start_with_an_unusual_variable_is_allowed(changes):
@@ -177,7 +182,7 @@ def asked() -> set[str]:
     source = "".join(
         (CHECKOUT / "config" / f"{name}.py").read_text() for name in ("settings", "environment", "gunicorn")
     )
-    calls = r"(?:env|self|os\.environ)\.(?:text|secret|flag|number|choice|words|get|_url)\(\s*\"([A-Z_]+)\""
+    calls = r"(?:env|self|os\.environ)\.(?:text|secret|flag|number|choice|words|url_path|get|_url)\(\s*\"([A-Z_]+)\""
     return set(re.findall(calls, source))
 
 
