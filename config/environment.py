@@ -61,11 +61,11 @@ class Environment:
     def flag(self, name: str, *, default: bool) -> bool:
         return self._cast(name, default, decouple.strtobool, "is not a boolean: write true or false") is True
 
-    def number(self, name: str, *, default: int) -> int:
-        """A whole number of at least 0."""
+    def number(self, name: str, *, default: int, least: int = 0) -> int:
+        """A whole number."""
         value = self._cast(name, default, int, "is not a whole number")
-        if value < 0:
-            self.fault(name, "is negative")
+        if value < least:
+            self.fault(name, f"is less than {least}")
         return value
 
     def choice(self, name: str, options: tuple[str, ...]) -> str:

@@ -36,6 +36,8 @@ MIDDLEWARE = [
     "core_apps.common.probes.ProbeMiddleware",
     "core_apps.common.request_log.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    # Before all that could read a body, and behind what gives its answer the headers of any other.
+    "core_apps.common.uploads.UploadLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -145,6 +147,7 @@ WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 MEDIA_URL = "media/"
 MEDIA_ROOT = Path(env.text("MEDIA_ROOT", str(BASE_DIR / "media")))
 MEDIA_ACCEL_URL = env.url_path("MEDIA_ACCEL_URL")
+UPLOAD_LIMIT_MB = env.number("UPLOAD_LIMIT_MB", default=25, least=1)  # 0 would mean no limit to nginx
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

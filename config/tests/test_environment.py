@@ -71,6 +71,7 @@ def test_deployment_check_with_production_defaults_is_clean():
         ({"REDIS_URL": "redis://:your-secret@redis:6379/0"}, ["REDIS_URL"]),
         ({"REDIS_URL": "localhost:6379"}, ["REDIS_URL"]),
         ({"REDIS_URL": "redis://:secret@redis:99999/0"}, ["REDIS_URL"]),
+        ({"UPLOAD_LIMIT_MB": "0"}, ["UPLOAD_LIMIT_MB"]),
         ({"MEDIA_ACCEL_URL": "protected-media/"}, ["MEDIA_ACCEL_URL"]),
         ({"MEDIA_ACCEL_URL": "/protected-media"}, ["MEDIA_ACCEL_URL"]),
         ({"MEDIA_ACCEL_URL": "//protected-media/"}, ["MEDIA_ACCEL_URL"]),
