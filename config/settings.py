@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from csp.constants import NONE, SELF
+
 from config.environment import Environment
 from core_apps.common.logs import logging_config
 from core_apps.common.sentry import start_sentry
@@ -36,6 +38,8 @@ MIDDLEWARE = [
     "core_apps.common.probes.ProbeMiddleware",
     "core_apps.common.request_log.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "core_apps.common.content_security_policy.ContentSecurityPolicyMiddleware",
     # Before all that could read a body, and behind what gives its answer the headers of any other.
     "core_apps.common.uploads.UploadLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -44,7 +48,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "core_apps.common.database.DatabaseAwayMiddleware",
 ]
 
@@ -175,6 +178,22 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = env.flag("SECURE_HSTS_PRELOAD", default=False) and HTTPS
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 X_FRAME_OPTIONS = "DENY"
+
+# What the pages may load, and nothing else; e2e/test_content_security_policy.py walks the admin with it. No nonces:
+# the admin's own tags carry none.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "connect-src": [SELF],  # autocomplete
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "object-src": [NONE],
+    }
+}
 
 # Server, for config/gunicorn.py
 

@@ -1,0 +1,83 @@
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import path
+from django.utils.datastructures import MultiValueDictKeyError
+
+POLICY = [
+    "base-uri 'none'",
+    "connect-src 'self'",
+    "default-src 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+    "img-src 'self'",
+    "object-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+]
+SAME = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+def fails(request: HttpRequest) -> HttpResponse:
+    raise MultiValueDictKeyError("missing")
+
+
+urlpatterns = [path("fails/", fails)]
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client(raise_request_exception=False)
+
+
+@pytest.fixture
+def _failing_view(settings):
+    settings.ROOT_URLCONF = __name__
+
+
+@pytest.mark.parametrize("url", ["/", "/admin/login/", "/nothing/", "/static/admin/css/base.css"])
+def test_every_answer_carries_the_same_headers(url, client):
+    headers = client.get(url, secure=True).headers
+
+    assert sorted(headers["Content-Security-Policy"].split("; ")) == POLICY
+    assert {name: headers[name] for name in SAME} == SAME
+
+
+@pytest.mark.usefixtures("_failing_view")
+def test_failed_page_carries_the_policy(client):
+    response = client.get("/fails/", secure=True)
+
+    assert response.status_code == 500
+    assert sorted(response.headers["Content-Security-Policy"].split("; ")) == POLICY
+
+
+@pytest.mark.usefixtures("_failing_view")
+@pytest.mark.parametrize(
+    ("url", "host", "status", "text"),
+    [
+        ("/fails/", "testserver", 500, "MultiValueDictKeyError"),
+        ("/nothing/", "testserver", 404, "Using the URLconf defined in"),
+        ("/nothing/", "stranger.example", 400, "Invalid HTTP_HOST header"),
+    ],
+)
+def test_technical_page_of_debug_keeps_its_inline_scripts(url, host, status, text, client, settings):
+    settings.DEBUG = True
+
+    response = client.get(url, headers={"Host": host}, secure=True)
+
+    assert (response.status_code, text in response.content.decode()) == (status, True)
+    assert "Content-Security-Policy" not in response.headers
+
+
+def test_refused_form_has_a_page_without_inline_styles():
+    response = Client(enforce_csrf_checks=True).post("/admin/login/", secure=True)
+
+    page = response.content.decode()
+    assert (response.status_code, "<h1>The form was refused, and nothing was changed</h1>" in page) == (403, True)
+    assert "<style" not in page
