@@ -97,6 +97,33 @@ def test_password_reset_for_an_unknown_address_answers_alike_and_sends_nothing()
     assert mail.outbox == []
 
 
+@pytest.mark.parametrize("host", ["crm.example.com", "crm.example.org:8443"])
+def test_password_reset_mail_names_the_host_that_was_asked(host, settings):
+    settings.ALLOWED_HOSTS = ["crm.example.com", "crm.example.org"]
+    User.objects.create_user("ann@example.com", PASSWORD)
+    headers = {"Host": host, "X-Forwarded-Host": "stranger.example", "Forwarded": "host=stranger.example"}
+
+    Client().post(reverse("admin_password_reset"), {"email": "ann@example.com"}, secure=True, headers=headers)
+
+    [message] = mail.outbox
+    assert re.findall(r"\S*://[^/\s]+", str(message.body)) == [f"https://{host}"]
+    assert "stranger" not in f"{message.subject} {message.body}"
+
+
+def test_password_reset_for_a_refused_host_sends_nothing(settings):
+    settings.ALLOWED_HOSTS = ["crm.example.com"]
+    User.objects.create_user("ann@example.com", PASSWORD)
+
+    response = Client().post(
+        reverse("admin_password_reset"),
+        {"email": "ann@example.com"},
+        secure=True,
+        headers={"Host": "stranger.example", "X-Forwarded-Host": "crm.example.com"},
+    )
+
+    assert (response.status_code, mail.outbox) == (400, [])
+
+
 def test_administrator_adds_a_user_by_email(alice, client_of):
     form = {"email": "Dora@Example.com", "name": "Dora", "usable_password": "true"}
     passwords = {"password1": PASSWORD, "password2": PASSWORD}
