@@ -2,9 +2,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-COMPOSE_FILES := docker-compose.yml docker-compose.dev.yml
+COMPOSE_FILES := docker-compose.yml docker-compose.dev.yml docker-compose.prod.yml
 # Reading a compose file demands its secrets, and then has no use for them.
-ANY_SECRETS := SECRET_KEY=none POSTGRES_PASSWORD=none
+ANY_SECRETS := SECRET_KEY=none POSTGRES_PASSWORD=none REDIS_PASSWORD=none DOMAIN=localhost
 WITHIN := $(BIN)/python -m config.local.within
 
 .DEFAULT_GOAL := help
@@ -38,8 +38,8 @@ lint: .venv ## style, types, layers, migrations, shell scripts, Dockerfile, comp
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 	git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck
-	$(BIN)/hadolint docker/django/Dockerfile
-	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose-lint.yml docker-compose.yml
+	$(BIN)/hadolint docker/django/Dockerfile nginx/Dockerfile certbot/Dockerfile
+	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose-lint.yml docker-compose.yml docker-compose.prod.yml
 	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose-lint.dev.yml docker-compose.dev.yml
 	@if docker compose version >/dev/null 2>&1; \
 	  then for file in $(COMPOSE_FILES); do $(ANY_SECRETS) docker compose -f $$file config -q || exit; done; \
@@ -122,15 +122,57 @@ dev-migrate: ## make and apply migrations
 dev-superuser: ## add an administrator
 	@$(DEV) exec $(TTY) web python manage.py createsuperuser
 
+##@ Run it on a server
+
+.PHONY: prod-init prod-env prod-build prod-up prod-down prod-logs prod-status prod-shell prod-superuser
+PROD_ENV := .envs/.env.production
+PROD := docker compose --env-file $(PROD_ENV) -f docker-compose.prod.yml
+
+prod-init: ## secrets and a name: make prod-init DOMAIN=crm.my.org LETSENCRYPT_EMAIL=me@my.org
+	@$(PYTHON) docker/prod_init.py $(PROD_ENV) "$(DOMAIN)" "$(LETSENCRYPT_EMAIL)"
+
+# Without prod-init: for localhost, with a self-signed certificate.
+prod-env:
+	@$(PYTHON) docker/prod_init.py $(PROD_ENV)
+
+prod-build: prod-env ## the images of the prod tier
+	@$(PROD) build
+	@echo "Built. Next: make prod-up"
+
+prod-up: prod-env ## nginx with TLS on :80 and :443, certbot, Gunicorn, PostgreSQL, Redis
+	@$(PROD) build
+	@$(PROD) run --rm --no-deps $(TTY) nginx nginx -t -q
+	@$(PROD) up --detach --wait || { $(MAKE) --no-print-directory prod-status; exit 1; }
+	@$(MAKE) --no-print-directory prod-status
+	@echo "First administrator: make prod-superuser"
+
+prod-down: ## stop them; the data stays
+	@$(PROD) down
+	@echo "Stopped. The data stays in volumes; make prod-up continues with it."
+
+prod-logs: ## follow their logs
+	@$(PROD) logs --follow
+
+prod-status: ## the containers, and the certificate that visitors get
+	@$(PROD) ps --all --format 'table {{.Service}}\t{{.Status}}\t{{.Ports}}'
+	@$(PROD) exec -T certbot python /opt/certbot/served_certificate.py status
+
+prod-shell: ## a shell beside the running code
+	@$(PROD) exec $(TTY) web sh
+
+prod-superuser: ## add an administrator
+	@$(PROD) exec $(TTY) web python manage.py createsuperuser
+
 ##@ Look after it
 
 .PHONY: lock clean .venv
 # Universal, so that one lock serves every supported Python and platform.
-COMPILE = ../.local/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+COMPILE = ../.local/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --emit-build-options \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 lock: .local/lock/bin/uv ## requirements/*.txt from *.in (UPGRADE=1 takes newer versions)
 	@cd requirements && for name in base production local e2e; do $(COMPILE) $$name.in -o $$name.txt || exit; done
+	@cd certbot && $(COMPILE) requirements.in -o requirements.txt
 
 .local/lock/bin/uv:
 	@$(PYTHON) -m venv .local/lock

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from e2e.stack import Answer, ask
+from e2e.stack import Answer, Site, ask
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Load:
     """The requests in turn, `rate` a second, from so many clients at most; ends with the block, or after `count`."""
 
     def __init__(
-        self, port: int, requests: Sequence[Request], rate: int, *, count: int | None = None, clients: int = 12
+        self, door: int | Site, requests: Sequence[Request], rate: int, *, count: int | None = None, clients: int = 12
     ) -> None:
-        self.port, self.requests, self.rate, self.count = port, requests, rate, count
+        self.door, self.requests, self.rate, self.count = door, requests, rate, count
         self.samples: list[Sample] = []
         self._numbers = itertools.count()
         self._stop = threading.Event()
@@ -67,7 +67,7 @@ class Load:
             due = self._start + number / self.rate
             if number >= (self.count or math.inf) or self._stop.wait(due - time.time()):
                 return
-            self.samples.append(send(self.port, self.requests[number % len(self.requests)]))
+            self.samples.append(send(self.door, self.requests[number % len(self.requests)]))
 
     @property
     def failures(self) -> list[Sample]:
@@ -86,10 +86,10 @@ class Load:
         )
 
 
-def send(port: int, request: Request) -> Sample:
+def send(door: int | Site, request: Request) -> Sample:
     start = time.time()
     try:
-        answer = ask(port, request.method, request.path, request.headers, request.body)
+        answer = ask(door, request.method, request.path, request.headers, request.body)
     except (OSError, http.client.HTTPException):
         answer = None
     return Sample(request, start, time.time(), answer)

@@ -1,5 +1,6 @@
 """A tier on the engine, apart from anything of the person's: own clone, project name, ports, image tag and volumes."""
 
+import functools
 import http.client
 import json
 import os
@@ -8,6 +9,7 @@ import re
 import secrets
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,14 +18,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
 from e2e.checkout import KEPT, SOURCE
 
 # How the engine is reached is the machine's as well.
 ENGINE = re.compile(KEPT.pattern + r"|HOME|DOCKER_.*|XDG_RUNTIME_DIR")
-FILES = {"basic": "docker-compose.yml", "dev": "docker-compose.dev.yml"}
+FILES = {"basic": "docker-compose.yml", "dev": "docker-compose.dev.yml", "prod": "docker-compose.prod.yml"}
 PORTS = {
     "basic": {"web": "WEB_PORT", "db": "DB_PORT"},
     "dev": {"web": "DEV_WEB_PORT", "db": "DEV_DB_PORT", "redis": "DEV_REDIS_PORT", "adminer": "DEV_ADMINER_PORT"},
+    "prod": {"http": "HTTP_PORT", "nginx": "HTTPS_PORT"},
+}
+IMAGES = {
+    "basic": ["exhibition-crm"],
+    "dev": ["exhibition-crm-dev"],
+    "prod": ["exhibition-crm", "exhibition-crm-nginx", "exhibition-crm-certbot"],
 }
 ADMINISTRATOR, PASSWORD = "alice@example.com", "correct horse battery"
 MAKE_SECONDS = 300
@@ -78,8 +88,8 @@ class Stack:
         self.environment["COMPOSE_FILE"] += f":{name}"
 
     def make(self, *arguments: str, fails: bool = False) -> str:
-        # The Makefile names the dev tier's file; overlays are known to the environment alone.
-        overlaid = ["DEV=docker compose"] if ":" in self.environment["COMPOSE_FILE"] else []
+        # The Makefile names the tier's file; overlays are known to the environment alone.
+        overlaid = ["DEV=docker compose", "PROD=docker compose"] if ":" in self.environment["COMPOSE_FILE"] else []
         return self.run("make", *overlaid, *arguments, fails=fails)
 
     def compose(self, *arguments: str, fails: bool = False) -> str:
@@ -190,7 +200,8 @@ class Stack:
         for kind, removal in (("container", "rm --force --volumes"), ("volume", "rm --force"), ("network", "rm")):
             if found := self.left(kind):
                 docker(kind, *removal.split(), *found)
-        subprocess.run(["docker", "image", "rm", "--force", self.image], check=True, capture_output=True)
+        images = [f"{name}:{self.project}" for name in IMAGES[self.tier]]
+        subprocess.run(["docker", "image", "rm", "--force", *images], check=True, capture_output=True)
         shutil.rmtree(self.checkout.parent)
 
     def left(self, kind: str) -> list[str]:
@@ -200,7 +211,8 @@ class Stack:
 
     @property
     def image(self) -> str:
-        return f"exhibition-crm{'-dev' if self.tier == 'dev' else ''}:{self.project}"
+        """The application's."""
+        return f"{IMAGES[self.tier][0]}:{self.project}"
 
 
 def new_stack(tier: str, directory: Path) -> Stack:
@@ -211,6 +223,13 @@ def new_stack(tier: str, directory: Path) -> Stack:
     environment = {name: value for name, value in os.environ.items() if name == "PATH" or ENGINE.fullmatch(name)}
     environment |= {variable: str(ports[service]) for service, variable in PORTS[tier].items()}
     environment |= {"COMPOSE_PROJECT_NAME": project, "COMPOSE_FILE": FILES[tier], "COMPOSE_ANSI": "never"}
+    if tier == "prod":
+        first, second = secrets.randbelow(100), secrets.randbelow(250)
+        environment |= {
+            "FRONTEND_SUBNET": f"10.{first + 100}.{second}.0/24",
+            "BACKEND_SUBNET": f"10.{first}.{second}.0/24",
+        }
+        environment |= {"COMPOSE_ENV_FILES": ".envs/.env.production"}
     return Stack(tier, directory / "checkout", project, ports, environment | {"VERSION": project})
 
 
@@ -235,9 +254,44 @@ def docker(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def ask(port: int, method: str, path: str, headers: dict[str, str] | None = None, body: str | None = None) -> Answer:
+@dataclass(frozen=True)
+class Site:
+    """A name that is served with TLS on a port of this machine, whatever name servers say of it."""
+
+    name: str
+    port: int
+    # Whom the visitor trusts; without one, anybody.
+    authority: str | None = None
+
+    @functools.cached_property
+    def context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cadata=self.authority)
+        if not self.authority:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
+    def connection(self) -> http.client.HTTPSConnection:
+        connection = http.client.HTTPSConnection(self.name, context=self.context, timeout=30)
+        connection._create_connection = lambda _, *options: socket.create_connection(  # type: ignore[attr-defined]
+            ("127.0.0.1", self.port), *options
+        )
+        return connection
+
+    def certificate(self) -> x509.Certificate:
+        with closing(self.connection()) as connection:
+            connection.connect()
+            return x509.load_der_x509_certificate(connection.sock.getpeercert(binary_form=True))
+
+
+def connection_to(door: int | Site) -> http.client.HTTPConnection:
+    return door.connection() if isinstance(door, Site) else http.client.HTTPConnection("127.0.0.1", door, timeout=30)
+
+
+def ask(
+    door: int | Site, method: str, path: str, headers: dict[str, str] | None = None, body: str | bytes | None = None
+) -> Answer:
     """One request on a connection of its own, as a redirect or an error came back."""
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+    with closing(connection_to(door)) as connection:
         connection.request(method, path, body, {"Connection": "close", **(headers or {})})
         response = connection.getresponse()
         return Answer(response.status, response.headers, response.read())

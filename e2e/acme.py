@@ -1,0 +1,80 @@
+"""Pebble, Let's Encrypt's ACME server for tests, in the prod tier's own network."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import trustme
+
+from e2e.stack import Site, Stack
+
+NAME, ALIAS = "crm.test", "www.crm.test"
+# Validation finds nginx under each name, and inside the network at nginx's own port.
+OVERLAY = """
+services:
+  nginx: {{networks: {{frontend: {{aliases: [{names}]}}}}}}
+  {service}:
+    image: ghcr.io/letsencrypt/pebble:2.6.0
+    command: [-config, /pebble/config.json, -strict=false]
+    environment: {{PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "0"}}
+    volumes: ["./{service}:/pebble:ro"]
+    networks: [frontend]
+"""
+FETCH = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], cafile='/etc/acme-ca.pem').read().decode())"
+
+
+class Authority:
+    """One Pebble with a root of its own; certificates live for `lifetime` seconds."""
+
+    def __init__(self, stack: Stack, ca: trustme.CA, service: str = "pebble", lifetime: int = 90 * 86400) -> None:
+        self.stack, self.service = stack, service
+        directory = stack.checkout / service
+        directory.mkdir()
+        listener = ca.issue_cert(service)
+        listener.cert_chain_pems[0].write_to_path(str(directory / "certificate.pem"))
+        listener.private_key_pem.write_to_path(str(directory / "key.pem"))
+        (directory / "config.json").write_text(json.dumps({"pebble": configuration(lifetime)}))
+        stack.overlay(f"{service}.yml", OVERLAY.format(service=service, names=f"{NAME}, {ALIAS}"))
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.service}:14000/dir"
+
+    def root(self) -> str:
+        """The certificate that a client must trust; a Pebble that is started again has another one."""
+        return self.stack.within("certbot", "python", "-c", FETCH, f"https://{self.service}:15000/roots/0")
+
+    def site(self, name: str = NAME) -> Site:
+        return Site(name, self.stack.ports["nginx"], self.root())
+
+    def orders(self) -> int:
+        return self.stack.logs(self.service).count("POST /order-plz")
+
+
+def configuration(lifetime: int) -> dict[str, Any]:
+    return {
+        "listenAddress": "0.0.0.0:14000",
+        "managementListenAddress": "0.0.0.0:15000",
+        "certificate": "/pebble/certificate.pem",
+        "privateKey": "/pebble/key.pem",
+        "httpPort": 8080,
+        "tlsPort": 8443,
+        "certificateValidityPeriod": lifetime,
+    }
+
+
+def authority(stack: Stack, *, lifetime: int = 90 * 86400) -> Authority:
+    """A Pebble, and a prod tier that is told of it; neither is started."""
+    ca = trustme.CA()
+    found = Authority(stack, ca, lifetime=lifetime)
+    bundle = stack.checkout / "acme-ca.pem"
+    ca.cert_pem.write_to_path(str(bundle))
+    stack.make("prod-init", f"DOMAIN={NAME}", "LETSENCRYPT_EMAIL=crm@trade-fair.test")
+    add(stack, ACME_DIRECTORY=found.url, ACME_CA_BUNDLE=str(bundle))
+    return found
+
+
+def add(stack: Stack, **variables: str) -> None:
+    """Write them into the tier's env file, as a person would."""
+    with (Path(stack.checkout) / ".envs/.env.production").open("a") as file:
+        file.writelines(f"{name}={value}\n" for name, value in variables.items())

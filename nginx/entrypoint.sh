@@ -1,0 +1,72 @@
+#!/bin/sh
+# What nginx needs before it starts: a certificate, and those settings that a template cannot work out.
+set -eu
+
+CERTIFICATES=/certificates
+
+refuse() {
+  echo "nginx cannot start: $1 is not $2: $3" >&2
+  exit 1
+}
+
+# They are written into the configuration, so nothing but their own characters may be in them.
+case "$DOMAIN" in
+  '' | *[!A-Za-z0-9.,-]*) refuse DOMAIN "a comma-separated list of host names" "$DOMAIN" ;;
+esac
+case "${TRUSTED_PROXIES:-}" in
+  *[!0-9A-Fa-f.:/,]*) refuse TRUSTED_PROXIES "a comma-separated list of addresses or networks" "$TRUSTED_PROXIES" ;;
+esac
+case "$UPLOAD_LIMIT_MB$SECURE_HSTS_SECONDS" in
+  *[!0-9]*) refuse "UPLOAD_LIMIT_MB or SECURE_HSTS_SECONDS" "a whole number" "$UPLOAD_LIMIT_MB, $SECURE_HSTS_SECONDS" ;;
+esac
+
+SERVER_NAMES=$(echo "$DOMAIN" | tr ',A-Z' ' a-z')
+HSTS="max-age=$SECURE_HSTS_SECONDS; includeSubDomains"
+case "${SECURE_HSTS_PRELOAD:-}" in
+  [Tt]rue | [Yy]es | [Oo]n | 1) HSTS="$HSTS; preload" ;;
+esac
+# Since 1.27.3 a group of servers follows a name's addresses, and then connections can be kept; before, a name that is
+# asked for at each request is the only way to find a web container that was replaced.
+version=$(nginx -v 2>&1 | sed 's/.*nginx\///')
+if [ "$(printf '%s\n' 1.27.3 "$version" | sort -V | head -n 1)" = 1.27.3 ]; then
+  WEB=web
+  cp /etc/nginx/snippets/upstream.conf /etc/nginx/conf.d/
+else
+  WEB=web:8000
+fi
+export SERVER_NAMES HSTS WEB
+
+for proxy in $(echo "${TRUSTED_PROXIES:-}" | tr ',' ' '); do
+  echo "set_real_ip_from $proxy;"
+done > /etc/nginx/conf.d/trusted-proxies.conf
+
+# Precompressed brotli, where the image has the module.
+module=/usr/lib/nginx/modules/ngx_http_brotli_static_module.so
+if [ -e "$module" ]; then
+  echo "load_module $module;" > /etc/nginx/conf.d/brotli.module
+  echo "brotli_static on;" > /etc/nginx/conf.d/brotli.conf
+fi
+
+usable() {
+  openssl x509 -in "$1" -noout -checkend 0 >/dev/null 2>&1 &&
+    [ "$(openssl x509 -in "$1" -noout -pubkey)" = "$(openssl pkey -in "$1" -pubout 2>/dev/null)" ]
+}
+
+is_placeholder_for_others() {
+  openssl verify -CAfile "$1" "$1" >/dev/null 2>&1 &&
+    ! openssl x509 -in "$1" -noout -checkhost "${SERVER_NAMES%% *}" | grep -q 'does match'
+}
+
+# The last certificate that worked, whatever lies beside it; on the first start one that browsers warn of.
+served=$CERTIFICATES/served.pem
+usable $served || ! usable $CERTIFICATES/previous.pem || cp $CERTIFICATES/previous.pem $served
+if ! usable $served || is_placeholder_for_others $served; then
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 3650 -subj "/CN=self-signed placeholder" \
+    -addext "subjectAltName=DNS:$(echo "$SERVER_NAMES" | sed 's/ /,DNS:/g')" \
+    -keyout /tmp/key.pem -out /tmp/certificate.pem 2>/dev/null
+  (umask 077 && cat /tmp/certificate.pem /tmp/key.pem > $CERTIFICATES/served.partial)
+  mv $CERTIFICATES/served.partial $served
+  rm /tmp/key.pem /tmp/certificate.pem
+fi
+
+exec /docker-entrypoint.sh "$@"
