@@ -20,7 +20,11 @@ services:
     volumes: ["./{service}:/pebble:ro"]
     networks: [frontend]
 """
-FETCH = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], cafile='/etc/acme-ca.pem').read().decode())"
+FETCH = """
+import ssl, sys, urllib.request
+trusting = ssl.create_default_context(cafile="/etc/acme-ca.pem")
+print(urllib.request.urlopen(sys.argv[1], context=trusting).read().decode())
+"""
 
 
 class Authority:

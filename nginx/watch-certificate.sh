@@ -17,7 +17,7 @@ serve() {
   cp served.pem previous.pem
   mv candidate.pem served.pem
   if reason=$(nginx -t -q 2>&1); then
-    nginx -s reload
+    kill -HUP "$(cat /tmp/nginx.pid)"
     say INFO "now serving the certificate with $(openssl x509 -in served.pem -noout -serial)"
   else
     mv previous.pem served.pem
