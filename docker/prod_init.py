@@ -12,7 +12,7 @@ from generate_secrets import main as generate_secrets
 from generate_secrets import write
 
 SECRETS = ["SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD"]
-NAME = re.compile(r"localhost|([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
+NAME = re.compile(r"localhost|([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 # Domains that exist for documentation (RFC 2606), and what env files are shipped with.
 PLACEHOLDER = re.compile(
