@@ -3,13 +3,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from e2e.checkout import Checkout, clone
-from e2e.stack import Stack, new_stack
+from e2e.stack import Site, Stack, new_stack
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 STACKS = pytest.StashKey[list[Stack]]()
@@ -49,13 +50,31 @@ def checkout(request: pytest.FixtureRequest, checkout_of: Callable[[str], Checko
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@contextmanager
+def chromium(*arguments: str) -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
         pytest.fail(f"There is no Chromium at {CHROMIUM}: install it, or set CHROMIUM to its path.")
     with sync_playwright() as playwright:
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=sandbox)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*sandbox, *arguments])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser_of() -> Iterator[Callable[[Site], Browser]]:
+    """Returns a browser that finds the site under its name, as visitors of the real one do."""
+    with ExitStack() as browsers:
+
+        def start(site: Site) -> Browser:
+            rule = f"--host-resolver-rules=MAP {site.name}:443 127.0.0.1:{site.port}"
+            return browsers.enter_context(chromium(rule))
+
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -89,9 +89,9 @@ def test_customer_and_photo_outlive_down_and_up(basic: Stack, browser: Browser, 
     page.close()
 
 
-def log_in(page: Page) -> None:
+def log_in(page: Page, email: str = ADMINISTRATOR) -> None:
     page.goto("/")
-    page.get_by_label("E-mail").fill(ADMINISTRATOR)
+    page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     expect(page).to_have_url(re.compile("/admin/$"))
