@@ -135,6 +135,9 @@ class Stack:
         found: dict[str, Any] = json.loads(docker("inspect", self.container(service)))[0]
         return found
 
+    def address(self, service: str, network: str) -> str:
+        return str(self.inspect(service)["NetworkSettings"]["Networks"][f"{self.project}_{network}"]["IPAddress"])
+
     def bounds(self, service: str) -> dict[str, Any]:
         """What BOUNDED names, of a container whose memory and processors are limited as well."""
         host = self.inspect(service)["HostConfig"]

@@ -1,0 +1,81 @@
+"""nginx finds web again wherever it is, with the nginx that the image brings and with a newer one."""
+
+import functools
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from e2e.load import Load, Request
+from e2e.stack import Site, Stack, ask, docker
+
+# Debian's newer nginx, where the image has one that cannot follow the addresses of a group of servers (before 1.27.3).
+NEWER = """
+FROM nginx:1.28-trixie
+RUN sed -i 's/^Suites: .*/& trixie-backports/; s/^\\(deb .*\\) trixie main/&\\n\\1 trixie-backports main/' \\
+      $(ls /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null) \\
+ && apt-get update && apt-get install -y -t trixie-backports nginx
+"""
+OVERLAY = "services: {nginx: {build: {args: {NGINX_IMAGE: e2e-nginx-newer}}}}"
+PAGE = Request("GET", "/admin/login/", 200)
+TO_WEB = "[0-9A-F]{8}:1F40"  # port 8000, in hexadecimal
+
+
+@pytest.fixture(scope="module")
+def running(stack_of: Callable[[str], Stack]) -> Callable[[str], Stack]:
+    """Returns the tier with that nginx, started by the first test that asks for it."""
+
+    @functools.cache
+    def start(nginx: str) -> Stack:
+        stack = stack_of("prod")
+        if nginx == "newer":
+            subprocess.run(["docker", "build", "-q", "-t", "e2e-nginx-newer", "-"], input=NEWER, text=True, check=True)
+            stack.make("prod-env")
+            stack.overlay("newer.yml", OVERLAY)
+        stack.make("prod-up")
+        return stack
+
+    return start
+
+
+@pytest.fixture(params=["of the image", "newer"])
+def prod(request: pytest.FixtureRequest, running: Callable[[str], Stack]) -> Stack:
+    return running(request.param)
+
+
+def version(stack: Stack) -> tuple[int, ...]:
+    said = stack.within("nginx", "nginx", "-v")
+    return tuple(int(part) for part in said.strip().rpartition("/")[2].split("."))
+
+
+def workers(stack: Stack) -> list[int]:
+    """A reload replaces them."""
+    return stack.children("nginx", int(stack.within("nginx", "cat", "/tmp/nginx.pid")))
+
+
+def test_web_with_another_address_is_found_without_a_reload(prod: Stack) -> None:
+    site, before = Site("localhost", prod.ports["nginx"]), (prod.address("web", "frontend"), workers(prod))
+    prod.compose("rm", "--stop", "--force", "web")
+    squatter = f"{prod.project}-squatter"
+    # Somebody else has the old address now, and is no web server.
+    network, label = f"{prod.project}_frontend", f"com.docker.compose.project={prod.project}"
+    docker("run", "--detach", "--name", squatter, "--label", label, "--network", network, prod.image, "sleep", "60")
+    assert ask(site, "GET", "/admin/login/").status == 503
+    prod.compose("up", "--detach", "--wait", "--no-deps", "web")
+    docker("rm", "--force", squatter)
+    statuses = [ask(site, "GET", "/admin/login/").status for _ in range(200)]
+    print(
+        f"nginx {version(prod)}: {before[0]} -> {prod.address('web', 'frontend')}, {statuses.count(200)} of 200 answered"
+    )
+    assert statuses == [200] * 200
+    assert prod.address("web", "frontend") != before[0]
+    assert workers(prod) == before[1]
+
+
+def test_connections_to_web_are_kept_where_nginx_can(prod: Stack) -> None:
+    with Load(Site("localhost", prod.ports["nginx"]), [PAGE], rate=50, count=200, clients=4) as load:
+        pass
+    assert load.failures == []
+    opened = prod.within("nginx", "sh", "-c", f"grep -cE ' {TO_WEB} ' /proc/net/tcp || true")
+    print(f"nginx {version(prod)}: {opened.strip()} connections for 200 requests")
+    assert (int(opened) < 20) == (version(prod) >= (1, 27, 3))
