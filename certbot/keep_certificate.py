@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -53,12 +52,25 @@ class Wanted:
         digest = hashlib.sha256(" ".join([self.directory, *sorted(self.names)]).encode())
         return f"{self.names[0]}-{digest.hexdigest()[:8]}"
 
+    @property
+    def settings(self) -> str:
+        """Whoever changes one of them may have repaired what failed."""
+        try:
+            bundle = private_authority()
+        except NoCertificateError as error:
+            bundle = str(error).encode()
+        return hashlib.sha256("\n".join([self.lineage, self.email, ""]).encode() + bundle).hexdigest()[:16]
+
+
+class NoCertificateError(Exception):
+    """Why there is none, in one line."""
+
 
 @dataclass
 class Attempts:
     """The failures since the last success, kept over restarts so that these cannot use up the authority's patience."""
 
-    lineage: str
+    settings: str
     failures: int = 0
     not_before: float = 0  # seconds since the epoch
     reason: str = ""
@@ -68,19 +80,26 @@ class Attempts:
         return LINEAGES / "attempts.json"
 
     @classmethod
-    def load(cls, lineage: str) -> "Attempts":
-        """Those of this lineage; a new wish starts with none."""
+    def load(cls, settings: str) -> "Attempts":
+        """Those with these settings; others start with none."""
         try:
             attempts = cls(**json.loads(cls.file().read_text()))
         except (OSError, ValueError, TypeError):
-            return cls(lineage)
-        return attempts if attempts.lineage == lineage else cls(lineage)
+            return cls(settings)
+        return attempts if attempts.settings == settings else cls(settings)
+
+    def seconds_to_wait(self) -> float:
+        # A clock that was set back must not make it longer.
+        return min(self.not_before - time.time(), BACK_OFF[-1])
 
     def fail(self, reason: str) -> float:
         """Note a failure and return the seconds until the next try."""
         pause = BACK_OFF[min(self.failures, len(BACK_OFF) - 1)]
         self.failures, self.not_before, self.reason = self.failures + 1, time.time() + pause, reason
-        write(self.file(), json.dumps(asdict(self)))
+        try:
+            write(self.file(), json.dumps(asdict(self)))
+        except OSError as error:
+            say("ERROR", f"a restart will not know of this failure: {error}")
         return pause
 
     def forget(self) -> None:
@@ -90,56 +109,72 @@ class Attempts:
 
 def main() -> None:
     wanted = Wanted.from_environment()
-    wake = threading.Event()
-    attempts = Attempts.load(wanted.lineage)
+    attempts = Attempts.load(wanted.settings)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # «Try now»: for whoever has just repaired the name or the firewall.
-    signal.signal(signal.SIGHUP, lambda *_: (attempts.forget(), wake.set()))
+    # Waited for in rest(), and kept until then.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     if not wanted.email:
         say("INFO", f"LETSENCRYPT_EMAIL is not set: nginx keeps its self-signed certificate for {listed(wanted.names)}")
     while True:
-        rest(step(wanted, attempts) if wanted.email else LONGEST_PAUSE, wake)
+        if rest(step(wanted, attempts) if wanted.email else LONGEST_PAUSE):
+            attempts.forget()
 
 
-def rest(seconds: float, wake: threading.Event) -> None:
-    """Wait, with a sign of life; SIGHUP ends it early."""
-    end = time.time() + seconds
-    while (left := end - time.time()) > 0 and not wake.is_set():
+def rest(seconds: float) -> bool:
+    """Wait, with a sign of life; true as soon as SIGHUP says «try now»: the name or the firewall was repaired."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
         HEARTBEAT.touch()
-        wake.wait(min(left, 30))
-    wake.clear()
+        if signal.sigtimedwait({signal.SIGHUP}, min(left, 30)):
+            return True
+    return False
 
 
 def step(wanted: Wanted, attempts: Attempts) -> float:
     """Ask certbot, unless a failure is too recent; return the seconds until the next time."""
     HEARTBEAT.touch()
-    if (early := attempts.not_before - time.time()) > 0:
-        say("WARNING", f"waiting for {early:.0f} s after {attempts.failures} failed tries: {attempts.reason}")
+    if (early := attempts.seconds_to_wait()) > 0:
+        say("WARNING", f"waiting for {duration(early)}, tries that failed: {attempts.failures}: {attempts.reason}")
         return early
-    if reason := ask_certbot(wanted):
-        pause = attempts.fail(reason)
-        say("WARNING", f"no certificate for {listed(wanted.names)}, next try in {pause / 60:.0f} min: {reason}")
+    try:
+        ask_certbot(wanted)
+        certificate = hand_over(wanted)
+    except (NoCertificateError, OSError, ValueError) as error:
+        pause = attempts.fail(str(error))
+        say("WARNING", f"no certificate for {listed(wanted.names)}, next try in {duration(pause)}: {error}")
         warn_of_expiry()
         return pause
     attempts.forget()
-    return pause_between_checks(hand_over(wanted))
+    return pause_between_checks(certificate)
 
 
-def ask_certbot(wanted: Wanted) -> str:
-    """Obtain the certificate, or renew it where it is due; return why that failed, or nothing."""
+def ask_certbot(wanted: Wanted) -> None:
+    """Obtain the certificate, or renew it where it is due."""
     command = ["certbot", "certonly", "--non-interactive", "--agree-tos", "--email", wanted.email]
     command += ["--server", wanted.directory, "--webroot", "--webroot-path", str(CHALLENGES)]
     command += ["--cert-name", wanted.lineage, "--domains", ",".join(wanted.names), "--keep-until-expiring"]
     command += ["--config-dir", str(LINEAGES), "--work-dir", "/tmp/work", "--logs-dir", "/tmp/logs"]  # noqa: S108
     command += ["--max-log-backups", "5"]
-    private_authority = {"REQUESTS_CA_BUNDLE": str(CA_BUNDLE)} if CA_BUNDLE.stat().st_size else {}
+    environment = os.environ | ({"REQUESTS_CA_BUNDLE": str(CA_BUNDLE)} if private_authority() else {})
     try:
-        done = subprocess.run(
-            command, env=os.environ | private_authority, capture_output=True, text=True, timeout=CERTBOT_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        return f"certbot did not end within {CERTBOT_SECONDS} s"
-    return summary(done.stdout + done.stderr) if done.returncode else ""
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=CERTBOT_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise NoCertificateError(f"certbot did not end within {CERTBOT_SECONDS} s") from error
+    if done.returncode:
+        raise NoCertificateError(summary(done.stdout + done.stderr))
+
+
+def private_authority() -> bytes:
+    """What ACME_CA_BUNDLE holds; nothing where it is not set."""
+    try:
+        bundle = CA_BUNDLE.read_bytes()
+    except IsADirectoryError as error:  # Docker makes one where the file to mount is missing
+        raise NoCertificateError("ACME_CA_BUNDLE names a file that does not exist") from error
+    except PermissionError as error:
+        raise NoCertificateError(f"ACME_CA_BUNDLE names a file that user {os.getuid()} may not read") from error
+    if bundle and b"-----BEGIN CERTIFICATE-----" not in bundle:
+        raise NoCertificateError("ACME_CA_BUNDLE names a file without a certificate in PEM form")
+    return bundle
 
 
 def summary(output: str) -> str:
@@ -152,10 +187,10 @@ def summary(output: str) -> str:
 def hand_over(wanted: Wanted) -> x509.Certificate:
     """Give nginx the chain with its key, in one file, so that it never sees the one without the other."""
     live = LINEAGES / "live" / wanted.lineage
-    pem = (live / "fullchain.pem").read_text() + (live / "privkey.pem").read_text()
-    certificate = x509.load_pem_x509_certificate(pem.encode())
-    if not ISSUED.exists() or ISSUED.read_text() != pem:
-        write(ISSUED, pem)
+    pem = (live / "fullchain.pem").read_bytes() + (live / "privkey.pem").read_bytes()
+    certificate = x509.load_pem_x509_certificate(pem)
+    if not ISSUED.exists() or ISSUED.read_bytes() != pem:
+        write(ISSUED, pem.decode())
         say("INFO", f"new certificate for {listed(wanted.names)}: {described(certificate)}")
     return certificate
 
@@ -165,11 +200,17 @@ def pause_between_checks(certificate: x509.Certificate) -> float:
     return min(LONGEST_PAUSE, lifetime / CHECKS_IN_A_LIFETIME)
 
 
+def issued() -> x509.Certificate | None:
+    """What nginx was given; nothing where that is no certificate."""
+    try:
+        return x509.load_pem_x509_certificate(ISSUED.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
 def warn_of_expiry() -> None:
-    if not ISSUED.exists():
-        return
-    certificate = x509.load_pem_x509_certificate(ISSUED.read_bytes())
-    if share_left(certificate) < WORRYING_SHARE:
+    certificate = issued()
+    if certificate and share_left(certificate) < WORRYING_SHARE:
         say("ERROR", f"the certificate is about to expire: {described(certificate)}")
 
 
@@ -181,11 +222,17 @@ def share_left(certificate: x509.Certificate) -> float:
 
 def described(certificate: x509.Certificate) -> str:
     lifetime = certificate.not_valid_after_utc - certificate.not_valid_before_utc
-    left = certificate.not_valid_after_utc - datetime.now(UTC)
-    return (
-        f"issued by {certificate.issuer.rfc4514_string()}, serial {certificate.serial_number:x},"
-        f" {left.total_seconds() / 86400:.1f} of {lifetime.total_seconds() / 86400:.1f} days left"
-    )
+    left = (certificate.not_valid_after_utc - datetime.now(UTC)).total_seconds()
+    rest_of_it = f"{duration(left)} of {duration(lifetime.total_seconds())} left" if left > 0 else "expired"
+    return f"issued by {certificate.issuer.rfc4514_string()}, serial {certificate.serial_number:x}, {rest_of_it}"
+
+
+def duration(seconds: float) -> str:
+    """In the largest unit of which there are two."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if round(seconds) >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
 
 
 def listed(names: tuple[str, ...]) -> str:

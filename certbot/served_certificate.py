@@ -6,10 +6,22 @@ import sys
 import time
 
 from cryptography import x509
-from keep_certificate import HEARTBEAT, WORRYING_SHARE, Attempts, Wanted, described, listed, share_left
+from keep_certificate import (
+    HEARTBEAT,
+    ISSUED,
+    WORRYING_SHARE,
+    Attempts,
+    Wanted,
+    described,
+    duration,
+    issued,
+    listed,
+    share_left,
+)
 
 NGINX = ("nginx", 8443)
 HEARTBEAT_SECONDS = 600  # longer than certbot may take
+SERVED_WITHIN = 60  # seconds from issue
 
 
 def served(name: str) -> x509.Certificate:
@@ -33,7 +45,16 @@ def faults(wanted: Wanted, certificate: x509.Certificate) -> list[str]:
         found.append(f"it is for {listed(tuple(sorted(names(certificate))))}, not for {listed(wanted.names)}")
     if share_left(certificate) < WORRYING_SHARE:
         found.append("less than a quarter of its lifetime is left, and it has not been renewed")
+    if wanted.email and is_left_out(certificate):
+        found.append("nginx does not take the newest certificate, and says why in its log")
     return found
+
+
+def is_left_out(certificate: x509.Certificate) -> bool:
+    """Whether nginx was given another one, and has had the time to serve it."""
+    newest = issued()
+    given = ISSUED.exists() and time.time() - ISSUED.stat().st_mtime > SERVED_WITHIN
+    return given and (newest is None or newest.serial_number != certificate.serial_number)
 
 
 def is_self_signed(certificate: x509.Certificate) -> bool:
@@ -56,10 +77,10 @@ def status(wanted: Wanted) -> str:
     certificate = served(wanted.names[0])
     lines = [f"certificate  {listed(wanted.names)}: {described(certificate)}"]
     lines += [f"WARNING      {fault}" for fault in faults(wanted, certificate)]
-    attempts = Attempts.load(wanted.lineage)
+    attempts = Attempts.load(wanted.settings)
     if attempts.failures:
-        seconds = max(0, attempts.not_before - time.time())
-        lines.append(f"WARNING      {attempts.failures} tries failed, next in {seconds:.0f} s: {attempts.reason}")
+        pause = duration(max(0, attempts.seconds_to_wait()))
+        lines.append(f"WARNING      tries that failed: {attempts.failures}, next in {pause}: {attempts.reason}")
     if not wanted.email:
         lines.append("self-signed: `make prod-init DOMAIN=… LETSENCRYPT_EMAIL=…` asks for one that browsers trust")
     return "\n".join(lines)
