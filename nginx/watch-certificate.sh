@@ -2,10 +2,18 @@
 # Serves a new certificate within seconds: only one that is whole, and only when nginx accepts its configuration.
 set -eu
 cd /certificates
+complained=
 
 say() {
   printf '{"time":"%s","level":"%s","logger":"nginx.certificate","message":"%s"}\n' \
     "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$2"
+}
+
+# Once for each certificate, however often it is looked at.
+complain() {
+  what="$(cksum < candidate.pem) ${1%%:*}"
+  [ "$what" = "$complained" ] || say ERROR "$(printf %s "$1" | tr -d '\\"' | tr '\n' ' '): the one that works stays"
+  complained=$what
 }
 
 is_whole() {
@@ -13,32 +21,36 @@ is_whole() {
     [ "$(openssl x509 -in "$1" -noout -pubkey)" = "$(openssl pkey -in "$1" -pubout 2>/dev/null)" ]
 }
 
+# Puts it back where nginx would not start with it, or cannot be told.
 serve() {
-  cp served.pem previous.pem
-  mv candidate.pem served.pem
-  if reason=$(nginx -t -q 2>&1); then
-    kill -HUP "$(cat /tmp/nginx.pid)"
+  cp served.pem previous.pem && mv candidate.pem served.pem || return
+  if nginx -t -q 2>/tmp/refusal && kill -HUP "$(cat /tmp/nginx.pid)"; then
     say INFO "now serving the certificate with $(openssl x509 -in served.pem -noout -serial)"
   else
+    cp served.pem candidate.pem
     mv previous.pem served.pem
-    say ERROR "nginx refuses its configuration, so the certificate stays: $(echo "$reason" | tr -d '\\"' | tr '\n' ' ')"
-    sleep 50
+    complain "nginx refuses the new certificate: $(cat /tmp/refusal)"
+  fi
+}
+
+look() {
+  [ -e issued.pem ] || return 0
+  ! cmp -s issued.pem served.pem || return 0
+  (umask 077 && cp issued.pem candidate.pem) || return
+  if ! is_whole candidate.pem; then
+    complain "issued.pem is not a valid certificate with its key"
+  elif ! nginx -t -q 2>/tmp/refusal; then
+    complain "nginx refuses its configuration, and so no new certificate is taken: $(cat /tmp/refusal)"
+  else
+    serve
   fi
 }
 
 watch() {
-  refused=
   while sleep 5; do
     touch /tmp/watching
-    if [ -e issued.pem ] && ! cmp -s issued.pem served.pem; then
-      (umask 077 && cp issued.pem candidate.pem)
-      if is_whole candidate.pem; then
-        serve
-      elif [ "$refused" != "$(cksum candidate.pem)" ]; then
-        refused=$(cksum candidate.pem)
-        say ERROR "issued.pem is not a valid certificate with its key: the one that works stays"
-      fi
-    fi
+    # A full disk, for one, must not end the watch.
+    look || say ERROR "the new certificate cannot be looked at, and is looked at again"
   done
 }
 
