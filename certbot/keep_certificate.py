@@ -53,6 +53,11 @@ class Wanted:
         return f"{self.names[0]}-{digest.hexdigest()[:8]}"
 
     @property
+    def chain(self) -> Path:
+        """Where certbot puts the newest certificate of this lineage."""
+        return LINEAGES / "live" / self.lineage / "fullchain.pem"
+
+    @property
     def settings(self) -> str:
         """Whoever changes one of them may have repaired what failed."""
         try:
@@ -186,8 +191,7 @@ def summary(output: str) -> str:
 
 def hand_over(wanted: Wanted) -> x509.Certificate:
     """Give nginx the chain with its key, in one file, so that it never sees the one without the other."""
-    live = LINEAGES / "live" / wanted.lineage
-    pem = (live / "fullchain.pem").read_bytes() + (live / "privkey.pem").read_bytes()
+    pem = wanted.chain.read_bytes() + wanted.chain.with_name("privkey.pem").read_bytes()
     certificate = x509.load_pem_x509_certificate(pem)
     if not ISSUED.exists() or ISSUED.read_bytes() != pem:
         write(ISSUED, pem.decode())

@@ -8,13 +8,11 @@ import time
 from cryptography import x509
 from keep_certificate import (
     HEARTBEAT,
-    ISSUED,
     WORRYING_SHARE,
     Attempts,
     Wanted,
     described,
     duration,
-    issued,
     listed,
     share_left,
 )
@@ -39,31 +37,33 @@ def served(name: str) -> x509.Certificate:
 def faults(wanted: Wanted, certificate: x509.Certificate) -> list[str]:
     """What a person should know about; nothing where all is well."""
     found = []
-    if wanted.email and is_self_signed(certificate):
-        found.append("a self-signed placeholder is served: browsers warn of it")
-    elif wanted.email and not set(wanted.names) <= names(certificate):
-        found.append(f"it is for {listed(tuple(sorted(names(certificate))))}, not for {listed(wanted.names)}")
+    if wanted.email and (fault := mismatch(wanted, certificate)):
+        found.append(fault)
     if share_left(certificate) < WORRYING_SHARE:
         found.append("less than a quarter of its lifetime is left, and it has not been renewed")
-    if wanted.email and is_left_out(certificate):
-        found.append("nginx does not take the newest certificate, and says why in its log")
     return found
 
 
-def is_left_out(certificate: x509.Certificate) -> bool:
-    """Whether nginx was given another one, and has had the time to serve it."""
-    newest = issued()
-    given = ISSUED.exists() and time.time() - ISSUED.stat().st_mtime > SERVED_WITHIN
-    return given and (newest is None or newest.serial_number != certificate.serial_number)
+def mismatch(wanted: Wanted, certificate: x509.Certificate) -> str:
+    """Why it is not the one that was obtained for these settings, or nothing."""
+    if is_self_signed(certificate):
+        return "a self-signed placeholder is served: browsers warn of it"
+    if not wanted.chain.exists():
+        return f"it is for {listed(names(certificate))}, and of other settings; none was obtained with the present ones"
+    newest = x509.load_pem_x509_certificate(wanted.chain.read_bytes())
+    has_had_time = time.time() - wanted.chain.stat().st_mtime > SERVED_WITHIN
+    if has_had_time and newest.serial_number != certificate.serial_number:
+        return f"nginx does not serve the newest one, with serial {newest.serial_number:x}, and says why in its log"
+    return ""
 
 
 def is_self_signed(certificate: x509.Certificate) -> bool:
     return certificate.issuer == certificate.subject
 
 
-def names(certificate: x509.Certificate) -> set[str]:
+def names(certificate: x509.Certificate) -> tuple[str, ...]:
     extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    return set(extension.value.get_values_for_type(x509.DNSName))
+    return tuple(sorted(extension.value.get_values_for_type(x509.DNSName)))
 
 
 def health(wanted: Wanted) -> str:

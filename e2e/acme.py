@@ -1,12 +1,15 @@
 """Pebble, Let's Encrypt's ACME server for tests, in the prod tier's own network."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import trustme
+from cryptography import x509
 
-from e2e.stack import Site, Stack
+from e2e.stack import Site, Stack, docker
 
 NAME, ALIAS = "crm.test", "www.crm.test"
 # Validation finds nginx under each name, and inside the network at nginx's own port.
@@ -14,11 +17,19 @@ OVERLAY = """
 services:
   nginx: {{networks: {{frontend: {{aliases: [{names}]}}}}}}
   {service}:
+    # Away until COMPOSE_PROFILES says otherwise.
+    profiles: [authority]
     image: ghcr.io/letsencrypt/pebble:2.6.0
     command: [-config, /pebble/config.json, -strict=false]
     environment: {{PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "0"}}
     volumes: ["./{service}:/pebble:ro"]
     networks: [frontend]
+"""
+# As the health checks of their images, in a hurry.
+FAST = """
+services:
+  nginx: {healthcheck: {interval: 2s, start_period: 15s}}
+  certbot: {healthcheck: {interval: 2s, start_period: 15s}}
 """
 FETCH = """
 import ssl, sys, urllib.request
@@ -54,6 +65,16 @@ class Authority:
     def orders(self) -> int:
         return self.stack.logs(self.service).count("POST /order-plz")
 
+    @contextmanager
+    def out_of_reach(self) -> Iterator[None]:
+        """It keeps its accounts and its root, which it would lose with its process."""
+        network, container = f"{self.stack.project}_frontend", self.stack.container(self.service)
+        docker("network", "disconnect", network, container)
+        try:
+            yield
+        finally:
+            docker("network", "connect", "--alias", self.service, network, container)
+
 
 def configuration(lifetime: int) -> dict[str, Any]:
     return {
@@ -67,15 +88,22 @@ def configuration(lifetime: int) -> dict[str, Any]:
     }
 
 
-def authority(stack: Stack, *, lifetime: int = 90 * 86400) -> Authority:
+def authority(stack: Stack, *, lifetime: int = 90 * 86400, ca: trustme.CA | None = None) -> Authority:
     """A Pebble, and a prod tier that is told of it; neither is started."""
-    ca = trustme.CA()
+    ca = ca or trustme.CA()
     found = Authority(stack, ca, lifetime=lifetime)
+    stack.overlay("fast.yml", FAST)
+    stack.environment["COMPOSE_PROFILES"] = "authority"
     bundle = stack.checkout / "acme-ca.pem"
     ca.cert_pem.write_to_path(str(bundle))
     stack.make("prod-init", f"DOMAIN={NAME}", "LETSENCRYPT_EMAIL=crm@trade-fair.test")
     add(stack, ACME_DIRECTORY=found.url, ACME_CA_BUNDLE=str(bundle))
     return found
+
+
+def names(certificate: x509.Certificate) -> list[str]:
+    extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    return sorted(extension.value.get_values_for_type(x509.DNSName))
 
 
 def add(stack: Stack, **variables: str) -> None:
