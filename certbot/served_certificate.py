@@ -19,7 +19,6 @@ from keep_certificate import (
 
 NGINX = ("nginx", 8443)
 HEARTBEAT_SECONDS = 600  # longer than certbot may take
-SERVED_WITHIN = 60  # seconds from issue
 
 
 def served(name: str) -> x509.Certificate:
@@ -51,9 +50,8 @@ def mismatch(wanted: Wanted, certificate: x509.Certificate) -> str:
     if not wanted.chain.exists():
         return f"it is for {listed(names(certificate))}, and of other settings; none was obtained with the present ones"
     newest = x509.load_pem_x509_certificate(wanted.chain.read_bytes())
-    has_had_time = time.time() - wanted.chain.stat().st_mtime > SERVED_WITHIN
-    if has_had_time and newest.serial_number != certificate.serial_number:
-        return f"nginx does not serve the newest one, with serial {newest.serial_number:x}, and says why in its log"
+    if newest.serial_number != certificate.serial_number:
+        return f"nginx does not serve the newest one yet, with serial {newest.serial_number:x}; its log says why"
     return ""
 
 

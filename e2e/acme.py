@@ -28,8 +28,8 @@ services:
 # As the health checks of their images, in a hurry.
 FAST = """
 services:
-  nginx: {healthcheck: {interval: 2s, start_period: 15s}}
-  certbot: {healthcheck: {interval: 2s, start_period: 15s}}
+  nginx: {healthcheck: {interval: 3s, start_period: 15s}}
+  certbot: {healthcheck: {interval: 3s, start_period: 15s}}
 """
 FETCH = """
 import ssl, sys, urllib.request
