@@ -53,7 +53,8 @@ class Visitors:
         self.nginx, self.web = tier.address("nginx"), tier.address("web")
 
     def through_nginx(self, path: str) -> float:
-        return self.requests_per_second(f"https://{NAME}:8443{path}", self.nginx)
+        # Inside the network the port is another than the one that the site is known by.
+        return self.requests_per_second(f"https://{NAME}:8443{path}", self.nginx, "-H", f"Host: {NAME}")
 
     def directly(self, path: str) -> float:
         """As nginx would ask, so that Django does not redirect."""
