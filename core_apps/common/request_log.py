@@ -70,6 +70,6 @@ def loggable_path(request: HttpRequest) -> str:
 
 
 def user_id(request: HttpRequest) -> str | None:
-    """The session's user, without a query and without touching a session that the request left alone."""
+    """The user of a session that has been read; reading it here could fail, and take the answer along."""
     session = getattr(request, "session", None)
-    return session.get(SESSION_KEY) if session is not None and session.accessed else None
+    return getattr(session, "_session_cache", {}).get(SESSION_KEY)

@@ -81,3 +81,13 @@ def test_page_without_database_is_503_and_says_what_to_do(frozen_on_demand, alic
         response.content
         == b"The database does not answer at the moment. See whether your change is there, then try again.\n"
     )
+
+
+def test_session_that_cannot_be_read_is_503_too(frozen_on_demand, client):
+    client.cookies["sessionid"] = "of-nobody-whom-the-cache-knows-of"
+    frozen_on_demand.thawed.clear()
+
+    response = client.get("/admin/login/", secure=True)
+
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert "Content-Security-Policy" in response.headers
