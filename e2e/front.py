@@ -1,0 +1,131 @@
+"""The prod tier's front door, and clients that no browser is: raw bytes, and addresses of their own."""
+
+import base64
+import json
+import re
+import secrets
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from e2e.stack import Answer, Site, Stack, ask, seconds_until
+
+# Mails are printed, so that they can be read in web's log.
+SETTINGS = "EMAIL_BACKEND=django.core.mail.backends.console.EmailBackend\n"
+VISITORS = """
+services:
+  first: &visitor
+    image: exhibition-crm:${{VERSION}}
+    command: [sleep, infinity]
+    stop_grace_period: 1s
+    healthcheck: {{test: [CMD, "true"], start_interval: 1s, start_period: 30s}}
+    networks: {{frontend: {{ipv4_address: {subnet}.201}}}}
+  second:
+    <<: *visitor
+    networks: {{frontend: {{ipv4_address: {subnet}.202}}}}
+"""
+# Sends the bytes so many times, each on a connection of its own; prints what came back, in base64.
+SEND = """
+import base64, socket, ssl, sys
+for _ in range(int(sys.argv[2])):
+    plain = socket.create_connection(("nginx", 8443), timeout=10)
+    with ssl._create_unverified_context().wrap_socket(plain, server_hostname="localhost") as connection:
+        connection.sendall(base64.b64decode(sys.argv[1]))
+        print(base64.b64encode(b"".join(iter(lambda: connection.recv(65536), b""))).decode())
+"""
+
+
+@dataclass
+class Front:
+    stack: Stack
+    site: Site
+    # Of each container of the network, by service.
+    addresses: dict[str, str] = field(default_factory=dict)
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> Answer:
+        return ask(self.site, "GET", path, headers)
+
+    def post(self, path: str, headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
+        return ask(self.site, "POST", path, headers, body)
+
+    def converse(self, sent: bytes, name: str | None = "localhost", patience: float = 5) -> bytes:
+        """What the server says to these bytes, until it closes the connection or says nothing for so long."""
+        plain = socket.create_connection(("127.0.0.1", self.site.port), timeout=patience)
+        with self.site.context.wrap_socket(plain, server_hostname=name) as connection:
+            connection.sendall(sent)
+            return read(connection)
+
+    def sent_by(self, visitor: str, sent: bytes, times: int = 1) -> list[bytes]:
+        """What the server says to a visitor in the network, who is known by an address of its own."""
+        said = self.stack.within(visitor, "python", "-c", SEND, base64.b64encode(sent).decode(), str(times))
+        return [base64.b64decode(line) for line in said.splitlines()]
+
+    def watch(self) -> "Watch":
+        return Watch(self)
+
+    def recreate(self, **environment: str) -> None:
+        """nginx, with these settings."""
+        self.stack.environment |= environment
+        self.stack.compose("up", "--detach", "--wait", "--no-deps", "nginx")
+
+
+def read(connection: socket.socket) -> bytes:
+    said = b""
+    try:
+        while piece := connection.recv(65536):
+            said += piece
+    except OSError:
+        return said
+    return said
+
+
+class Watch:
+    """What nginx and web log from now on."""
+
+    def __init__(self, front: Front) -> None:
+        self.front = front
+        self.before = {service: len(lines(front.stack, service)) for service in ("nginx", "web")}
+
+    def requests(self, service: str) -> list[dict[str, Any]]:
+        """The access lines until now, which a request of our own marks."""
+        marker = f"/{secrets.token_hex(8)}/"
+        self.front.get(marker)
+        seconds_until(lambda: marker in docker_logs(self.front.stack, service), 5)
+        new = [json.loads(line) for line in lines(self.front.stack, service)[self.before[service] :]]
+        return [line for line in new if "path" in line and line["path"] != marker]
+
+    def paths(self, service: str) -> list[str]:
+        return [line["path"] for line in self.requests(service)]
+
+
+def docker_logs(stack: Stack, service: str) -> str:
+    return stack.run("docker", "logs", stack.container(service))
+
+
+def lines(stack: Stack, service: str) -> list[str]:
+    """The lines that are for machines; a mail on the console is not."""
+    return [line for line in docker_logs(stack, service).splitlines() if line.startswith("{")]
+
+
+def request(method: str, path: str, *headers: str, host: str = "localhost", body: str = "") -> bytes:
+    """Raw; the last of its connection."""
+    head = [f"{method} {path} HTTP/1.1", f"Host: {host}", *headers, "Connection: close"]
+    return "\r\n".join([*head, "", body]).encode("latin-1")
+
+
+def statuses(said: bytes) -> list[int]:
+    return [int(status) for status in re.findall(rb"^HTTP/1\.1 (\d{3}) ", said, re.M)]
+
+
+def open_front(stack: Stack) -> Front:
+    """A prod tier for localhost, with two visitors in its network."""
+    stack.make("prod-env")
+    with (stack.checkout / ".envs/.env.production").open("a") as file:
+        file.write(SETTINGS)
+    subnet = stack.environment["FRONTEND_SUBNET"].rpartition(".")[0]
+    stack.overlay("visitors.yml", VISITORS.format(subnet=subnet))
+    start = time.monotonic()
+    stack.make("prod-up")
+    print(f"up in {time.monotonic() - start:.0f} s")
+    return Front(stack, Site("localhost", stack.ports["nginx"]), {"first": f"{subnet}.201", "second": f"{subnet}.202"})
