@@ -1,0 +1,59 @@
+"""A reboot: every container ends at once, and the prod tier comes back by itself."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from e2e.stack import Site, Stack, ask, seconds_until
+
+SERVICES = ("db", "redis", "web", "nginx", "certbot")
+SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def prod(stack_of: Callable[[str], Stack]) -> Stack:
+    if not os.environ.get("E2E_RESTART_ENGINE"):
+        pytest.skip("set E2E_RESTART_ENGINE=1: it ends every container of this machine for a moment")
+    stack = stack_of("prod")
+    stack.make("prod-up")
+    return stack
+
+
+def restart_engine() -> None:
+    """Through systemd where it manages the engine, else with the command and the mounts that it was started with."""
+    if Path("/run/systemd/system").is_dir():
+        subprocess.run(["systemctl", "restart", "docker"], check=True)
+        return
+    (engine,) = [process for process in psutil.process_iter() if process.name() == "dockerd"]
+    command = engine.cmdline()
+    mounts = os.open(f"/proc/{engine.pid}/ns/mnt", os.O_RDONLY)
+    engine.terminate()
+    engine.wait(SECONDS)
+    with open(os.devnull, "r+b") as nowhere:
+        subprocess.Popen(
+            ["nsenter", f"--mount=/proc/self/fd/{mounts}", *command],
+            pass_fds=[mounts],
+            stdin=nowhere,
+            stdout=nowhere,
+            stderr=nowhere,
+            start_new_session=True,
+        )
+    os.close(mounts)
+
+
+def test_tier_is_healthy_again_without_hands(prod: Stack) -> None:
+    containers = [prod.container(service) for service in SERVICES]
+    restart_engine()
+    start = time.monotonic()
+    seconds_until(lambda: subprocess.run(["docker", "info"], capture_output=True).returncode == 0, SECONDS)
+    seconds_until(lambda: [prod.health(service) for service in SERVICES] == ["healthy"] * len(SERVICES), SECONDS)
+    seconds = time.monotonic() - start
+    print(f"healthy {seconds:.1f} s after the engine started")
+    assert ask(Site("localhost", prod.ports["nginx"]), "GET", "/api/v1/ready/").text == '{"status": "ready"}'
+    assert [prod.container(service) for service in SERVICES] == containers
+    assert seconds <= SECONDS
