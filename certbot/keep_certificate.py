@@ -31,6 +31,13 @@ LONGEST_PAUSE, CHECKS_IN_A_LIFETIME = 12 * 3600, 12
 CERTBOT_SECONDS = 300
 # Below this share of its lifetime a certificate should long have been renewed.
 WORRYING_SHARE = 0.25
+# What a person should look at, where certbot tells of the libraries that it is made of.
+MEANINGS = {
+    "CERTIFICATE_VERIFY_FAILED": "ACME_CA_BUNDLE does not vouch for the authority at ACME_DIRECTORY",
+    "Failed to resolve": "this server finds no address for the authority at ACME_DIRECTORY",
+    "Connection refused": "nobody listens at ACME_DIRECTORY",
+    "timed out": "the authority at ACME_DIRECTORY does not answer",
+}
 
 
 @dataclass(frozen=True)
@@ -186,7 +193,9 @@ def summary(output: str) -> str:
     """Certbot's own explanation in one line, without its advice to a person at a terminal."""
     advice = ("Ask for help", "See the logfile", "Saving debug log", "Hint:", "- - -")
     lines = [line.strip() for line in output.splitlines()]
-    return " ".join(line for line in lines if line and not line.startswith(advice))[:600]
+    said = " ".join(line for line in lines if line and not line.startswith(advice))[:600]
+    meanings = [meaning for words, meaning in MEANINGS.items() if words in said]
+    return ": ".join([*meanings, said.removeprefix("An unexpected error occurred: ")])
 
 
 def hand_over(wanted: Wanted) -> x509.Certificate:
