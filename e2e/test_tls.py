@@ -1,0 +1,113 @@
+"""TLS as Mozilla's intermediate guideline 6.0 wants it, and nothing for strangers."""
+
+import http.client
+import re
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from e2e.acme import NAME, Authority, authority
+from e2e.stack import Site, Stack, ask
+
+# https://ssl-config.mozilla.org/guidelines/6.0.json in the form that sslyze reads; its own copy is 5.7.
+GUIDELINE = Path(__file__).parent / "mozilla_6.0.json"
+GUIDELINE_SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def issuer(stack_of: Callable[[str], Stack]) -> Authority:
+    stack = stack_of("prod")
+    found = authority(stack)
+    stack.make("prod-up")
+    return found
+
+
+@pytest.fixture(scope="module")
+def site(issuer: Authority) -> Site:
+    return issuer.site()
+
+
+@pytest.fixture(scope="module")
+def handshake(issuer: Authority) -> Callable[..., str]:
+    """What the newest OpenSSL says of a connection with these options."""
+    address = ["openssl", "s_client", "-connect", "127.0.0.1:8443", "-servername", NAME]
+    return lambda *options, fails=False: issuer.stack.within("nginx", *address, *options, fails=fails)
+
+
+def test_sslyze_finds_the_guideline_followed(issuer: Authority, site: Site, tmp_path: Path) -> None:
+    root = tmp_path / "root.pem"
+    root.write_text(issuer.root())
+    command = [Path(sys.executable).with_name("sslyze"), "--custom_tls_config", GUIDELINE]
+    command += ["--certinfo_ca_file", root, f"{NAME}:{site.port}{{127.0.0.1}}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=GUIDELINE_SECONDS)
+    verdict = done.stdout[done.stdout.index("COMPLIANCE") :]
+    print(verdict)
+    assert (done.returncode, f"{NAME}:{site.port}: OK - Compliant." in verdict) == (0, True)
+
+
+def test_key_exchange_holds_against_a_quantum_computer(handshake: Callable[..., str]) -> None:
+    said = handshake("-tls1_3")
+    assert re.findall("^Negotiated TLS1.3 group: (.*)", said, re.M) == ["X25519MLKEM768"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"),
+        ("-tls1", "-cipher", "DEFAULT@SECLEVEL=0"),
+        # With the certificate's own kind of key, so that it is the setting that refuses.
+        ("-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA"),
+        ("-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-CCM"),
+    ],
+    ids=" ".join,
+)
+def test_weak_handshake_is_refused(handshake: Callable[..., str], options: tuple[str, ...]) -> None:
+    said = handshake(*options, fails=True)
+    (alert,) = re.findall(r"tlsv1 alert protocol version|alert handshake failure", said)
+    print(f"{' '.join(options)}: {alert}")
+
+
+def test_http_2_is_negotiated(site: Site) -> None:
+    with closing(Site(site.name, site.port, site.authority).connection()) as connection:
+        context: ssl.SSLContext = connection._context  # type: ignore[attr-defined]
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        connection.connect()
+        assert connection.sock.selected_alpn_protocol() == "h2"
+
+
+def test_session_is_resumed_from_the_cache_and_never_from_a_ticket(site: Site) -> None:
+    with closing(Site(site.name, site.port, site.authority).connection()) as connection:
+        context: ssl.SSLContext = connection._context  # type: ignore[attr-defined]
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        connection.connect()
+        session = connection.sock.session
+        assert (session.has_ticket, len(session.id)) == (False, 32)
+
+
+def test_ocsp_is_not_stapled(handshake: Callable[..., str]) -> None:
+    assert "OCSP response: no response sent" in handshake("-status")
+
+
+@pytest.mark.parametrize("options", [("-servername", "other.test"), ("-noservername",)], ids=" ".join)
+def test_stranger_gets_no_handshake(issuer: Authority, options: tuple[str, ...]) -> None:
+    address = ["openssl", "s_client", "-connect", "127.0.0.1:8443"]
+    said = issuer.stack.within("nginx", *address, *options, fails=True)
+    assert "tlsv1 unrecognized name" in said
+    assert "BEGIN CERTIFICATE" not in said
+
+
+@pytest.mark.parametrize("host", ["other.test", "127.0.0.1", f"{NAME}.other.test", f"x{NAME}", "web:8000"])
+def test_unknown_host_gets_no_answer_and_never_reaches_django(issuer: Authority, site: Site, host: str) -> None:
+    known = f"/of-{host.replace(':', '-')}"
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask(site, "GET", f"{known}/stranger", {"Host": host})
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        ask(issuer.stack.ports["http"], "GET", f"{known}/stranger", {"Host": host})
+    ask(site, "GET", known)
+    log = issuer.stack.logs("web")
+    assert (f'"{known}"' in log, f"{known}/stranger" in log) == (True, False)
