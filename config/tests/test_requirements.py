@@ -18,7 +18,7 @@ def wanted(purpose: str) -> dict[str, Requirement]:
         content = line.partition("#")[0].strip()
         if content.startswith("-r "):
             found |= wanted(content.removeprefix("-r ").removesuffix(".in"))
-        elif content:
+        elif content and not content.startswith("--"):  # an option of pip's, such as --no-binary
             requirement = Requirement(content)
             found[requirement.name] = requirement
     return found
