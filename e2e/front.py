@@ -11,6 +11,8 @@ from typing import Any
 
 from e2e.stack import Answer, Site, Stack, ask, seconds_until
 
+# How requests begin that only mark a moment in the logs.
+MARK = "/until-now/"
 # Mails are printed, so that they can be read in web's log.
 SETTINGS = "EMAIL_BACKEND=django.core.mail.backends.console.EmailBackend\n"
 VISITORS = """
@@ -89,11 +91,11 @@ class Watch:
 
     def requests(self, service: str) -> list[dict[str, Any]]:
         """The access lines until now, which a request of our own marks."""
-        marker = f"/{secrets.token_hex(8)}/"
+        marker = f"{MARK}{secrets.token_hex(8)}/"
         self.front.get(marker)
         seconds_until(lambda: marker in docker_logs(self.front.stack, service), 5)
         new = [json.loads(line) for line in lines(self.front.stack, service)[self.before[service] :]]
-        return [line for line in new if "path" in line and line["path"] != marker]
+        return [line for line in new if not line.get("path", MARK).startswith(MARK)]
 
     def paths(self, service: str) -> list[str]:
         return [line["path"] for line in self.requests(service)]

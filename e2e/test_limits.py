@@ -1,0 +1,220 @@
+"""What one client may take: attempts, bytes, and time."""
+
+import json
+import re
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from e2e.front import Front, open_front, read, request, statuses
+from e2e.load import Load, Request
+from e2e.stack import Stack, ask
+
+LIMIT = 25 * 2**20  # bytes
+LOGIN = request("POST", "/admin/login/", "Content-Length: 0")
+PIECE = b"x" * 2**16
+SLOW_CLIENTS = 500
+# They say something at first, and then every second, for 18 s at most; printed is how long each of them lived.
+SLOW = f"""
+import asyncio, json, ssl, sys, time
+first, drip = (argument.encode().decode("unicode_escape").encode() for argument in sys.argv[1:])
+
+async def live(start, reader, writer):
+    writer.write(first)
+    try:
+        while time.monotonic() - start < 18:
+            writer.write(drip)
+            try:
+                if not await asyncio.wait_for(reader.read(4096), 1):
+                    return time.monotonic() - start
+            except TimeoutError:
+                pass
+    except OSError:
+        return time.monotonic() - start
+
+async def main():
+    anybody = ssl._create_unverified_context()
+    found = [await asyncio.open_connection("nginx", 8443, ssl=anybody, server_hostname="localhost")
+             for _ in range({SLOW_CLIENTS})]
+    print("connected", flush=True)
+    start = time.monotonic()
+    print(json.dumps(await asyncio.gather(*(live(start, *streams) for streams in found))))
+
+asyncio.run(main())
+"""
+PAGES = [Request("GET", "/admin/login/", 200), Request("GET", "/api/v1/health/", 200)]
+
+
+@pytest.fixture(scope="module")
+def front(stack_of: Callable[[str], Stack]) -> Front:
+    return open_front(stack_of("prod"))
+
+
+def outcomes(said: Sequence[bytes]) -> list[int]:
+    return [status for answer in said for status in statuses(answer)]
+
+
+def test_login_is_limited_for_each_address_by_itself(front: Front) -> None:
+    start = time.monotonic()
+    said = front.sent_by("first", LOGIN, 40)
+    seconds, refused = time.monotonic() - start, [answer for answer in said if statuses(answer) == [429]]
+    # One at once, the burst, and what a minute's ten make of the time it took.
+    assert 40 - 21 - seconds / 6 - 1 <= len(refused) <= 40 - 21
+    assert [answer for answer in refused if b"\r\nRetry-After: 10\r\n" not in answer] == []
+    assert [answer for answer in refused if b"<h1>Too many requests</h1>" not in answer] == []
+    print(f"40 attempts in {seconds:.1f} s: {len(refused)} refused")
+    assert outcomes(front.sent_by("second", LOGIN)) == [403]  # Django's, for want of a CSRF token
+    assert outcomes(front.sent_by("first", request("GET", "/admin/login/"), 40)) == [200] * 40
+    assert outcomes(front.sent_by("first", LOGIN.replace(b"/admin/login/", b"/admin/password_reset/"))) == [429]
+
+
+@pytest.mark.parametrize(
+    "path", ["/admin%2flogin/", "//admin/login/", "/x/../admin/login/", "/admin/./login/?a", "/admin/login/#a"]
+)
+def test_login_under_another_spelling_is_limited_too(front: Front, path: str) -> None:
+    found = outcomes(front.sent_by("first", request("POST", path, "Content-Length: 0"), 40))
+    assert found.count(429) >= 40 - 21 - 2  # for one who has attempted nothing before, as above
+
+
+def test_api_is_limited_but_not_its_probes(front: Front) -> None:
+    # In one piece: a second lets in twenty more.
+    pipelined = (request("GET", "/api/v1/customers/").replace(b"Connection: close\r\n", b"")) * 99
+    said = front.sent_by("first", pipelined + request("GET", "/api/v1/customers/"))
+    found = outcomes(said)
+    assert (len(found), set(found)) == (100, {404, 429})
+    assert 41 <= found.count(404) <= 99
+    print(f"100 requests: {found.count(429)} refused")
+    assert outcomes(front.sent_by("first", request("GET", "/api/v1/health/"), 60)) == [200] * 60
+
+
+def test_import_is_limited(front: Front) -> None:
+    upload = request("POST", "/admin/customers/customer/import/", "Content-Length: 0")
+    found = outcomes(front.sent_by("first", upload, 10))
+    assert set(found[:6]) != {429}
+    assert set(found[7:]) == {429}
+
+
+def stored(front: Front) -> int:
+    """Bytes of bodies that nginx keeps."""
+    return int(front.stack.within("nginx", "du", "-sb", "/var/cache/nginx").split()[0])
+
+
+def memory(front: Front) -> int:
+    """Bytes that nginx's container has taken from the machine, the most so far."""
+    v1, v2 = "/sys/fs/cgroup/memory/memory.max_usage_in_bytes", "/sys/fs/cgroup/memory.peak"
+    return int(front.stack.within("nginx", "sh", "-c", f"cat {v1} 2>/dev/null || cat {v2}"))
+
+
+def head(*headers: str) -> bytes:
+    return request("POST", "/limit/", "Content-Type: application/octet-stream", *headers)
+
+
+@contextmanager
+def connected(front: Front) -> Iterator[ssl.SSLSocket]:
+    plain = socket.create_connection(("127.0.0.1", front.site.port), timeout=10)
+    with front.site.context.wrap_socket(plain, server_hostname="localhost") as connection:
+        yield connection
+
+
+def push(connection: ssl.SSLSocket, size: int, piece: bytes = PIECE) -> tuple[bytes, int]:
+    """Sends pieces until the server says something: what it says, and the bytes that it took before."""
+    for taken in range(0, size, len(PIECE)):
+        connection.settimeout(0.0)
+        try:
+            return connection.recv(65536), taken
+        except ssl.SSLWantReadError:
+            connection.settimeout(10)
+            connection.sendall(piece)
+    return b"", size
+
+
+def test_gigabyte_is_refused_before_it_is_kept(front: Front) -> None:
+    before, used, start = stored(front), memory(front), time.monotonic()
+    with connected(front) as connection:
+        connection.sendall(head(f"Content-Length: {2**30}"))
+        said, taken = push(connection, 2**30)
+    seconds, grown = time.monotonic() - start, memory(front) - used
+    print(
+        f"1 GB announced: 413 after {seconds:.2f} s and {taken / 2**20:.1f} MB, memory grew by {grown / 2**20:.1f} MB"
+    )
+    assert statuses(said) == [413]
+    # What fits into the buffers of three kernels' ends while the answer is on its way.
+    assert (taken <= 2**25, seconds <= 3) == (True, True)
+    assert (stored(front), grown <= 20 * 2**20) == (before, True)
+
+
+def test_body_without_a_length_is_refused_at_the_limit(front: Front) -> None:
+    with connected(front) as connection:
+        connection.sendall(head("Transfer-Encoding: chunked"))
+        said, taken = push(connection, LIMIT, b"%x\r\n%b\r\n" % (len(PIECE), PIECE))
+        connection.settimeout(2)
+        assert (said or read(connection), taken) == (b"", LIMIT)
+        connection.sendall(b"1\r\nx\r\n")
+        assert statuses(read(connection)) == [413]
+    assert stored(front) < 2**20
+
+
+def test_body_of_the_limit_passes_and_a_byte_more_does_not(front: Front) -> None:
+    watch = front.watch()
+    headers = {"Content-Type": "application/octet-stream"}
+    answers = [ask(front.site, "POST", "/limit/", headers, b"x" * size) for size in (LIMIT, LIMIT + 1)]
+    assert [answer.status for answer in answers] == [404, 413]
+    assert [(line["path"], line["status"]) for line in watch.requests("web")] == [("/limit/", 404)]
+    assert [(line["method"], line["status"]) for line in watch.requests("nginx")] == [("POST", 404), ("POST", 413)]
+
+
+def p95(load: Load) -> float:
+    seconds = sorted(sample.seconds for sample in load.samples)
+    return seconds[int(0.95 * len(seconds))]
+
+
+@contextmanager
+def slow_clients(front: Front, first: str, drip: str) -> Iterator[list[float | None]]:
+    """In a visitor's container, so that this process can measure; how long each lived is known after the block."""
+    command = ["docker", "exec", front.stack.container("first"), "python", "-c", SLOW, first, drip]
+    lives: list[float | None] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as clients:
+        assert clients.stdout
+        assert clients.stdout.readline() == "connected\n"
+        yield lives
+        lives += json.loads(clients.stdout.read())
+
+
+BODY = r"POST /slow/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "drip", "are_cut"),
+    [
+        (r"GET /slow/ HTTP/1.1\r\nHost: localhost\r\n", r"X-Slow: a\r\n", True),
+        (BODY, "", True),
+        (BODY, "a", False),  # nginx has no least speed of a body; it costs a connection, and no thread of web
+    ],
+    ids=["headers", "silent bodies", "bodies"],
+)
+def test_slow_clients_hurt_nobody(front: Front, first: str, drip: str, are_cut: bool) -> None:
+    # A machine that is busy with something else in one of the two moments has two more chances.
+    ratios: list[float] = []
+    while not ratios or (ratios[-1] > 2 and len(ratios) < 3):
+        with Load(front.site, PAGES, rate=20, count=120) as before:
+            pass
+        with slow_clients(front, first, drip) as lives, Load(front.site, PAGES, rate=20, count=160) as load:
+            pass
+        print(f"before: {before.report()}, p95 {1000 * p95(before):.0f} ms")
+        print(f"with {SLOW_CLIENTS} slow clients: {load.report()}, p95 {1000 * p95(load):.0f} ms")
+        ratios.append(p95(load) / p95(before))
+    cut = [seconds for seconds in lives if seconds is not None]
+    print(f"{len(cut)} of {len(lives)} were cut, after {min(cut, default=0):.1f} to {max(cut, default=0):.1f} s")
+    assert (before.failures, load.failures, ratios[-1] <= 2) == ([], [], True)
+    assert (len(cut), max(cut, default=0) <= 16) == (SLOW_CLIENTS if are_cut else 0, True)
+
+
+def test_nothing_of_it_is_left(front: Front) -> None:
+    assert re.findall(r"\[(?:alert|crit|emerg)\].*", front.stack.logs("nginx")) == []
+    assert front.stack.inspect("nginx")["RestartCount"] == 0
+    assert stored(front) < 2**20
