@@ -7,6 +7,7 @@ or half of one below ten days. Decided here is when certbot is asked, and when i
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -31,6 +32,19 @@ LONGEST_PAUSE, CHECKS_IN_A_LIFETIME = 12 * 3600, 12
 CERTBOT_SECONDS = 300
 # Below this share of its lifetime a certificate should long have been renewed.
 WORRYING_SHARE = 0.25
+# Lines of certbot's that say nothing about a failure.
+CHATTER = (
+    *("- - -", "Saving debug log", "Account registered", "Requesting a certificate", "Processing /", "Renewing an"),
+    *(
+        "Simulating",
+        "Hint:",
+        "Ask for help",
+        "See the logfile",
+        "All renewals failed",
+        "/etc/letsencrypt/",
+        "1 renew f",
+    ),
+)
 # What a person should look at, where certbot tells of the libraries that it is made of.
 MEANINGS = {
     "CERTIFICATE_VERIFY_FAILED": "ACME_CA_BUNDLE does not vouch for the authority at ACME_DIRECTORY",
@@ -153,7 +167,8 @@ def step(wanted: Wanted, attempts: Attempts) -> float:
         certificate = hand_over(wanted)
     except (NoCertificateError, OSError, ValueError) as error:
         pause = attempts.fail(str(error))
-        say("WARNING", f"no certificate for {listed(wanted.names)}, next try in {duration(pause)}: {error}")
+        undone = "not renewed" if wanted.chain.exists() else "not obtained"
+        say("WARNING", f"certificate for {listed(wanted.names)} {undone}, next try in {duration(pause)}: {error}")
         warn_of_expiry()
         return pause
     attempts.forget()
@@ -162,11 +177,14 @@ def step(wanted: Wanted, attempts: Attempts) -> float:
 
 def ask_certbot(wanted: Wanted) -> None:
     """Obtain the certificate, or renew it where it is due."""
-    command = ["certbot", "certonly", "--non-interactive", "--agree-tos", "--email", wanted.email]
-    command += ["--server", wanted.directory, "--webroot", "--webroot-path", str(CHALLENGES)]
-    command += ["--cert-name", wanted.lineage, "--domains", ",".join(wanted.names), "--keep-until-expiring"]
+    if wanted.chain.exists():
+        # Unlike `certonly` it needs no authority as long as nothing is due.
+        command = ["certbot", "renew", "--no-random-sleep-on-renew"]
+    else:
+        command = ["certbot", "certonly", "--agree-tos", "--email", wanted.email, "--server", wanted.directory]
+        command += ["--webroot", "--webroot-path", str(CHALLENGES), "--domains", ",".join(wanted.names)]
+    command += ["--cert-name", wanted.lineage, "--non-interactive", "--max-log-backups", "5"]
     command += ["--config-dir", str(LINEAGES), "--work-dir", "/tmp/work", "--logs-dir", "/tmp/logs"]  # noqa: S108
-    command += ["--max-log-backups", "5"]
     environment = os.environ | ({"REQUESTS_CA_BUNDLE": str(CA_BUNDLE)} if private_authority() else {})
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=CERTBOT_SECONDS)
@@ -191,11 +209,11 @@ def private_authority() -> bytes:
 
 def summary(output: str) -> str:
     """Certbot's own explanation in one line, without its advice to a person at a terminal."""
-    advice = ("Ask for help", "See the logfile", "Saving debug log", "Hint:", "- - -")
     lines = [line.strip() for line in output.splitlines()]
-    said = " ".join(line for line in lines if line and not line.startswith(advice))[:600]
+    said = " ".join(line for line in lines if line and not line.startswith(CHATTER))
+    said = re.sub(r"An unexpected error occurred: |Failed to renew certificate \S+ with error: ", "", said)[:600]
     meanings = [meaning for words, meaning in MEANINGS.items() if words in said]
-    return ": ".join([*meanings, said.removeprefix("An unexpected error occurred: ")])
+    return ": ".join([*meanings, said])
 
 
 def hand_over(wanted: Wanted) -> x509.Certificate:

@@ -63,7 +63,7 @@ def test_keeper_is_unhealthy_and_not_restarted(issuer: Authority, said: str) -> 
 def test_restart_does_not_try_earlier_and_the_second_try_heals(issuer: Authority, placeholder: Site) -> None:
     stack = issuer.stack
     (failed_at, failure), *_ = messages(stack)
-    assert failure.startswith(f"no certificate for {NAME}, next try in 60 seconds: ")
+    assert failure.startswith(f"certificate for {NAME} not obtained, next try in 60 seconds: ")
     stack.compose("restart", "certbot")
     stack.environment["COMPOSE_PROFILES"] = "authority"
     stack.compose("up", "--detach", "--no-recreate", "pebble")

@@ -74,7 +74,7 @@ def test_restart_within_the_pause_does_not_ask(
 ) -> None:
     wanted = keeper.Wanted.from_environment()
     assert keeper.step(wanted, keeper.Attempts.load(wanted.settings)) == 60
-    said = [f"no certificate for crm.test, www.crm.test, next try in 60 seconds: {REFUSAL}"]
+    said = [f"certificate for crm.test, www.crm.test not obtained, next try in 60 seconds: {REFUSAL}"]
     for _ in range(3):
         assert 58 < keeper.step(wanted, keeper.Attempts.load(wanted.settings)) <= 60
         said.append(f"waiting for 60 seconds, tries that failed: 1: {REFUSAL}")
