@@ -21,6 +21,11 @@ is_whole() {
     [ "$(openssl x509 -in "$1" -noout -pubkey)" = "$(openssl pkey -in "$1" -pubout 2>/dev/null)" ]
 }
 
+# What nginx -t said first, which is what is wrong.
+refusal() {
+  sed 's/.*\[emerg\] \([0-9]*#[0-9]*: \)*//; q' /tmp/refusal
+}
+
 # Puts it back where nginx would not start with it, or cannot be told.
 serve() {
   cp served.pem previous.pem && mv candidate.pem served.pem || return
@@ -29,7 +34,7 @@ serve() {
   else
     cp served.pem candidate.pem
     mv previous.pem served.pem
-    complain "nginx refuses the new certificate: $(cat /tmp/refusal)"
+    complain "nginx refuses the new certificate: $(refusal)"
   fi
 }
 
@@ -40,7 +45,7 @@ look() {
   if ! is_whole candidate.pem; then
     complain "issued.pem is not a valid certificate with its key"
   elif ! nginx -t -q 2>/tmp/refusal; then
-    complain "nginx refuses its configuration, and so no new certificate is taken: $(cat /tmp/refusal)"
+    complain "nginx refuses its configuration, and so no new certificate is taken: $(refusal)"
   else
     serve
   fi
