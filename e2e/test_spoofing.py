@@ -1,7 +1,12 @@
 """Who a client is, what it asked for, and what is written down of it: as nginx saw it, whatever the client says."""
 
 import json
+import os
 import re
+import secrets
+import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -102,6 +107,40 @@ def test_forged_header_changes_nothing(front: Front, forged: str) -> None:
     assert [line["request_id"] for line in watch.requests("web")] == passed
     assert "forged-by-a-client" not in passed
     print(f"{forged}: {len(refused)} of 25 attempts refused; {link[:40]}")
+
+
+@contextmanager
+def another_machine(number: int) -> Iterator[tuple[str, str]]:
+    """A network namespace that a cable joins to this machine; yields its name and this machine's address."""
+    name, near, far = f"e2e-{number}", f"e2e{number}a", f"e2e{number}b"
+    here, there = f"198.18.{number}.1", f"198.18.{number}.2"
+    ip("netns", "add", name)
+    try:
+        ip("link", "add", near, "type", "veth", "peer", "name", far, "netns", name)
+        ip("address", "add", f"{here}/30", "dev", near)
+        ip("link", "set", near, "up")
+        ip("-n", name, "address", "add", f"{there}/30", "dev", far)
+        ip("-n", name, "link", "set", far, "up")
+        ip("-n", name, "route", "add", "default", "via", here)
+        yield name, here
+    finally:
+        ip("netns", "delete", name)
+
+
+def ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("ip"), reason="only root can make a network namespace")
+def test_machine_outside_is_known_by_its_own_address(front: Front) -> None:
+    watch, number = front.watch(), secrets.randbelow(250)
+    with another_machine(number) as (name, here):
+        dial = f"socket.create_connection(('{here}', {front.site.port}), 10)"
+        ask_there = f"c = ssl._create_unverified_context().wrap_socket({dial}, server_hostname='localhost')"
+        ask_there = f"import socket, ssl; {ask_there}; c.sendall({request('GET', '/outside/')!r}); c.recv(9)"
+        ip("netns", "exec", name, sys.executable, "-c", ask_there)
+    assert [(line["path"], line["client"]) for line in watch.requests("nginx")] == [("/outside/", f"198.18.{number}.2")]
+    print(f"a machine outside is logged as 198.18.{number}.2, which it is")
 
 
 def test_scheme_of_port_80_is_not_believed(front: Front) -> None:
