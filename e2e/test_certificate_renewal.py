@@ -85,7 +85,7 @@ def watched(site: Site, count: int, limit: float) -> list[tuple[float, x509.Cert
 
 
 def test_renewal_at_half_life_fails_no_request(issuer: Authority, site: Site) -> None:
-    """The first one perhaps earlier: Pebble proposes a random moment (RFC 9773), and is asked for it every six hours."""
+    """The first perhaps earlier: Pebble proposes a random moment (RFC 9773), and is asked for it every six hours."""
     first = site.certificate()
     visitor = KeptAlive(site)
     with Load(site, [Request("GET", PATH, 200)], rate=60) as load, visitor.asking():
