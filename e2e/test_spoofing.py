@@ -109,6 +109,18 @@ def test_forged_header_changes_nothing(front: Front, forged: str) -> None:
     print(f"{forged}: {len(refused)} of 25 attempts refused; {link[:40]}")
 
 
+def test_site_on_a_port_of_its_own_accepts_forms_and_names_the_port(front: Front) -> None:
+    links, here = reset_links(front), f"localhost:{front.site.port}"
+    page = front.get("/admin/password_reset/", {"Host": here})
+    (token,) = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+    headers = {"Host": here, "Origin": f"https://{here}", "Cookie": page.headers["Set-Cookie"].partition(";")[0]}
+    form = urlencode({"csrfmiddlewaretoken": token, "email": ADMINISTRATOR}).encode()
+    headers["Content-Type"] = "application/x-www-form-urlencoded"
+    assert front.post("/admin/password_reset/", headers, form).status == 302
+    (link,) = reset_links(front)[len(links) :]
+    assert link.startswith(f"https://{here}/reset/")
+
+
 @contextmanager
 def another_machine(number: int) -> Iterator[tuple[str, str]]:
     """A network namespace that a cable joins to this machine; yields its name and this machine's address."""
