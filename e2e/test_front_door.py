@@ -270,7 +270,7 @@ def test_brotli_is_used_where_the_image_has_it(front: Front, stylesheet: str) ->
     packager = front.stack.within("nginx", "sh", "-c", "dpkg-query -W -f '${Maintainer}' nginx || true")
     if "Debian" not in packager:
         pytest.skip("Debian packages the module for its own nginx alone")
-    image = f"{front.stack.project}-nginx"
+    image = front.stack.inspect("nginx")["Config"]["Image"]
     (front.stack.checkout / "Dockerfile.brotli").write_text(BROTLI.format(image=image))
     front.stack.run("docker", "build", "--tag", image, "--file", "Dockerfile.brotli", "nginx")
     front.recreate(SECURE_HSTS_PRELOAD="false")
