@@ -50,7 +50,7 @@ lint: .venv ## style, types, layers, migrations, shell scripts, Dockerfile, comp
 lint-settings:
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	@LOG_LEVEL=WARNING $(BIN)/python manage.py lintmigrations --settings config.local.lint_settings
+	@LOG_LEVEL=WARNING $(BIN)/python -m config.local.lint_migrations
 
 format: .venv ## lay the code out, and repair what ruff can
 	$(BIN)/ruff check --fix

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from django.core.management import call_command
 from django.db import connection
@@ -51,12 +52,16 @@ class App:
 
 
 @contextmanager
-def app_in(directory: Path) -> Iterator[App]:
-    """The package, importable; and nothing left of it in this process when the block ends."""
+def app_in(directory: Path, settings: Any) -> Iterator[App]:
+    """The app, installed, with a first migration that makes throwaway_thing; nothing of it is left after the block."""
     sys.path.insert(0, str(directory))
     try:
-        yield App(directory / NAME)
+        made = App(directory / NAME)
+        made.add("initial", THING)
+        settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, NAME]
+        yield made
     finally:
+        remove_tables()
         sys.path.remove(str(directory))
         for module in [module for module in sys.modules if module.split(".")[0] == NAME]:
             del sys.modules[module]

@@ -1,0 +1,143 @@
+from collections.abc import Iterator
+
+import pytest
+
+from config.local import lint_migrations
+from config.local.lint_migrations import BLOCKING, IN_TWO_STEPS, NOT_FILLED, Linter
+from core_apps.common.tests.throwaway import NAME, App, app_in
+
+MARK = "breaks_previous_version = True"
+OTHER = 'migrations.CreateModel("Other", [("id", models.BigAutoField(primary_key=True))])'
+INDEX = 'models.Index(fields=["name"], name="throwaway_by_name")'
+
+
+@pytest.fixture
+def app(settings, transactional_db, tmp_path) -> Iterator[App]:
+    with app_in(tmp_path, settings) as made:
+        yield made
+
+
+def verdict(name: str, capsys) -> tuple[bool, list[str]]:
+    """Whether the linter refuses the throwaway app's migration, and what it says of it."""
+    linter = Linter()
+    linter.lint_all_migrations(NAME, name)
+    return linter.has_errors, [line.strip() for line in capsys.readouterr().out.splitlines()]
+
+
+def alter(field: str) -> str:
+    return f'migrations.AlterField("thing", "name", {field})'
+
+
+def add(field: str, name: str = "size") -> str:
+    return f'migrations.AddField("thing", "{name}", {field})'
+
+
+COLUMN = "(table: throwaway_thing, column: name)"
+SIZE = "(table: throwaway_thing, column: size)"
+TABLE = "(table: throwaway_thing)"
+IN_TWO = [
+    ('migrations.RemoveField("thing", "name")', "DROP_COLUMN", COLUMN),
+    ('migrations.RenameField("thing", "name", "title")', "RENAME_COLUMN", COLUMN),
+    ('migrations.RenameModel("thing", "item")', "RENAME_TABLE", TABLE),
+    ('migrations.DeleteModel("thing")', "DROP_TABLE", TABLE),
+    (alter("models.IntegerField()"), "ALTER_COLUMN", COLUMN),
+    (
+        'migrations.RunSQL("alter table throwaway_thing\\n alter name\\n drop not null, drop column name")',
+        "DROP_COLUMN",
+        "",
+    ),
+    (
+        'migrations.AddConstraint("thing", models.UniqueConstraint(fields=["name"], name="throwaway_name"))',
+        "ADD_UNIQUE",
+        TABLE,
+    ),
+]
+
+
+@pytest.mark.parametrize(("operation", "code", "where"), IN_TWO)
+def test_migration_that_breaks_the_running_version_is_refused(operation, code, where, app: App, capsys):
+    refused, said = verdict(app.add("contract", operation), capsys)
+
+    assert (refused, f"{IN_TWO_STEPS[code]} {where}".strip() in said) == (True, True), said
+
+
+@pytest.mark.parametrize(("operation", "code", "where"), IN_TWO)
+def test_migration_that_breaks_the_running_version_is_accepted_with_the_mark(operation, code, where, app: App, capsys):
+    refused, said = verdict(app.add("contract", operation, attributes=MARK), capsys)
+
+    assert (refused, said[0]) == (False, "(throwaway, 0002_contract)... OK (ignored)"), said
+
+
+@pytest.mark.parametrize(
+    ("field", "refused"),
+    [
+        ("models.IntegerField()", True),
+        ("models.IntegerField(default=1)", True),
+        ("models.IntegerField(default=1, db_default=1)", False),
+        ("models.IntegerField(null=True)", False),
+    ],
+)
+def test_column_that_the_running_version_does_not_fill_needs_a_database_default(field, refused, app: App, capsys):
+    # Beside one that has a default.
+    name = app.add("size", add(field), add("models.IntegerField(db_default=1)", "weight"))
+
+    expected = (
+        ["(throwaway, 0002_size)... ERR", f"{NOT_FILLED} {SIZE}"] if refused else ["(throwaway, 0002_size)... OK"]
+    )
+    assert verdict(name, capsys) == (refused, expected)
+
+
+def test_null_that_is_forbidden_is_refused_with_and_without_a_default(app: App, capsys):
+    app.add("size", add("models.IntegerField(null=True)"))
+    name = app.add("full", 'migrations.AlterField("thing", "size", models.IntegerField(db_default=1))')
+
+    assert verdict(name, capsys)[1][1:] == [f"{IN_TWO_STEPS['NOT_NULL']} {SIZE}"]
+
+
+@pytest.mark.parametrize("attributes", ["", MARK])
+@pytest.mark.parametrize(
+    ("operation", "where"),
+    [
+        (f'migrations.AddIndex("thing", {INDEX})', TABLE),
+        (add("models.IntegerField(null=True, db_index=True)"), TABLE),
+        (add("models.IntegerField(null=True, unique=True)"), SIZE),
+        (add('models.ForeignKey("throwaway.Other", models.CASCADE, null=True)'), TABLE),
+    ],
+)
+def test_index_that_keeps_writers_waiting_is_refused_marked_or_not(operation, where, attributes, app: App, capsys):
+    # Behind one on a new table, which is fine.
+    new = 'migrations.AddIndex("other", models.Index(fields=["id"], name="throwaway_other_id"))'
+    refused, said = verdict(app.add("index", OTHER, new, operation, attributes=attributes), capsys)
+
+    assert (refused, said[1:]) == (True, [f"{BLOCKING} {where}"])
+
+
+def test_index_that_is_built_concurrently_is_accepted(app: App, capsys):
+    name = app.add("index", f'AddIndexConcurrently("thing", {INDEX})', attributes="atomic = False")
+
+    assert verdict(name, capsys) == (False, ["(throwaway, 0002_index)... OK"])
+
+
+def test_table_that_the_migration_makes_itself_may_have_anything(app: App, capsys):
+    filled = 'migrations.AddField("other", "size", models.IntegerField(default=1, unique=True))'
+    index = 'migrations.AddIndex("other", models.Index(fields=["size"], name="throwaway_size"))'
+
+    assert verdict(app.add("other", OTHER, filled, index), capsys) == (False, ["(throwaway, 0002_other)... OK"])
+
+
+def test_several_operations_outside_of_a_transaction_are_refused(app: App, capsys):
+    index = f'AddIndexConcurrently("thing", {INDEX})'
+    refused, said = verdict(
+        app.add("both", add("models.IntegerField(null=True)"), index, attributes="atomic = False"), capsys
+    )
+
+    assert (refused, said[1:]) == (
+        True,
+        ["has several operations and atomic = False: a try that fails between them cannot be repeated"],
+    )
+
+
+def test_real_migrations_pass(db, capsys):
+    lint_migrations.main()
+
+    assert "ERR" not in capsys.readouterr().out
