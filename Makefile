@@ -124,9 +124,11 @@ dev-superuser: ## add an administrator
 
 ##@ Run it on a server
 
-.PHONY: prod-init prod-env prod-build prod-up prod-down prod-logs prod-status prod-shell prod-superuser
+.PHONY: prod-init prod-env prod-build prod-up prod-deploy prod-rollback prod-scale
+.PHONY: prod-down prod-logs prod-status prod-shell prod-superuser
 PROD_ENV := .envs/.env.production
 PROD := docker compose --env-file $(PROD_ENV) -f docker-compose.prod.yml
+DEPLOY = COMPOSE="$(PROD)" $(PYTHON) docker/deploy.py
 
 prod-init: ## secrets and a name: make prod-init DOMAIN=crm.my.org LETSENCRYPT_EMAIL=me@my.org
 	@$(PYTHON) docker/prod_init.py $(PROD_ENV) "$(DOMAIN)" "$(LETSENCRYPT_EMAIL)"
@@ -135,16 +137,26 @@ prod-init: ## secrets and a name: make prod-init DOMAIN=crm.my.org LETSENCRYPT_E
 prod-env:
 	@$(PYTHON) docker/prod_init.py $(PROD_ENV)
 
-prod-build: prod-env ## the images of the prod tier
-	@$(PROD) build
-	@echo "Built. Next: make prod-up"
+prod-build: prod-env ## the images of this checkout
+	@$(DEPLOY) build "$(VERSION)"
+	@echo "Built. Next: make prod-up, or make prod-deploy where the tier runs"
 
 prod-up: prod-env ## nginx with TLS on :80 and :443, certbot, Gunicorn, PostgreSQL, Redis
-	@$(PROD) build
+	@$(DEPLOY) prepare "$(VERSION)"
+	@$(PROD) build nginx certbot
 	@$(PROD) run --rm --no-deps $(TTY) nginx nginx -t -q
 	@$(PROD) up --detach --wait || { $(MAKE) --no-print-directory prod-status; exit 1; }
 	@$(MAKE) --no-print-directory prod-status
 	@echo "First administrator: make prod-superuser"
+
+prod-deploy: prod-env ## this checkout in place of what serves, without losing a request (VERSION= of an image)
+	@$(DEPLOY) deploy "$(VERSION)"
+
+prod-rollback: prod-env ## the version before (VERSION= an older one, FORCE=1 past a migration that breaks it)
+	@FORCE=$(FORCE) $(DEPLOY) rollback "$(VERSION)"
+
+prod-scale: prod-env ## so many containers of web: make prod-scale WEB=2
+	@$(DEPLOY) scale "$(WEB)"
 
 prod-down: ## stop them; the data stays
 	@$(PROD) down
@@ -155,6 +167,7 @@ prod-logs: ## follow their logs
 
 prod-status: ## the containers, and the certificate that visitors get
 	@$(PROD) ps --all --format 'table {{.Service}}\t{{.Status}}\t{{.Ports}}'
+	@$(DEPLOY) history
 	@$(PROD) exec -T certbot python /opt/certbot/served_certificate.py status
 
 prod-shell: ## a shell beside the running code

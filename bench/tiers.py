@@ -81,8 +81,7 @@ def running_tier() -> Iterator[Tier]:
             yield tier
         finally:
             tier.compose("down", "--volumes", "--rmi", "local")
-            images = [f"exhibition-crm{part}:bench-tiers" for part in ("", "-nginx", "-certbot")]
-            run("docker", "image", "rm", "--force", *images, "exhibition-crm-bench-wrk")
+            run("docker", "image", "rm", "--force", "exhibition-crm:bench-tiers", "exhibition-crm-bench-wrk")
 
 
 def measure() -> Iterator[tuple[str, float, float, float]]:

@@ -5,7 +5,7 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -38,10 +38,19 @@ class Sample:
 
 
 class Load:
-    """The requests in turn, `rate` a second, from so many clients at most; ends with the block, or after `count`."""
+    """The requests in turn, `rate` a second, from so many clients at most; ends with the block, or after `count`.
+
+    A request that must differ each time is made from its number.
+    """
 
     def __init__(
-        self, door: int | Site, requests: Sequence[Request], rate: int, *, count: int | None = None, clients: int = 12
+        self,
+        door: int | Site,
+        requests: Sequence[Request | Callable[[int], Request]],
+        rate: int,
+        *,
+        count: int | None = None,
+        clients: int = 12,
     ) -> None:
         self.door, self.requests, self.rate, self.count = door, requests, rate, count
         self.samples: list[Sample] = []
@@ -67,7 +76,8 @@ class Load:
             due = self._start + number / self.rate
             if number >= (self.count or math.inf) or self._stop.wait(due - time.time()):
                 return
-            self.samples.append(send(self.door, self.requests[number % len(self.requests)]))
+            request = self.requests[number % len(self.requests)]
+            self.samples.append(send(self.door, request if isinstance(request, Request) else request(number)))
 
     @property
     def failures(self) -> list[Sample]:

@@ -30,11 +30,7 @@ PORTS = {
     "dev": {"web": "DEV_WEB_PORT", "db": "DEV_DB_PORT", "redis": "DEV_REDIS_PORT", "adminer": "DEV_ADMINER_PORT"},
     "prod": {"http": "HTTP_PORT", "nginx": "HTTPS_PORT"},
 }
-IMAGES = {
-    "basic": ["exhibition-crm"],
-    "dev": ["exhibition-crm-dev"],
-    "prod": ["exhibition-crm", "exhibition-crm-nginx", "exhibition-crm-certbot"],
-}
+LABEL = "com.docker.compose.project"
 ADMINISTRATOR, PASSWORD = "alice@example.com", "correct horse battery"
 MAKE_SECONDS = 300
 LOG_LINES = 40
@@ -203,19 +199,18 @@ class Stack:
         for kind, removal in (("container", "rm --force --volumes"), ("volume", "rm --force"), ("network", "rm")):
             if found := self.left(kind):
                 docker(kind, *removal.split(), *found)
-        images = [f"{name}:{self.project}" for name in IMAGES[self.tier]]
-        subprocess.run(["docker", "image", "rm", "--force", *images], check=True, capture_output=True)
+        if images := docker("image", "ls", "--quiet", "--filter", f"label={LABEL}={self.project}").split():
+            docker("image", "rm", "--force", *images)
         shutil.rmtree(self.checkout.parent)
 
     def left(self, kind: str) -> list[str]:
         everything = ["--all"] if kind == "container" else []
-        label = f"label=com.docker.compose.project={self.project}"
-        return docker(kind, "ls", *everything, "--quiet", "--filter", label).split()
+        return docker(kind, "ls", *everything, "--quiet", "--filter", f"label={LABEL}={self.project}").split()
 
     @property
     def image(self) -> str:
         """The application's."""
-        return f"{IMAGES[self.tier][0]}:{self.project}"
+        return f"exhibition-crm{'-dev' if self.tier == 'dev' else ''}:{self.project}"
 
 
 def new_stack(tier: str, directory: Path) -> Stack:

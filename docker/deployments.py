@@ -1,0 +1,82 @@
+"""What is written down about deploys: the version that serves, every deploy's outcome, and who is at it now."""
+
+import fcntl
+import getpass
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from generate_secrets import write
+
+
+class RefusedError(Exception):
+    """The deploy cannot begin; nothing was changed."""
+
+
+class Deployments:
+    """`VERSION` in the env file is what Compose starts; the history and the lock lie beside it."""
+
+    def __init__(self, env_file: Path) -> None:
+        self.env_file = env_file
+        self.history_file = env_file.with_name("deployments.jsonl")
+        self.lock_file = env_file.with_name("deploy.lock")
+
+    def version(self) -> str:
+        """The version that serves; blank before the first start."""
+        found = re.findall(r"^VERSION=(.+)$", self.env_file.read_text(encoding="utf-8"), re.M)
+        return found[-1].strip() if found else ""
+
+    def set_variable(self, name: str, value: str) -> None:
+        """Written as a whole: what is read afterwards is either the old or the new."""
+        lines = self.env_file.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if not line.startswith(f"{name}=")]
+        write(self.env_file, "\n".join([*kept, f"{name}={value}"]) + "\n")
+
+    def history(self) -> list[dict[str, Any]]:
+        """Oldest first."""
+        if not self.history_file.exists():
+            return []
+        return [json.loads(line) for line in self.history_file.read_text(encoding="utf-8").splitlines()]
+
+    def note(self, action: str, version: str, seconds: float, outcome: str) -> None:
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "action": action,
+            "version": version,
+            "by": who(),
+            "seconds": round(seconds, 1),
+            "outcome": outcome,
+        }
+        with self.history_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def served(self) -> list[str]:
+        """Versions that have served, the last one first, each once."""
+        good = [entry["version"] for entry in self.history() if entry["outcome"] == "ok"]
+        return list(dict.fromkeys(reversed(good)))
+
+    @contextmanager
+    def lock(self, action: str) -> Iterator[None]:
+        """One at a time; the kernel lets go of it however the process ends."""
+        with self.lock_file.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise RefusedError(
+                    f"Another one is under way: {file.read().strip()}. Wait until it has ended."
+                ) from None
+            file.truncate(0)
+            file.write(f"{action} by {who()}, process {os.getpid()}, since {datetime.now(UTC):%H:%M:%S} UTC")
+            file.flush()
+            yield
+
+
+def who() -> str:
+    user = os.environ.get("SUDO_USER") or getpass.getuser()
+    return f"{user}@{os.uname().nodename}"

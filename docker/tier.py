@@ -1,0 +1,157 @@
+"""The prod tier as a deploy sees it: web's containers, one by one, each in traffic or apart from it."""
+
+import functools
+import json
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+READY_SECONDS = 45
+# nginx asks Docker's name server again after a second, and what waited to be accepted by then has been.
+NAME_SECONDS = 2
+LOG_LINES = 20
+
+
+class FailedError(Exception):
+    """What went wrong, for the person who deploys."""
+
+
+@dataclass(frozen=True)
+class Container:
+    id: str
+    name: str
+    version: str
+    created: str
+    is_running: bool
+    in_traffic: bool
+
+
+class Tier:
+    def __init__(self, env_file: Path) -> None:
+        default = f"docker compose --env-file {env_file} -f docker-compose.prod.yml"
+        self._compose = os.environ.get("COMPOSE", default).split()
+
+    def compose(self, *arguments: str, version: str, shown: bool = False) -> str:
+        """`shown`: what it says goes to the terminal, where a person waits for it."""
+        return run([*self._compose, *arguments], {"VERSION": version}, shown=shown)
+
+    @functools.cached_property
+    def config(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.compose("config", "--format", "json", version="none"))
+        return found
+
+    @property
+    def frontend(self) -> str:
+        return str(self.config["networks"]["frontend"]["name"])
+
+    @property
+    def repository(self) -> str:
+        return str(self.config["services"]["web"]["image"]).rpartition(":")[0]
+
+    @property
+    def replicas(self) -> int:
+        return int(self.config["services"]["web"]["deploy"]["replicas"])
+
+    def has_image(self, version: str) -> bool:
+        return bool(run(["docker", "image", "ls", "--quiet", f"{self.repository}:{version}"]))
+
+    def containers(self, service: str) -> list[dict[str, Any]]:
+        """As the engine describes them, those that are stopped included."""
+        project = self.config["name"]
+        labels = [f"project={project}", f"service={service}", "oneoff=False"]
+        filters = [part for label in labels for part in ("--filter", f"label=com.docker.compose.{label}")]
+        ids = run(["docker", "ps", "--all", "--quiet", *filters]).split()
+        found: list[dict[str, Any]] = json.loads(run(["docker", "inspect", *ids])) if ids else []
+        return found
+
+    def web(self) -> list[Container]:
+        """Oldest first."""
+        return sorted(map(self._container, self.containers("web")), key=lambda container: container.created)
+
+    def _container(self, found: dict[str, Any]) -> Container:
+        return Container(
+            id=found["Id"],
+            name=found["Name"].lstrip("/"),
+            version=found["Config"]["Image"].rpartition(":")[2],
+            created=found["Created"],
+            is_running=found["State"]["Status"] == "running",
+            in_traffic=self.frontend in found["NetworkSettings"]["Networks"],
+        )
+
+    def within(self, container: Container, *command: str) -> str:
+        return run(["docker", "exec", container.id, *command])
+
+    def create(self, version: str, count: int) -> list[Container]:
+        """So many more, not started, and where no request reaches them."""
+        before = self.web()
+        total = f"web={len(before) + count}"
+        self.compose("create", "--no-recreate", "--no-build", "--scale", total, "web", version=version)
+        known = {container.id for container in before}
+        created = [container for container in self.web() if container.id not in known]
+        for container in created:
+            run(["docker", "network", "disconnect", self.frontend, container.id])
+        return created
+
+    def start(self, containers: Sequence[Container]) -> None:
+        """Start them and wait until every one is ready."""
+        run(["docker", "start", *(container.id for container in containers)])
+        deadline = time.monotonic() + READY_SECONDS
+        for container in containers:
+            while reason := self.why_not_ready(container):
+                if time.monotonic() > deadline or not self.is_alive(container):
+                    raise FailedError(f"{container.name} is not ready: {reason}\n{last_lines(container)}")
+                time.sleep(0.2)
+
+    def why_not_ready(self, container: Container) -> str:
+        question = ["python", "/usr/local/lib/healthcheck.py", "/api/v1/ready/"]
+        try:
+            run(["docker", "exec", container.id, *question])
+        except FailedError as error:
+            return str(error).splitlines()[-1]
+        return ""
+
+    def is_alive(self, container: Container) -> bool:
+        """Neither ended nor restarted."""
+        (found,) = json.loads(run(["docker", "inspect", container.id]))
+        return found["State"]["Status"] == "running" and found["RestartCount"] == 0
+
+    def connect(self, containers: Sequence[Container], name: str) -> None:
+        """Into traffic: under the name that nginx asks for, and one that they alone have."""
+        for container in containers:
+            aliases = [part for alias in ("web", name, container.name) for part in ("--alias", alias)]
+            run(["docker", "network", "connect", *aliases, self.frontend, container.id])
+
+    def direct(self, name: str) -> None:
+        """Have nginx send new requests to the containers of this name alone, and wait until it does."""
+        if [nginx for nginx in self.containers("nginx") if run(["docker", "exec", nginx["Id"], "direct-to.sh", name])]:
+            time.sleep(NAME_SECONDS)
+
+    def remove(self, containers: Sequence[Container]) -> None:
+        """Each finishes the requests that it has begun."""
+        if ids := [container.id for container in containers]:
+            run(["docker", "stop", *ids])
+            run(["docker", "rm", "--force", *ids])
+
+    def is_outdated(self, service: str) -> bool:
+        """Whether its container is of another image than the one just built."""
+        built = run(["docker", "image", "ls", "--quiet", "--no-trunc", f"{self.config['name']}-{service}"])
+        return [found["Image"] for found in self.containers(service)] != built.split()
+
+
+def run(command: Sequence[str], environment: dict[str, str] | None = None, *, shown: bool = False) -> str:
+    """What it prints; raises FailedError with the last lines of all that it says."""
+    done = subprocess.run(command, env=os.environ | (environment or {}), capture_output=not shown, text=True)
+    if done.returncode:
+        lines = f"{done.stdout or ''}{done.stderr or ''}".strip().splitlines()[-LOG_LINES:]
+        raise FailedError("\n".join([f"`{' '.join(command)}` ended with {done.returncode}", *lines]))
+    return done.stdout or ""
+
+
+def last_lines(container: Container) -> str:
+    logs = ["docker", "logs", "--tail", str(LOG_LINES), container.id]
+    done = subprocess.run(logs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return f"Its last lines:\n{done.stdout.strip()}"

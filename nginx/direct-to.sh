@@ -1,0 +1,23 @@
+#!/bin/sh
+# Sends new requests to the containers of this name alone; those under way end where they are: `direct-to.sh NAME`.
+# `web` is all of them, as at the start.
+set -eu
+cd /etc/nginx/conf.d
+
+[ -e web.start ] || cp web.conf web.start
+if [ "$1" = web ]; then
+  cp web.start web.next
+else
+  sed "s/default .*;/default $1:8000;/" web.start > web.next
+fi
+if cmp -s web.next web.conf; then
+  exit 0
+fi
+cp web.conf web.before
+mv web.next web.conf
+if ! nginx -t -q; then
+  mv web.before web.conf
+  exit 1
+fi
+kill -HUP "$(cat /tmp/nginx.pid)"
+echo "directed to $1"
