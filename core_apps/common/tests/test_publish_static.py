@@ -3,8 +3,9 @@ from django.core.management import call_command
 
 
 @pytest.fixture
-def image(settings, tmp_path):
+def image(settings, tmp_path, monkeypatch):
     """An image's collected files, and an empty volume."""
+    monkeypatch.setenv("IMAGE_VERSION", "1.0")
     settings.BASE_DIR, settings.STATIC_ROOT = tmp_path, tmp_path / "volume"
     write(tmp_path, {"css/base.1111.css": "one", "staticfiles.json": "list one"})
     return tmp_path
@@ -25,18 +26,25 @@ def published(image) -> dict[str, str]:
 def test_publish_static_fills_an_empty_volume(image, capsys):
     call_command("publish_static")
 
-    assert published(image) == {"css/base.1111.css": "one", "staticfiles.json": "list one"}
+    assert published(image) == {
+        "css/base.1111.css": "one",
+        "staticfiles.json": "list one",
+        "versions/1.0.json": "list one",
+    }
     assert capsys.readouterr().out == "Published 2 new static files.\n"
 
 
-def test_publish_static_keeps_the_files_of_the_version_before(image):
+def test_publish_static_keeps_the_files_of_the_version_before(image, monkeypatch):
     call_command("publish_static")
     (image / "staticfiles/css/base.1111.css").unlink()
     write(image, {"css/base.2222.css": "two", "staticfiles.json": "list two"})
+    monkeypatch.setenv("IMAGE_VERSION", "1.1")
     call_command("publish_static")
 
     assert published(image) == {
         "css/base.1111.css": "one",
         "css/base.2222.css": "two",
         "staticfiles.json": "list two",
+        "versions/1.0.json": "list one",
+        "versions/1.1.json": "list two",
     }

@@ -6,6 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from core_apps.common.static_versions import MANIFEST, manifest_of, of_this_image
+
 
 class Command(BaseCommand):
     help = "Copies the image's static files beside those of earlier versions, whose pages may still be open."
@@ -16,8 +18,10 @@ class Command(BaseCommand):
         new = [name for name in new if not (published / name).exists()]
         # A name carries the hash of its content, so what is there already is the same. The list of names comes
         # last: whoever reads it finds every file.
-        for name in [*new, Path("staticfiles.json")]:
+        for name in new:
             copy(collected / name, published / name)
+        copy(collected / MANIFEST, manifest_of(published, of_this_image()))
+        copy(collected / MANIFEST, published / MANIFEST)
         self.stdout.write(f"Published {len(new)} new static files.")
 
 
