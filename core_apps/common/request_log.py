@@ -4,10 +4,12 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve
 
 from core_apps.common.logs import request_id
 from core_apps.common.sentry import tag_request
@@ -62,11 +64,20 @@ def log_request(request: HttpRequest, response: HttpResponse, seconds: float) ->
 
 def loggable_path(request: HttpRequest) -> str:
     """The path without its query string and with secret arguments blanked out."""
-    match = request.resolver_match
-    for name, value in (match.kwargs if match else {}).items():
+    for name, value in url_arguments(request).items():
         if name in SECRET_ARGUMENTS:
             return request.path.replace(str(value), "[redacted]")
     return request.path
+
+
+def url_arguments(request: HttpRequest) -> dict[str, Any]:
+    """Those of the view, or of the one that was meant: a slash too few or too many leads to none."""
+    if request.resolver_match:
+        return request.resolver_match.kwargs
+    try:
+        return resolve(re.sub("/+", "/", f"{request.path_info}/")).kwargs
+    except Resolver404:
+        return {}
 
 
 def user_id(request: HttpRequest) -> str | None:
