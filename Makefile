@@ -125,7 +125,7 @@ dev-superuser: ## add an administrator
 ##@ Run it on a server
 
 .PHONY: prod-init prod-env prod-build prod-up prod-deploy prod-rollback prod-scale
-.PHONY: prod-down prod-logs prod-status prod-shell prod-superuser
+.PHONY: prod-down prod-logs prod-status prod-certificate prod-shell prod-superuser
 PROD_ENV := .envs/.env.production
 PROD := docker compose --env-file $(PROD_ENV) -f docker-compose.prod.yml
 DEPLOY = COMPOSE="$(PROD)" $(PYTHON) docker/deploy.py
@@ -169,6 +169,10 @@ prod-status: ## the containers, and the certificate that visitors get
 	@$(PROD) ps --all --format 'table {{.Service}}\t{{.Status}}\t{{.Ports}}'
 	@$(DEPLOY) history
 	@$(PROD) exec -T certbot python /opt/certbot/served_certificate.py status
+
+prod-certificate: ## ask for the certificate now, whatever failed before
+	@$(PROD) kill --signal HUP certbot
+	@echo "Asked. make prod-status tells how it ended."
 
 prod-shell: ## a shell beside the running code
 	@$(PROD) exec $(TTY) web sh

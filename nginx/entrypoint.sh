@@ -47,11 +47,6 @@ if [ -e "$module" ]; then
   echo "brotli_static on;" > /etc/nginx/conf.d/brotli.conf
 fi
 
-usable() {
-  openssl x509 -in "$1" -noout -checkend 0 >/dev/null 2>&1 &&
-    [ "$(openssl x509 -in "$1" -noout -pubkey)" = "$(openssl pkey -in "$1" -pubout 2>/dev/null)" ]
-}
-
 is_placeholder_for_others() {
   openssl verify -CAfile "$1" "$1" >/dev/null 2>&1 &&
     ! openssl x509 -in "$1" -noout -checkhost "${SERVER_NAMES%% *}" | grep -q 'does match'
@@ -59,8 +54,9 @@ is_placeholder_for_others() {
 
 # The last certificate that worked, whatever lies beside it; on the first start one that browsers warn of.
 served=$CERTIFICATES/served.pem
-usable $served || ! usable $CERTIFICATES/previous.pem || cp $CERTIFICATES/previous.pem $served
-if ! usable $served || is_placeholder_for_others $served; then
+certificate-is-whole.sh $served || ! certificate-is-whole.sh $CERTIFICATES/previous.pem ||
+  cp $CERTIFICATES/previous.pem $served
+if ! certificate-is-whole.sh $served || is_placeholder_for_others $served; then
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 3650 -subj "/CN=self-signed placeholder" \
     -addext "subjectAltName=DNS:$(echo "$SERVER_NAMES" | sed 's/ /,DNS:/g')" \
     -keyout /tmp/key.pem -out /tmp/certificate.pem 2>/dev/null

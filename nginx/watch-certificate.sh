@@ -16,11 +16,6 @@ complain() {
   complained=$what
 }
 
-is_whole() {
-  openssl x509 -in "$1" -noout -checkend 0 >/dev/null 2>&1 &&
-    [ "$(openssl x509 -in "$1" -noout -pubkey)" = "$(openssl pkey -in "$1" -pubout 2>/dev/null)" ]
-}
-
 # What nginx -t said first, which is what is wrong.
 refusal() {
   sed 's/.*\[emerg\] \([0-9]*#[0-9]*: \)*//; q' /tmp/refusal
@@ -42,7 +37,7 @@ look() {
   [ -e issued.pem ] || return 0
   ! cmp -s issued.pem served.pem || return 0
   (umask 077 && cp issued.pem candidate.pem) || return
-  if ! is_whole candidate.pem; then
+  if ! certificate-is-whole.sh candidate.pem; then
     complain "issued.pem is not a valid certificate with its key"
   elif ! nginx -t -q 2>/tmp/refusal; then
     complain "nginx refuses its configuration, and so no new certificate is taken: $(refusal)"
@@ -52,7 +47,7 @@ look() {
 }
 
 watch() {
-  while sleep 5; do
+  while sleep 2; do
     touch /tmp/watching
     # A full disk, for one, must not end the watch.
     look || say ERROR "the new certificate cannot be looked at, and is looked at again"
