@@ -25,13 +25,16 @@ manage: .venv ## a management command: make manage ARGS="import_customers FILE"
 
 ##@ Work on it
 
-.PHONY: test e2e lint lint-settings format
+.PHONY: test test-previous e2e lint lint-settings format
 test: .venv ## tests, on every core (ARGS="-k import" passes through)
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)
 
 e2e: ## tests from outside: make run, the containers, a real browser (needs Docker and Chromium; CHROMIUM=path)
 	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt
 	@exec $(BIN)/python -m pytest e2e $(ARGS)
+
+test-previous: .venv ## the tests of the tag before, on this checkout's schema (ARGS="-k import" passes through)
+	@exec $(BIN)/python -m config.local.previous $(ARGS)
 
 lint: .venv ## style, types, layers, migrations, shell scripts, Dockerfile, compose files
 	$(BIN)/ruff check
