@@ -2,6 +2,7 @@
 
 import functools
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -86,3 +87,14 @@ def test_connections_to_web_are_kept_where_nginx_can(prod: Stack) -> None:
     opened = prod.within("nginx", "sh", "-c", f"grep -cE ' {TO_WEB} ' /proc/net/tcp || true")
     print(f"nginx {version(prod)}: {opened.strip()} connections for 200 requests")
     assert (int(opened) < 20) == (version(prod) >= FOLLOWS)
+
+
+def test_requests_are_directed_to_one_container_and_back(prod: Stack) -> None:
+    site, own = Site("localhost", prod.ports["nginx"]), prod.inspect("web")["Name"].lstrip("/")
+    with Load(site, [PAGE], rate=40, count=240, clients=4) as load:
+        for name in (own, "web", own, "web"):
+            assert prod.within("nginx", "direct-to.sh", name) == f"directed to {name}\n"
+            time.sleep(1)
+    print(f"nginx {version(prod)}: {load.report()}")
+    assert load.failures == []
+    assert prod.within("nginx", "direct-to.sh", "web") == ""
