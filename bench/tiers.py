@@ -47,7 +47,7 @@ class Tier:
 
 
 class Visitors:
-    """wrk, in the network of nginx and web."""
+    """wrk, in the network of nginx and web; it takes what is not compressed, as Gunicorn compresses no pages."""
 
     def __init__(self, tier: Tier) -> None:
         self.nginx, self.web = tier.address("nginx"), tier.address("web")
@@ -62,7 +62,7 @@ class Visitors:
 
     def requests_per_second(self, url: str, address: str, *options: str) -> float:
         container = ["docker", "run", "--rm", "--network", "exhibition-crm-bench-tiers_frontend"]
-        wrk = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{SECONDS}s", "-H", "Accept-Encoding: gzip", *options, url]
+        wrk = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{SECONDS}s", *options, url]
         said = run(*container, "--add-host", f"{NAME}:{address}", "exhibition-crm-bench-wrk", *wrk)
         if failed := re.search(r"Non-2xx.*|Socket errors.*", said):
             raise SystemExit(f"{url}: {failed[0]}")
@@ -88,7 +88,7 @@ def measure() -> Iterator[tuple[str, float, float, float]]:
     """Name, requests a second through nginx and directly, and the bar for their ratio."""
     with running_tier() as tier:
         visitors = Visitors(tier)
-        for name, path, bar in (("static file, gzip", tier.static_path(), 10), ("page", PAGE, 0.8)):
+        for name, path, bar in (("static file", tier.static_path(), 10), ("page", PAGE, 0.8)):
             pairs = [(visitors.through_nginx(path), visitors.directly(path)) for _ in range(ROUNDS + 1)]
             # The first round warms both up.
             nginx, gunicorn = (statistics.median(side) for side in zip(*pairs[1:], strict=True))
