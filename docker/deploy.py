@@ -13,14 +13,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from deployments import Deployments, RefusedError
-from tier import FailedError, Tier, run
+from deployments import KEPT_VERSIONS, Deployments, RefusedError
+from tier import Container, FailedError, Tier, run
 
 ENV_FILE = Path(".envs/.env.production")
-KEPT_VERSIONS = LISTED = 5
+LISTED = 5
 STATIC_DAYS = 30
 # Each takes up to 768 MB, and 16 of PostgreSQL's 100 connections; during a switch there are twice as many.
 MOST_REPLICAS = 3
+# A lost connection and a stop from outside end a deploy as Ctrl-C does.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Deploy:
@@ -29,6 +31,7 @@ class Deploy:
     def __init__(self, tier: Tier, deployments: Deployments) -> None:
         self.tier, self.deployments = tier, deployments
         self.started = time.monotonic()
+        self.wanted = deployments.version()
 
     @property
     def seconds(self) -> float:
@@ -40,21 +43,32 @@ class Deploy:
 
     def settle(self) -> None:
         """Remove what an interrupted run left, so that the recorded version alone serves."""
-        version, containers = self.deployments.version(), self.tier.web()
-        serving = [one for one in containers if one.version == version and one.in_traffic and one.is_running]
+        serving = self.serving()
         if not serving:
-            raise RefusedError(
-                f"No container of version {version or 'none'} serves. Start the tier first: make prod-up"
-            )
-        left = [one for one in containers if one not in serving] + serving[: -self.tier.replicas]
+            version = self.deployments.version() or "none"
+            raise RefusedError(f"No container of version {version} serves. Start the tier first: make prod-up")
+        self.tier.remove_once()
+        kept = serving[-self.tier.replicas :]
+        left = [one for one in self.tier.web() if one not in kept]
         if left:
             self.say(f"clearing away what an earlier run left: {', '.join(one.name for one in left)}")
-            self.tier.direct(serving[-1].name)
-            self.tier.remove(left)
+        self.clear(left, kept)
+
+    def serving(self) -> list[Container]:
+        version = self.deployments.version()
+        return [one for one in self.tier.web() if one.version == version and one.in_traffic and one.is_running]
+
+    def clear(self, left: list[Container], kept: list[Container]) -> None:
+        """Send them no more requests, then remove them."""
+        if any(one.in_traffic for one in left):
+            self.tier.direct(kept[-1].name)
+        self.tier.remove(left)
         self.tier.direct("web")
 
     def prepare(self, version: str) -> str:
         """What `make prod-up` starts: the version that was deployed last, at first the one that is checked out."""
+        if self.serving():
+            self.settle()
         wanted = version or self.deployments.version()
         if not wanted or not self.tier.has_image(wanted):
             wanted = self.build(version)
@@ -64,15 +78,19 @@ class Deploy:
         return wanted
 
     def build(self, version: str = "") -> str:
-        version = version or checked_out()
+        self.wanted = version = version or self.unused(checked_out())
         self.say(f"building version {version}")
         self.tier.compose("build", "--quiet", "web", "nginx", "certbot", version=version, shown=True)
         return version
 
+    def unused(self, name: str) -> str:
+        """What has served keeps its image, whatever becomes of the one that is built now."""
+        return f"{name}-{time.strftime('%Y%m%d%H%M%S')}" if name in self.deployments.served() else name
+
     def migrate(self, version: str) -> None:
         """In the new image, which also publishes its static files beside those of the versions before."""
         self.say("migrating the database and publishing static files")
-        self.tier.compose("run", "--rm", "--no-deps", "-T", "migrate", version=version)
+        self.tier.once("migrate", version=version)
 
     def switch(self, version: str, count: int) -> None:
         """Let `count` new containers take over from those that serve, once every one is ready; or change nothing."""
@@ -85,11 +103,13 @@ class Deploy:
             self.tier.connect(new, name)
             self.tier.direct(name)
         except BaseException:
+            ignore_signals()
             self.say("removing what was started")
-            self.tier.direct("web")
-            self.tier.remove([one for one in self.tier.web() if one.id not in {known.id for known in old}])
+            known = {one.id for one in old}
+            self.clear([one for one in self.tier.web() if one.id not in known], old)
             raise
-        # From here on the new version is the one to keep, wherever this is interrupted.
+        # From here on the new version is the one to keep, and to stop half-way would keep both.
+        ignore_signals()
         self.deployments.set_variable("WEB_REPLICAS", str(count))
         self.deployments.set_variable("VERSION", version)
         self.say(f"draining {', '.join(one.name for one in old)}")
@@ -122,12 +142,12 @@ class Deploy:
         """Tell which migrations the version does not know; refuse where one of them breaks it, unless FORCE is set."""
         report = ["python", "manage.py", "migration_report"]
         serving = json.loads(self.tier.within(self.tier.web()[0], *report))
-        older = json.loads(self.tier.compose("run", "--rm", "--no-deps", "-T", "web", *report, version=version))
+        older = json.loads(self.tier.once("web", *report, version=version))
         unknown = {name: facts for name, facts in serving.items() if facts["applied"] and not older[name]["known"]}
         for name, facts in unknown.items():
             self.say(f"version {version} does not know {name}" + (", which breaks it" if breaks(facts) else ""))
         breaking = [name for name, facts in unknown.items() if breaks(facts)]
-        if breaking and not os.environ.get("FORCE"):
+        if breaking and os.environ.get("FORCE") != "1":
             raise RefusedError(
                 f"Version {version} cannot work with {', '.join(breaking)}. FORCE=1 does it all the same."
             )
@@ -143,18 +163,19 @@ class Deploy:
 
     def existing(self, version: str) -> str:
         if not self.tier.has_image(version):
-            raise RefusedError(f"There is no image {self.tier.repository}:{version}.")
+            raise RefusedError(f"There is no image {self.tier.repository}:{version}. make prod-status lists versions.")
+        self.wanted = version
         return version
 
     def prune(self) -> None:
         """Images and static files of versions that nobody will go back to."""
-        kept = self.deployments.served()[:KEPT_VERSIONS]
-        for version in self.deployments.served()[KEPT_VERSIONS:]:
+        for version in self.deployments.obsolete():
             if self.tier.has_image(version):
                 run(["docker", "image", "rm", f"{self.tier.repository}:{version}"])
                 self.say(f"removed the image of version {version}")
-        prune = ["python", "manage.py", "prune_static", "--older-than-days", str(STATIC_DAYS), *kept]
-        self.tier.compose("run", "--rm", "--no-deps", "-T", "migrate", *prune, version=kept[0])
+        kept = self.deployments.served()[:2]
+        bounds = ["--keep", str(KEPT_VERSIONS), "--older-than-days", str(STATIC_DAYS)]
+        self.tier.once("migrate", "python", "manage.py", "prune_static", *bounds, *kept, version=kept[0])
 
 
 def told(history: list[dict[str, Any]]) -> str:
@@ -185,9 +206,11 @@ def recorded(deployments: Deployments, deploy: Deploy, action: str, value: str) 
     try:
         version = getattr(deploy, action)(value)
     except (FailedError, KeyboardInterrupt) as error:
+        ignore_signals()
+        deploy.tier.remove_once()
         reason = str(error) or "interrupted"
-        deployments.note(action, value or checked_out(), deploy.seconds, reason.splitlines()[0])
-        print(f"\n{reason}\n\nThe {action} has failed. Version {deployments.version()} serves.", flush=True)
+        deployments.note(action, deploy.wanted, deploy.seconds, reason.splitlines()[0])
+        deploy.say(f"the {action} has failed, and version {deployments.version()} serves: {reason}")
         return 1
     deployments.note(action, version, deploy.seconds, "ok")
     try:
@@ -198,10 +221,20 @@ def recorded(deployments: Deployments, deploy: Deploy, action: str, value: str) 
     return 0
 
 
+def interrupt(*_: object) -> None:
+    ignore_signals()  # what follows is the clearing away
+    raise KeyboardInterrupt
+
+
+def ignore_signals() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def main(action: str, value: str = "") -> int:
-    # A lost connection and a stop from outside end as Ctrl-C does, with what was started removed.
-    for number in (signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    for number in SIGNALS:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, interrupt)
     deployments = Deployments(ENV_FILE)
     if action == "history":
         print(told(deployments.history()))
@@ -213,8 +246,8 @@ def main(action: str, value: str = "") -> int:
                 getattr(deploy, action)(value)
                 return 0
             return recorded(deployments, deploy, action, value)
-    except (RefusedError, FailedError) as error:
-        print(error)
+    except (RefusedError, FailedError, KeyboardInterrupt) as error:
+        print(str(error) or "interrupted")
         return 1
 
 

@@ -7,11 +7,13 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from generate_secrets import write
+
+KEPT_VERSIONS, KEPT_DAYS = 5, 90
 
 
 class RefusedError(Exception):
@@ -60,21 +62,48 @@ class Deployments:
         good = [entry["version"] for entry in self.history() if entry["outcome"] == "ok"]
         return list(dict.fromkeys(reversed(good)))
 
+    def obsolete(self) -> list[str]:
+        """Versions, failed ones too, that nobody will go back to: neither what serves nor what served before it."""
+        latest = {entry["version"]: datetime.fromisoformat(entry["time"]) for entry in self.history()}
+        newest = list(dict.fromkeys(entry["version"] for entry in reversed(self.history())))
+        before = datetime.now(UTC) - timedelta(days=KEPT_DAYS)
+        kept = [version for version in newest[:KEPT_VERSIONS] if latest[version] > before]
+        return [version for version in newest if version not in {self.version(), *self.served()[:2], *kept}]
+
     @contextmanager
     def lock(self, action: str) -> Iterator[None]:
-        """One at a time; the kernel lets go of it however the process ends."""
+        """One at a time; the kernel lets go of it when the process and the command that it runs have ended."""
         with self.lock_file.open("a+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                file.seek(0)
-                raise RefusedError(
-                    f"Another one is under way: {file.read().strip()}. Wait until it has ended."
-                ) from None
+                wait_for_what_was_killed(file)
+            os.set_inheritable(file.fileno(), True)
             file.truncate(0)
             file.write(f"{action} by {who()}, process {os.getpid()}, since {datetime.now(UTC):%H:%M:%S} UTC")
             file.flush()
             yield
+
+
+def wait_for_what_was_killed(file: TextIO) -> None:
+    """Until its last command has ended; where it is alive, refuse."""
+    file.seek(0)
+    holder = file.read().strip()
+    process = re.search(r"process (\d+)", holder)
+    if not process or is_alive(int(process[1])):
+        raise RefusedError(f"Another one is under way: {holder or 'just begun'}. Wait until it has ended.")
+    print(f"Waiting for the last command of one that was killed: {holder}", flush=True)
+    fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def who() -> str:

@@ -1,5 +1,6 @@
 """The prod tier as a deploy sees it: web's containers, one by one, each in traffic or apart from it."""
 
+import contextlib
 import functools
 import json
 import os
@@ -14,6 +15,8 @@ READY_SECONDS = 45
 # nginx asks Docker's name server again after a second, and what waited to be accepted by then has been.
 NAME_SECONDS = 2
 LOG_LINES = 20
+# Of containers that a deploy runs once; those that a person runs are left alone.
+ONCE = "exhibition-crm.deploy=once"
 
 
 class FailedError(Exception):
@@ -38,6 +41,18 @@ class Tier:
     def compose(self, *arguments: str, version: str, shown: bool = False) -> str:
         """`shown`: what it says goes to the terminal, where a person waits for it."""
         return run([*self._compose, *arguments], {"VERSION": version}, shown=shown)
+
+    def once(self, service: str, *command: str, version: str) -> str:
+        """What the command says, in a container of its own."""
+        return self.compose("run", "--rm", "--no-deps", "-T", "--label", ONCE, service, *command, version=version)
+
+    def remove_once(self) -> None:
+        """Whatever such a container was at: a migration begins anew, for PostgreSQL undoes what was half done."""
+        project = f"com.docker.compose.project={self.config['name']}"
+        found = run(["docker", "ps", "--all", "--quiet", "--filter", f"label={ONCE}", "--filter", f"label={project}"])
+        if ids := found.split():
+            with contextlib.suppress(FailedError):  # the engine may be removing it already
+                run(["docker", "rm", "--force", *ids])
 
     @functools.cached_property
     def config(self) -> dict[str, Any]:
@@ -126,8 +141,12 @@ class Tier:
             run(["docker", "network", "connect", *aliases, self.frontend, container.id])
 
     def direct(self, name: str) -> None:
-        """Have nginx send new requests to the containers of this name alone, and wait until it does."""
-        if [nginx for nginx in self.containers("nginx") if run(["docker", "exec", nginx["Id"], "direct-to.sh", name])]:
+        """Have nginx send new requests to the containers of this name alone, and wait until it does.
+
+        One that does not run needs no direction: it starts with `web`, all that are in traffic.
+        """
+        running = [nginx["Id"] for nginx in self.containers("nginx") if nginx["State"]["Status"] == "running"]
+        if [nginx for nginx in running if run(["docker", "exec", nginx, "direct-to.sh", name])]:
             time.sleep(NAME_SECONDS)
 
     def remove(self, containers: Sequence[Container]) -> None:
@@ -144,11 +163,34 @@ class Tier:
 
 def run(command: Sequence[str], environment: dict[str, str] | None = None, *, shown: bool = False) -> str:
     """What it prints; raises FailedError with the last lines of all that it says."""
-    done = subprocess.run(command, env=os.environ | (environment or {}), capture_output=not shown, text=True)
-    if done.returncode:
-        lines = f"{done.stdout or ''}{done.stderr or ''}".strip().splitlines()[-LOG_LINES:]
-        raise FailedError("\n".join([f"`{' '.join(command)}` ended with {done.returncode}", *lines]))
-    return done.stdout or ""
+    process = started(command, os.environ | (environment or {}), None if shown else subprocess.PIPE)
+    try:
+        stdout, stderr = process.communicate()
+    except BaseException:
+        process.terminate()
+        process.communicate()
+        raise
+    if process.returncode:
+        lines = f"{stdout or ''}{stderr or ''}".strip().splitlines()[-LOG_LINES:]
+        raise FailedError("\n".join([f"`{' '.join(command)}` ended with {process.returncode}", *lines]))
+    return stdout or ""
+
+
+def started(command: Sequence[str], environment: dict[str, str], output: int | None) -> subprocess.Popen[str]:
+    """In a session of its own: Ctrl-C reaches this process alone, which ends the command and knows when it has ended.
+
+    It shares the lock: where this process is killed, the next deploy waits for the command.
+    """
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        text=True,
+        start_new_session=True,
+        close_fds=False,
+    )
 
 
 def last_lines(container: Container) -> str:
