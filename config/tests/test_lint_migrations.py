@@ -1,6 +1,8 @@
 from collections.abc import Iterator
 
 import pytest
+from django.core.management import call_command
+from django.db import connection
 
 from config.local import lint_migrations
 from config.local.lint_migrations import BLOCKING, IN_TWO_STEPS, NOT_FILLED, Linter
@@ -141,3 +143,30 @@ def test_real_migrations_pass(db, capsys):
     lint_migrations.main()
 
     assert "ERR" not in capsys.readouterr().out
+
+
+def test_column_renamed_over_three_deploys_fails_no_version_on_the_way(app: App, capsys):
+    """docs/operations.md, Migrations."""
+    default = "migrations.RunSQL(\"ALTER TABLE throwaway_thing ALTER COLUMN name SET DEFAULT ''\")"
+    forget = 'migrations.SeparateDatabaseAndState(state_operations=[migrations.RemoveField("thing", "name")])'
+    copy = "migrations.RunSQL(\"UPDATE throwaway_thing SET title = name WHERE title = ''\")"
+    title = 'migrations.AddField("thing", "title", models.CharField(max_length=20, db_default=""))'
+    drop = 'migrations.RunSQL("ALTER TABLE throwaway_thing DROP COLUMN name")'
+    steps = [
+        (app.add("expand", title), "name"),
+        (app.add("move", copy, default, forget), "name, title"),
+        (app.add("contract", drop, attributes=MARK), "title"),
+    ]
+
+    for name, columns in steps:
+        refused, said = verdict(name, capsys)
+        call_command("migrate", NAME, name, verbosity=0)
+        # As the version before writes, which still serves.
+        with connection.cursor() as cursor:
+            values = ", ".join("'Ada'" for _ in columns.split(", "))
+            cursor.execute(f"INSERT INTO throwaway_thing ({columns}) VALUES ({values})")
+        assert not refused, said
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT title FROM throwaway_thing ORDER BY id")
+        assert cursor.fetchall() == [("Ada",), ("Ada",), ("Ada",)]
