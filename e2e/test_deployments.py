@@ -1,0 +1,136 @@
+"""What a deploy writes down: the version that serves, the history, and the lock; no container is started here."""
+
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from e2e.checkout import SOURCE
+
+# Takes the lock, and is killed while its command goes on.
+HOLDER = """
+import sys; sys.path.insert(0, {scripts!r})
+from pathlib import Path
+from deployments import Deployments
+from tier import run
+with Deployments(Path({env_file!r})).lock("deploy of-the-killed"):
+    print("locked", flush=True)
+    run(["sleep", "{seconds}"])
+"""
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(SOURCE / "docker"))
+    return importlib.import_module("deployments")
+
+
+@pytest.fixture
+def deployments(module: ModuleType, tmp_path: Path) -> Any:
+    (tmp_path / ".env.production").write_text("SECRET_KEY=a\nVERSION=one\nDOMAIN=localhost\n")
+    return module.Deployments(tmp_path / ".env.production")
+
+
+def entries(*versions: str, outcome: str = "ok", days: int = 0) -> str:
+    moment = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="seconds")
+    entry = {"time": moment, "action": "deploy", "by": "alice@server", "seconds": 12.3, "outcome": outcome}
+    return "".join(json.dumps(entry | {"version": version}) + "\n" for version in versions)
+
+
+def holder(deployments: Any, seconds: float) -> subprocess.Popen[str]:
+    code = HOLDER.format(scripts=str(SOURCE / "docker"), env_file=str(deployments.env_file), seconds=seconds)
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "locked\n"
+    return process
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def test_version_is_replaced_and_nothing_else(deployments: Any) -> None:
+    deployments.set_variable("VERSION", "two")
+    assert deployments.version() == "two"
+    assert deployments.env_file.read_text() == "SECRET_KEY=a\nDOMAIN=localhost\nVERSION=two\n"
+    assert deployments.env_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_version_before_the_first_start_is_blank(deployments: Any) -> None:
+    deployments.env_file.write_text("#VERSION=0.1.0\nVERSION=\n")
+    assert deployments.version() == ""
+
+
+def test_history_keeps_every_outcome_and_served_those_that_were_good(deployments: Any) -> None:
+    assert deployments.history() == []
+    for version, outcome in (("one", "ok"), ("two", "web-2 is not ready"), ("three", "ok"), ("one", "ok")):
+        deployments.note("deploy", version, 12.34, outcome)
+    assert [entry["outcome"] for entry in deployments.history()] == ["ok", "web-2 is not ready", "ok", "ok"]
+    assert deployments.history()[0]["seconds"] == 12.3
+    assert deployments.served() == ["one", "three"]
+
+
+def test_versions_beyond_the_last_five_are_obsolete(deployments: Any) -> None:
+    deployments.history_file.write_text(entries("a", "b", "c", "d", "e", "f", "one"))
+    assert deployments.obsolete() == ["b", "a"]
+
+
+def test_version_that_serves_and_the_one_before_are_never_obsolete(deployments: Any) -> None:
+    failed = entries("c", "d", "e", "f", "g", "h", outcome="web-2 is not ready")
+    deployments.history_file.write_text(entries("a", "b", "one", days=100) + failed)
+    assert deployments.obsolete() == ["c", "a"]
+
+
+def test_version_of_last_season_is_obsolete_though_few_came_after(deployments: Any) -> None:
+    deployments.history_file.write_text(entries("a", "b", days=91) + entries("c", days=89) + entries("d", "one"))
+    assert deployments.obsolete() == ["b", "a"]
+
+
+def test_second_is_refused_by_name_of_the_first(deployments: Any, module: ModuleType) -> None:
+    first = holder(deployments, 3)
+    with (
+        pytest.raises(module.RefusedError, match=r"under way: deploy of-the-killed by \S+@\S+, process") as refused,
+        deployments.lock("rollback"),
+    ):
+        pass
+    assert f"process {first.pid}, since " in str(refused.value)
+    first.terminate()
+    first.communicate()
+
+
+def test_lock_of_a_killed_one_is_free_when_its_command_has_ended(
+    deployments: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, start = holder(deployments, 2), time.monotonic()
+    kill(first)
+    with deployments.lock("deploy two"):
+        waited = time.monotonic() - start
+    print(f"waited {waited:.1f} s")
+    assert 1 < waited < 4
+    assert "Waiting for the last command of one that was killed: deploy of-the-killed" in capfd.readouterr().out
+
+
+def test_history_is_told_newest_first(deployments: Any) -> None:
+    versions = [f"v{number}" for number in range(7)]
+    deployments.history_file.write_text(entries(*versions) + entries("bad", outcome="web-2 is not ready"))
+    command = [sys.executable, str(SOURCE / "docker/deploy.py"), "history"]
+    deployments.env_file.parent.joinpath(".envs").mkdir()
+    for file in (deployments.env_file, deployments.history_file):
+        file.rename(file.parent / ".envs" / file.name)
+    said = subprocess.run(
+        command, cwd=deployments.env_file.parent, capture_output=True, text=True, check=True, env=dict(os.environ)
+    ).stdout.splitlines()
+    assert said[0] == "last deploys:"
+    assert [line.split()[2] for line in said[1:]] == ["bad", "v6", "v5", "v4", "v3"]
+    line = r"\d{4}-\d\d-\d\dT\d\d:\d\d  deploy +bad +12\.3 s  alice@server +web-2 is not ready"
+    assert re.fullmatch(line, said[1])
