@@ -74,7 +74,7 @@ DEV := docker compose -f docker-compose.dev.yml
 TTY := $(shell [ -t 0 ] || echo -T)
 
 doctor: ## what this machine lacks for containers; changes nothing
-	@$(PYTHON) docker/doctor.py $(COMPOSE_FILES)
+	@$(PYTHON) docker/doctor.py docker-compose.yml docker-compose.dev.yml
 	@echo "Nothing is lacking. Next: make up, or make dev-up"
 
 secrets:
@@ -127,7 +127,7 @@ dev-superuser: ## add an administrator
 
 ##@ Run it on a server
 
-.PHONY: prod-init prod-env prod-build prod-up prod-deploy prod-rollback prod-scale
+.PHONY: prod-init prod-doctor prod-env prod-build prod-up prod-deploy prod-rollback prod-scale
 .PHONY: prod-down prod-logs prod-status prod-certificate prod-shell prod-superuser
 PROD_ENV := .envs/.env.production
 PROD := docker compose --env-file $(PROD_ENV) -f docker-compose.prod.yml
@@ -135,6 +135,10 @@ DEPLOY = COMPOSE="$(PROD)" $(PYTHON) docker/deploy.py
 
 prod-init: ## secrets and a name: make prod-init DOMAIN=crm.my.org LETSENCRYPT_EMAIL=me@my.org
 	@$(PYTHON) docker/prod_init.py $(PROD_ENV) "$(DOMAIN)" "$(LETSENCRYPT_EMAIL)"
+
+prod-doctor: ## what this server lacks; changes nothing
+	@$(PYTHON) docker/doctor.py docker-compose.prod.yml
+	@echo "Nothing is lacking. Next: make prod-init, then make prod-up"
 
 # Without prod-init: for localhost, with a self-signed certificate.
 prod-env:

@@ -39,7 +39,7 @@ def examine(compose_files: list[str]) -> Iterator[Finding]:
         yield from ports(compose_file)
     yield memory()
     yield disk()
-    yield env_file()
+    yield env_file(Path(".envs/.env.production" if "docker-compose.prod.yml" in compose_files else ".env"))
     yield clock()
 
 
@@ -56,7 +56,7 @@ def version(name: str, command: list[str], oldest: tuple[int, int]) -> Finding:
 
 def ports(compose_file: str) -> Iterator[Finding]:
     """Those that the tier publishes and that its own containers do not hold already."""
-    secrets = {"SECRET_KEY": "unused", "POSTGRES_PASSWORD": "unused"}
+    secrets = dict.fromkeys(("SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "DOMAIN"), "unused")
     compose = ["docker", "compose", "-f", compose_file]
     config = subprocess.run(
         [*compose, "config", "--format", "json"], capture_output=True, text=True, env=secrets | dict(os.environ)
@@ -90,15 +90,14 @@ def disk() -> Finding:
     return gibibytes >= DISK, f"{gibibytes:.0f} GiB of disk are free; {DISK} are needed"
 
 
-def env_file() -> Finding:
-    path = Path(".env")
+def env_file(path: Path) -> Finding:
     if not path.exists():
-        return True, ".env is not there yet: `make up` generates its secrets"
+        return True, f"{path} is not there yet: the first start generates its secrets"
     if path.stat().st_mode & 0o077:
-        return False, ".env can be read by others: chmod 600 .env"
+        return False, f"{path} can be read by others: chmod 600 {path}"
     if re.search(r"^export ", path.read_text(encoding="utf-8"), re.M):
-        return False, ".env has `export` in it, which the application does not read: write NAME=value"
-    return True, ".env can be read by you alone"
+        return False, f"{path} has `export` in it, which the application does not read: write NAME=value"
+    return True, f"{path} can be read by you alone"
 
 
 def clock() -> Finding:
