@@ -111,7 +111,7 @@ def test_migration_behind_a_long_transaction_waits_and_keeps_no_reader_waiting(a
     assert applied() == ["0001_initial", "0002_size"]
     assert max(reading) < 1
     assert 5 <= took < 15
-    assert said.count("Next try in") == 3
+    assert "Next try in 1 s." in said
     with capsys.disabled():
         print(
             f"\na transaction held ACCESS SHARE for 5 s: migrated after {took:.1f} s; of {len(reading)} readings"
