@@ -23,8 +23,7 @@ from pathlib import Path
 from deployments import Deployments
 from tier import run
 with Deployments(Path({env_file!r})).lock("deploy of-the-killed"):
-    print("locked", flush=True)
-    run(["sleep", "{seconds}"])
+    run(["sh", "-c", "echo locked; exec sleep {seconds} >&-"], shown=True)
 """
 
 
