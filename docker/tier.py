@@ -162,7 +162,7 @@ class Tier:
 
 
 def run(command: Sequence[str], environment: dict[str, str] | None = None, *, shown: bool = False) -> str:
-    """What it prints; raises FailedError with the last lines of all that it says."""
+    """What it prints; raises FailedError with the last lines of that, and of what it says beside."""
     process = started(command, os.environ | (environment or {}), None if shown else subprocess.PIPE)
     try:
         stdout, stderr = process.communicate()
@@ -171,7 +171,7 @@ def run(command: Sequence[str], environment: dict[str, str] | None = None, *, sh
         process.communicate()
         raise
     if process.returncode:
-        lines = f"{stdout or ''}{stderr or ''}".strip().splitlines()[-LOG_LINES:]
+        lines = [line for said in (stdout, stderr) for line in (said or "").strip().splitlines()[-LOG_LINES:]]
         raise FailedError("\n".join([f"`{' '.join(command)}` ended with {process.returncode}", *lines]))
     return stdout or ""
 

@@ -1,0 +1,155 @@
+"""Deploys that fail, meet another one, or are killed: the version that serves goes on, and the next one succeeds."""
+
+import re
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from e2e.deploys import Deployed, UnderWay
+from e2e.stack import Stack
+
+BUILDING, MIGRATING, STARTING = "building version", "migrating the database", "apart from traffic"
+TAKING_OVER, DRAINING = "taking over the traffic", "draining"
+
+
+@dataclass(frozen=True)
+class Fault:
+    step: str  # where it shows
+    said: str
+    outcome: str  # in the history
+    appended: dict[str, str]
+    migration: str = ""
+
+
+FAULTS = {
+    "not_ready": Fault(
+        STARTING,
+        "Its last lines:\n{",
+        r"\S+-web-\d+ is not ready: answered 503",
+        {
+            "core_apps/common/probes.py": "\n\ndef readiness():\n    return JsonResponse({}, status=503)\n",
+        },
+    ),
+    "crashes": Fault(
+        STARTING,
+        "Its last lines:\nError: e2e has broken it",
+        r"\S+-web-\d+ is not ready: .+",
+        {"config/wsgi.py": 'raise RuntimeError("e2e has broken it")\n'},
+    ),
+    "cannot_migrate": Fault(
+        MIGRATING,
+        "division by zero",
+        r"`docker compose .+ migrate` ended with 1",
+        {},
+        "SELECT 1/0",
+    ),
+    "cannot_be_built": Fault(
+        BUILDING,
+        "e2e-breaks-the-build",
+        r"`docker compose .+ build .+` ended with \d+",
+        {"docker/django/Dockerfile": "\nRUN e2e-breaks-the-build\n"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def deployed(stack_of: Callable[[str], Stack]) -> Deployed:
+    return Deployed(stack_of("prod"))
+
+
+def moment(said: str, step: str) -> float:
+    """When the step's line appeared, in seconds since the start."""
+    return float(re.findall(rf"\[ *([\d.]+) s\] [^\n]*{step}", said)[-1])
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_version_that_cannot_serve_replaces_nothing(deployed: Deployed, fault: Fault) -> None:
+    files = {name: (deployed.stack.checkout / name).read_text() + text for name, text in fault.appended.items()}
+    version = deployed.commit(files | (deployed.migration(fault.migration) if fault.migration else {}))
+    before = deployed.everything(), deployed.web(), deployed.version
+    with deployed.visited():
+        said = deployed.stack.make("prod-deploy", fails=True)
+    deployed.back()
+    seconds = moment(said, "has failed") - moment(said, fault.step)
+    print(f"{said}\nended {seconds:.1f} s after it began {fault.step}")
+    assert (deployed.everything(), deployed.web(), deployed.version) == before
+    assert deployed.directed() == "web"
+    assert seconds <= 60
+    assert fault.said in said
+    last = deployed.history()[-1]
+    assert (last["action"], last["version"]) == ("deploy", version)
+    assert re.fullmatch(fault.outcome, last["outcome"])
+
+
+def test_second_deploy_at_once_is_refused_and_names_the_first(deployed: Deployed) -> None:
+    version = deployed.tag("twice")
+    with deployed.visited():
+        first = UnderWay(deployed.stack, "prod-deploy", f"VERSION={version}")
+        first.wait_to_say(MIGRATING)
+        refused = [
+            deployed.stack.make(*command, fails=True)
+            for command in (["prod-deploy"], ["prod-rollback"], ["prod-scale", "WEB=2"], ["prod-up"])
+        ]
+        assert first.wait() == 0
+    print(refused[0])
+    words = r"Another one is under way: deploy twice by \S+@\S+, process \d+, since \d\d:\d\d:\d\d UTC\. Wait until"
+    assert [len(re.findall(words, said)) for said in refused] == [1, 1, 1, 1]
+    assert (deployed.version, deployed.versions()) == (version, [version])
+
+
+def deploy_after(deployed: Deployed, version: str) -> None:
+    """What an interrupted one left is gone afterwards."""
+    start = time.monotonic()
+    said = deployed.stack.make("prod-deploy", f"VERSION={version}")
+    print(said, f"deployed in {time.monotonic() - start:.1f} s")
+    assert (deployed.version, deployed.versions(), deployed.directed()) == (version, [version], "web")
+
+
+@pytest.mark.parametrize("step", [MIGRATING, STARTING, TAKING_OVER, DRAINING, BUILDING])
+def test_deploy_killed_at_any_step_is_repaired_by_the_next(deployed: Deployed, step: str) -> None:
+    before, version = deployed.everything(), deployed.tag(f"killed-{time.monotonic_ns()}")
+    with deployed.visited():
+        # Building has a version of its own, and nothing changed that would take long.
+        killed = UnderWay(deployed.stack, "prod-deploy", *([] if step == BUILDING else [f"VERSION={version}"]))
+        killed.wait_to_say(step)
+        killed.kill()
+        assert killed.wait() != 0
+        print(killed.said)
+        deploy_after(deployed, version)
+    after = deployed.everything()
+    assert [len(after[kind]) for kind in after] == [len(before[kind]) for kind in after]
+
+
+@pytest.mark.parametrize(
+    ("step", "number"), [(MIGRATING, signal.SIGINT), (STARTING, signal.SIGTERM), (TAKING_OVER, signal.SIGHUP)]
+)
+def test_deploy_interrupted_removes_at_once_what_it_started(
+    deployed: Deployed, step: str, number: signal.Signals
+) -> None:
+    before, serving = (deployed.everything(), deployed.web()), deployed.version
+    version = deployed.tag(f"interrupted-{number.name}")
+    with deployed.visited():
+        interrupted = UnderWay(deployed.stack, "prod-deploy", f"VERSION={version}")
+        interrupted.wait_to_say(step)
+        start = time.monotonic()
+        interrupted.interrupt(number)
+        code = interrupted.wait()
+        print(interrupted.said, f"ended {time.monotonic() - start:.1f} s after {number.name}")
+    assert code != 0
+    assert (deployed.everything(), deployed.web()) == before
+    assert (deployed.version, deployed.directed()) == (serving, "web")
+    assert [deployed.history()[-1][name] for name in ("version", "outcome")] == [version, "interrupted"]
+
+
+def test_interruption_while_the_old_is_drained_changes_nothing(deployed: Deployed) -> None:
+    version = deployed.tag("drained")
+    with deployed.visited():
+        deploy = UnderWay(deployed.stack, "prod-deploy", f"VERSION={version}")
+        deploy.wait_to_say(DRAINING)
+        deploy.interrupt(signal.SIGHUP)
+        deploy.wait()
+    assert (deployed.version, deployed.versions(), deployed.directed()) == (version, [version], "web")
+    assert deployed.history()[-1]["outcome"] == "ok"
