@@ -90,7 +90,7 @@ class Deploy:
     def migrate(self, version: str) -> None:
         """In the new image, which also publishes its static files beside those of the versions before."""
         self.say("migrating the database and publishing static files")
-        self.tier.once("migrate", version=version)
+        self.tier.once("migrate", version=version, shown=True)
 
     def switch(self, version: str, count: int) -> None:
         """Let `count` new containers take over from those that serve, once every one is ready; or change nothing."""

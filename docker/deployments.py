@@ -63,12 +63,11 @@ class Deployments:
         return list(dict.fromkeys(reversed(good)))
 
     def obsolete(self) -> list[str]:
-        """Versions, failed ones too, that nobody will go back to: neither what serves nor what served before it."""
+        """Those that failed, and old ones; never what serves or what served before it."""
         latest = {entry["version"]: datetime.fromisoformat(entry["time"]) for entry in self.history()}
-        newest = list(dict.fromkeys(entry["version"] for entry in reversed(self.history())))
-        before = datetime.now(UTC) - timedelta(days=KEPT_DAYS)
-        kept = [version for version in newest[:KEPT_VERSIONS] if latest[version] > before]
-        return [version for version in newest if version not in {self.version(), *self.served()[:2], *kept}]
+        served, before = self.served(), datetime.now(UTC) - timedelta(days=KEPT_DAYS)
+        kept = [version for version in served[:KEPT_VERSIONS] if latest[version] > before]
+        return [version for version in latest if version not in {self.version(), *served[:2], *kept}]
 
     @contextmanager
     def lock(self, action: str) -> Iterator[None]:

@@ -42,9 +42,10 @@ class Tier:
         """`shown`: what it says goes to the terminal, where a person waits for it."""
         return run([*self._compose, *arguments], {"VERSION": version}, shown=shown)
 
-    def once(self, service: str, *command: str, version: str) -> str:
+    def once(self, service: str, *command: str, version: str, shown: bool = False) -> str:
         """What the command says, in a container of its own."""
-        return self.compose("run", "--rm", "--no-deps", "-T", "--label", ONCE, service, *command, version=version)
+        options = ["--rm", "--no-deps", "-T", "--label", ONCE]
+        return self.compose("run", *options, service, *command, version=version, shown=shown)
 
     def remove_once(self) -> None:
         """Whatever such a container was at: a migration begins anew, for PostgreSQL undoes what was half done."""

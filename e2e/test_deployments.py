@@ -81,18 +81,18 @@ def test_history_keeps_every_outcome_and_served_those_that_were_good(deployments
 
 def test_versions_beyond_the_last_five_are_obsolete(deployments: Any) -> None:
     deployments.history_file.write_text(entries("a", "b", "c", "d", "e", "f", "one"))
-    assert deployments.obsolete() == ["b", "a"]
+    assert deployments.obsolete() == ["a", "b"]
 
 
 def test_version_that_serves_and_the_one_before_are_never_obsolete(deployments: Any) -> None:
     failed = entries("c", "d", "e", "f", "g", "h", outcome="web-2 is not ready")
     deployments.history_file.write_text(entries("a", "b", "one", days=100) + failed)
-    assert deployments.obsolete() == ["c", "a"]
+    assert deployments.obsolete() == ["a", "c", "d", "e", "f", "g", "h"]
 
 
 def test_version_of_last_season_is_obsolete_though_few_came_after(deployments: Any) -> None:
     deployments.history_file.write_text(entries("a", "b", days=91) + entries("c", days=89) + entries("d", "one"))
-    assert deployments.obsolete() == ["b", "a"]
+    assert deployments.obsolete() == ["a", "b"]
 
 
 def test_second_is_refused_by_name_of_the_first(deployments: Any, module: ModuleType) -> None:
