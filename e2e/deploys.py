@@ -180,12 +180,9 @@ class UnderWay:
 
     def kill(self) -> None:
         """The script alone, so that nothing can be cleared away; what it has begun goes on."""
-        (script,) = [
-            child
-            for child in psutil.Process(self.process.pid).children(recursive=True)
-            if "docker/deploy.py" in child.cmdline()
-        ]
-        script.kill()
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        # The first: what it is about to start looks the same for a moment.
+        next(child for child in children if "docker/deploy.py" in child.cmdline()).kill()
 
     def interrupt(self, number: signal.Signals) -> None:
         """As a terminal does it: to all that was started from it."""

@@ -115,6 +115,7 @@ def test_deploy_killed_at_any_step_is_repaired_by_the_next(deployed: Deployed, s
         # Building has a version of its own, and nothing changed that would take long.
         killed = UnderWay(deployed.stack, "prod-deploy", *([] if step == BUILDING else [f"VERSION={version}"]))
         killed.wait_to_say(step)
+        time.sleep(0.5)  # into the step
         killed.kill()
         assert killed.wait() != 0
         print(killed.said)
@@ -134,6 +135,7 @@ def test_deploy_interrupted_removes_at_once_what_it_started(
     with deployed.visited():
         interrupted = UnderWay(deployed.stack, "prod-deploy", f"VERSION={version}")
         interrupted.wait_to_say(step)
+        time.sleep(0.5)
         start = time.monotonic()
         interrupted.interrupt(number)
         code = interrupted.wait()
