@@ -124,7 +124,7 @@ class Deployed:
         with self.load(rate) as load:
             yield load
         print(f"{load.report()}, longest gap {1000 * longest_gap(load):.0f} ms")
-        assert load.failures == []
+        assert [(one.request.path, one.start, one.seconds, one.answer) for one in load.failures] == []
 
     def style(self) -> str:
         """The path of the style sheet, under the name that the running version has for it."""

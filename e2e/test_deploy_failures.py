@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from e2e.deploys import Deployed, UnderWay
-from e2e.stack import Stack
+from e2e.stack import Stack, seconds_until
 
 BUILDING, MIGRATING, STARTING = "building version", "migrating the database", "apart from traffic"
 TAKING_OVER, DRAINING = "taking over the traffic", "draining"
@@ -122,6 +122,18 @@ def test_deploy_killed_at_any_step_is_repaired_by_the_next(deployed: Deployed, s
         deploy_after(deployed, version)
     after = deployed.everything()
     assert [len(after[kind]) for kind in after] == [len(before[kind]) for kind in after]
+
+
+def test_deploy_killed_as_it_takes_over_is_cleared_away_by_a_start(deployed: Deployed) -> None:
+    before, serving = deployed.web(), deployed.version
+    with deployed.visited():
+        killed = UnderWay(deployed.stack, "prod-deploy", f"VERSION={deployed.tag('left')}")
+        killed.wait_to_say(TAKING_OVER)
+        seconds_until(lambda: deployed.directed() != "web", 10)
+        killed.kill()
+        killed.wait()
+        deployed.stack.make("prod-up")
+    assert (deployed.web(), deployed.version, deployed.directed()) == (before, serving, "web")
 
 
 @pytest.mark.parametrize(
