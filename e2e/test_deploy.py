@@ -83,7 +83,8 @@ def test_scaling_up_and_down_loses_nothing(deployed: Deployed) -> None:
 
 def test_rollback_past_a_migration_that_breaks_the_version_is_refused(deployed: Deployed) -> None:
     before = deployed.version
-    version = deployed.commit(deployed.migration("ALTER TABLE customers_customer DROP COLUMN IF EXISTS e2e", breaks=True))
+    contraction = "ALTER TABLE customers_customer DROP COLUMN IF EXISTS e2e"
+    version = deployed.commit(deployed.migration(contraction, breaks=True))
     with deployed.visited():
         deployed.stack.make("prod-deploy")
         refused = deployed.stack.make("prod-rollback", fails=True)
