@@ -178,15 +178,20 @@ class UnderWay:
             assert self.process.poll() is None, self.said
             time.sleep(0.02)
 
-    def kill(self) -> None:
-        """The script alone, so that nothing can be cleared away; what it has begun goes on."""
+    def script(self) -> psutil.Process:
         children = psutil.Process(self.process.pid).children(recursive=True)
         # The first: what it is about to start looks the same for a moment.
-        next(child for child in children if "docker/deploy.py" in child.cmdline()).kill()
+        return next(child for child in children if "docker/deploy.py" in child.cmdline())
+
+    def kill(self) -> None:
+        """The script alone, so that nothing can be cleared away; what it has begun goes on."""
+        self.script().kill()
 
     def interrupt(self, number: signal.Signals) -> None:
-        """As a terminal does it: to all that was started from it."""
+        """As a terminal does it: to all that was started from it. make does not always wait for the script."""
+        script = self.script()
         os.killpg(self.process.pid, number)
+        script.wait(MAKE_SECONDS)
 
     def wait(self) -> int:
         return self.process.wait(MAKE_SECONDS)

@@ -125,15 +125,15 @@ def test_deploy_killed_at_any_step_is_repaired_by_the_next(deployed: Deployed, s
 
 
 def test_deploy_killed_as_it_takes_over_is_cleared_away_by_a_start(deployed: Deployed) -> None:
-    before, serving = deployed.web(), deployed.version
+    serving = deployed.version
     with deployed.visited():
         killed = UnderWay(deployed.stack, "prod-deploy", f"VERSION={deployed.tag('left')}")
         killed.wait_to_say(TAKING_OVER)
         seconds_until(lambda: deployed.directed() != "web", 10)
         killed.kill()
         killed.wait()
-        deployed.stack.make("prod-up")
-    assert (deployed.web(), deployed.version, deployed.directed()) == (before, serving, "web")
+    deployed.stack.make("prod-up")
+    assert (deployed.version, deployed.versions(), deployed.directed()) == (serving, [serving], "web")
 
 
 @pytest.mark.parametrize(
