@@ -115,6 +115,7 @@ class Deploy:
         self.say(f"draining {', '.join(one.name for one in old)}")
         self.tier.remove(old)
         self.tier.direct("web")
+        self.tier.follow(version)
 
     def deploy(self, version: str) -> str:
         self.settle()

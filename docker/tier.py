@@ -156,6 +156,10 @@ class Tier:
             run(["docker", "stop", *ids])
             run(["docker", "rm", "--force", *ids])
 
+    def follow(self, version: str) -> None:
+        """Make the next `up` find nothing to replace: with a `migrate` of another version it would replace web too."""
+        self.compose("create", "--no-build", "migrate", version=version)
+
     def is_outdated(self, service: str) -> bool:
         """Whether its container is of another image than the one just built."""
         built = run(["docker", "image", "ls", "--quiet", "--no-trunc", f"{self.config['name']}-{service}"])

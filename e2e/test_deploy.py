@@ -155,12 +155,13 @@ def test_old_images_are_removed_but_not_those_that_serve_or_served(deployed: Dep
     assert "could not be pruned" not in said
 
 
-def test_start_after_a_deploy_builds_nothing(deployed: Deployed) -> None:
-    version = deployed.version
+def test_start_after_a_deploy_builds_and_replaces_nothing(deployed: Deployed) -> None:
+    version, web = deployed.version, deployed.web()
     # The checkout differs from what serves, as it does after a rollback.
     deployed.commit({STYLE: "a { color: green }\n"})
     said = deployed.stack.make("prod-up")
     assert (deployed.version, deployed.versions()) == (version, [version])
+    assert deployed.web() == web
     assert "building version" not in said
     listed = r"T\d\d:\d\d  deploy    newest +\d+\.\d s  \S+@\S+ +ok\n"
     assert len(re.findall(listed, deployed.stack.make("prod-status"))) == 1
