@@ -2,15 +2,14 @@
 
 import re
 import socket
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser
 
-from e2e.stack import ADMINISTRATOR, BOUNDED, PASSWORD, SLOW_DATABASE, Stack, ask, docker, free_ports, seconds_until
+from e2e.browsing import add_lovelace, log_in
+from e2e.stack import BOUNDED, SLOW_DATABASE, Stack, ask, docker, free_ports, seconds_until
 
 CONNECT = "import socket; socket.create_connection(('127.0.0.1', 9000)); print('connected')"
 
@@ -74,37 +73,14 @@ def test_customer_and_photo_outlive_down_and_up(basic: Stack, browser: Browser, 
     basic.create_administrator()
     page = browser.new_page(base_url=basic.url)
     log_in(page)
-    photo = tmp_path / "photo.png"
-    photo.write_bytes(png())
-    page.goto("/admin/customers/customer/add/")
-    page.get_by_label("Family name").fill("Lovelace")
-    page.get_by_label("Photo").set_input_files(photo)
-    page.get_by_role("button", name="Save", exact=True).click()
+    photo = add_lovelace(page, tmp_path)
     basic.make("down")
     basic.make("up")
     page.goto("/admin/customers/customer/")
     page.get_by_role("link", name="Lovelace").click()
     shown = page.request.get(page.get_by_role("link", name="photos/").get_attribute("href") or "")
-    assert (shown.status, shown.body()) == (200, photo.read_bytes())
+    assert (shown.status, shown.body()) == (200, photo)
     page.close()
-
-
-def log_in(page: Page, email: str = ADMINISTRATOR) -> None:
-    page.goto("/")
-    page.get_by_label("E-mail").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    expect(page).to_have_url(re.compile("/admin/$"))
-
-
-def png() -> bytes:
-    """The smallest: one black pixel."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack("!I", len(data)) + kind + data + struct.pack("!I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack("!IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0\0")) + chunk(b"IEND", b"")
 
 
 def test_stylesheet_is_hashed_compressed_and_immutable(basic: Stack) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Response, expect
 
+from e2e.browsing import add_lovelace, log_in
 from e2e.stack import ADMINISTRATOR, BOUNDED, PASSWORD, Site, Stack, ask
-from e2e.test_basic_tier import log_in, png
 
 SERVICES = ("db", "redis", "web", "nginx", "certbot")
 USERS = {"db": (999, 999), "redis": (999, 999), "web": (10001, 10001), "nginx": (101, 101), "certbot": (10002, 101)}
@@ -172,16 +172,11 @@ def people(prod: Stack) -> None:
 def test_photo_is_for_those_who_may_see_its_customer(people: None, visitor: Callable[[], Page], tmp_path: Path) -> None:
     alice = visitor()
     log_in(alice)
-    photo = tmp_path / "photo.png"
-    photo.write_bytes(png())
-    alice.goto("/admin/customers/customer/add/")
-    alice.get_by_label("Family name").fill("Lovelace")
-    alice.get_by_label("Photo").set_input_files(photo)
-    alice.get_by_role("button", name="Save", exact=True).click()
+    photo = add_lovelace(alice, tmp_path)
     alice.get_by_role("link", name="Lovelace").first.click()
     url = alice.get_by_role("link", name="photos/").get_attribute("href") or ""
     shown = open_url(alice, url)
-    assert (shown.status, shown.headers["content-type"], shown.body()) == (200, "image/png", photo.read_bytes())
+    assert (shown.status, shown.headers["content-type"], shown.body()) == (200, "image/png", photo)
     bob = visitor()
     log_in(bob, ORDINARY)
     assert open_url(bob, url).status == 403

@@ -1,0 +1,39 @@
+"""What a person does in the browser, on any tier."""
+
+import re
+import struct
+import zlib
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from e2e.stack import ADMINISTRATOR, PASSWORD
+
+
+def log_in(page: Page, email: str = ADMINISTRATOR) -> None:
+    page.goto("/")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_url(re.compile("/admin/$"))
+
+
+def add_lovelace(page: Page, directory: Path) -> bytes:
+    """A customer with a photo, which is returned."""
+    photo = directory / "photo.png"
+    photo.write_bytes(png())
+    page.goto("/admin/customers/customer/add/")
+    page.get_by_label("Family name").fill("Lovelace")
+    page.get_by_label("Photo").set_input_files(photo)
+    page.get_by_role("button", name="Save", exact=True).click()
+    return photo.read_bytes()
+
+
+def png() -> bytes:
+    """The smallest: one black pixel."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack("!I", len(data)) + kind + data + struct.pack("!I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack("!IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0\0")) + chunk(b"IEND", b"")
