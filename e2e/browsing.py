@@ -5,13 +5,25 @@ import struct
 import zlib
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, Response, expect
 
 from e2e.stack import ADMINISTRATOR, PASSWORD
 
 
+def open_url(page: Page, url: str) -> Response:
+    try:
+        response = page.goto(url)
+    except Error as error:
+        # Chromium notices that a container came or went on this machine.
+        if "ERR_NETWORK_CHANGED" not in error.message:
+            raise
+        response = page.goto(url)
+    assert response
+    return response
+
+
 def log_in(page: Page, email: str = ADMINISTRATOR) -> None:
-    page.goto("/")
+    open_url(page, "/")
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
@@ -22,7 +34,7 @@ def add_lovelace(page: Page, directory: Path) -> bytes:
     """A customer with a photo, which is returned."""
     photo = directory / "photo.png"
     photo.write_bytes(png())
-    page.goto("/admin/customers/customer/add/")
+    open_url(page, "/admin/customers/customer/add/")
     page.get_by_label("Family name").fill("Lovelace")
     page.get_by_label("Photo").set_input_files(photo)
     page.get_by_role("button", name="Save", exact=True).click()

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, Response, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from e2e.browsing import add_lovelace, log_in
+from e2e.browsing import add_lovelace, log_in, open_url
 from e2e.stack import ADMINISTRATOR, BOUNDED, PASSWORD, Site, Stack, ask
 
 SERVICES = ("db", "redis", "web", "nginx", "certbot")
@@ -183,27 +183,15 @@ def test_photo_is_for_those_who_may_see_its_customer(people: None, visitor: Call
     assert "/admin/login/" in open_url(visitor(), url).url
 
 
-def open_url(page: Page, url: str) -> Response:
-    try:
-        response = page.goto(url)
-    except Error as error:
-        # Chromium notices that a container came or went on this machine.
-        if "ERR_NETWORK_CHANGED" not in error.message:
-            raise
-        response = page.goto(url)
-    assert response
-    return response
-
-
 def test_reset_mail_names_the_host_that_was_asked(prod: Stack, people: None, visitor: Callable[[], Page]) -> None:
     page = visitor()
-    page.goto("/admin/password_reset/")
+    open_url(page, "/admin/password_reset/")
     page.get_by_label("Email").fill(ADMINISTRATOR)
     page.get_by_role("button", name="Reset my password").click()
     expect(page).to_have_url(re.compile("/done/$"))
     (link,) = re.findall(r"\S+/reset/\S+", prod.logs("web"))
     assert link.startswith("https://localhost/reset/")
-    page.goto(link)
+    open_url(page, link)
     expect(page.get_by_label("New password:")).to_be_visible()
 
 
