@@ -34,15 +34,9 @@ def restart_engine() -> None:
     mounts = os.open(f"/proc/{engine.pid}/ns/mnt", os.O_RDONLY)
     engine.terminate()
     engine.wait(SECONDS)
-    with open(os.devnull, "r+b") as nowhere:
-        subprocess.Popen(
-            ["nsenter", f"--mount=/proc/self/fd/{mounts}", *command],
-            pass_fds=[mounts],
-            stdin=nowhere,
-            stdout=nowhere,
-            stderr=nowhere,
-            start_new_session=True,
-        )
+    start = ["setsid", "--fork", "nsenter", f"--mount=/proc/self/fd/{mounts}", *command]
+    nowhere = subprocess.DEVNULL
+    subprocess.run(start, pass_fds=[mounts], stdin=nowhere, stdout=nowhere, stderr=nowhere, check=True)
     os.close(mounts)
 
 
