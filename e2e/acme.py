@@ -9,7 +9,7 @@ from typing import Any
 import trustme
 from cryptography import x509
 
-from e2e.stack import Site, Stack, docker
+from e2e.stack import Site, Stack, docker, seconds_until
 
 NAME, ALIAS = "crm.test", "www.crm.test"
 # Validation finds nginx under each name, and inside the network at nginx's own port.
@@ -54,6 +54,11 @@ class Authority:
     @property
     def url(self) -> str:
         return f"https://{self.service}:14000/dir"
+
+    def start(self) -> None:
+        """Before who asks it: its keys take it up to seconds, and who comes too early comes again after a minute."""
+        self.stack.compose("up", "--detach", "--no-recreate", self.service)
+        seconds_until(lambda: "Listening on" in self.stack.logs(self.service), 30)
 
     def root(self) -> str:
         """The certificate that a client must trust; a Pebble that is started again has another one."""

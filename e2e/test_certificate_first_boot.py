@@ -66,7 +66,7 @@ def test_restart_does_not_try_earlier_and_the_second_try_heals(issuer: Authority
     assert failure.startswith(f"certificate for {NAME} not obtained, next try in 60 seconds: ")
     stack.compose("restart", "certbot")
     stack.environment["COMPOSE_PROFILES"] = "authority"
-    stack.compose("up", "--detach", "--no-recreate", "pebble")
+    issuer.start()
     assert issuer.orders() == 0
     seconds_until(lambda: placeholder.certificate().issuer != placeholder.certificate().subject, 70)
     stack.wait_to_be("healthy", "certbot")

@@ -26,7 +26,7 @@ def issuer(stack_of: Callable[[str], Stack]) -> Authority:
     stack = stack_of("prod")
     found = authority(stack, lifetime=LIFETIME)
     stack.make("prod-build")
-    stack.compose("up", "--detach", "pebble")
+    found.start()
     stack.make("prod-up")
     return found
 

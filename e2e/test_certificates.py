@@ -41,7 +41,8 @@ def first(stack_of: Callable[[str], Stack]) -> Start:
     stack, ca = stack_of("prod"), trustme.CA()
     staging, production = authority(stack, ca=ca), Authority(stack, ca, "production")
     stack.make("prod-build")
-    stack.compose("up", "--detach", "pebble", "production")
+    staging.start()
+    production.start()
     with ThreadPoolExecutor() as pool:
         start = time.monotonic()
         running = pool.submit(stack.make, "prod-up")

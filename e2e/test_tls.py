@@ -23,6 +23,7 @@ GUIDELINE_SECONDS = 120
 def issuer(stack_of: Callable[[str], Stack]) -> Authority:
     stack = stack_of("prod")
     found = authority(stack)
+    found.start()
     stack.make("prod-up")
     return found
 
