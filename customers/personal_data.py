@@ -116,7 +116,7 @@ def invent(table: str, columns: dict[str, str]) -> int:
     assignments = [f"{column} = {unless_blank(column, sql)}" for column, sql in columns.items()]
     with connection.cursor() as cursor:
         cursor.execute(f"UPDATE {table} SET {', '.join(assignments)}".format(**choices()))  # noqa: S608 - ours
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def unless_blank(column: str, sql: str) -> str:
