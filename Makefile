@@ -41,7 +41,7 @@ lint: .venv ## style, types, layers, migrations, shell scripts, Dockerfile, comp
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 	git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck
-	$(BIN)/hadolint docker/django/Dockerfile nginx/Dockerfile certbot/Dockerfile
+	$(BIN)/hadolint docker/django/Dockerfile docker/backup/Dockerfile nginx/Dockerfile certbot/Dockerfile
 	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose-lint.yml docker-compose.yml docker-compose.prod.yml
 	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose-lint.dev.yml docker-compose.dev.yml
 	@if docker compose version >/dev/null 2>&1; \
@@ -150,7 +150,7 @@ prod-build: prod-env ## the images of this checkout
 
 prod-up: prod-env ## nginx with TLS on :80 and :443, certbot, Gunicorn, PostgreSQL, Redis
 	@$(DEPLOY) prepare "$(VERSION)"
-	@$(PROD) build nginx certbot
+	@$(PROD) build nginx certbot backup
 	@$(PROD) run --rm --no-deps $(TTY) nginx nginx -t -q
 	@$(PROD) up --detach --wait || { $(MAKE) --no-print-directory prod-status; exit 1; }
 	@$(MAKE) --no-print-directory prod-status

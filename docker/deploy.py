@@ -80,7 +80,7 @@ class Deploy:
     def build(self, version: str = "") -> str:
         self.wanted = version = version or self.unused(checked_out())
         self.say(f"building version {version}")
-        self.tier.compose("build", "--quiet", "web", "nginx", "certbot", version=version, shown=True)
+        self.tier.compose("build", "--quiet", "web", "nginx", "certbot", "backup", version=version, shown=True)
         return version
 
     def unused(self, name: str) -> str:
@@ -122,7 +122,7 @@ class Deploy:
         version = self.existing(version) if version else self.build()
         self.migrate(version)
         self.switch(version, self.tier.replicas)
-        for service in ("nginx", "certbot"):
+        for service in ("nginx", "certbot", "backup"):
             if self.tier.is_outdated(service):
                 self.say(f"{service} has changed too: make prod-up replaces it, with a pause of a second")
         return version

@@ -162,7 +162,8 @@ class Tier:
 
     def is_outdated(self, service: str) -> bool:
         """Whether its container is of another image than the one just built."""
-        built = run(["docker", "image", "ls", "--quiet", "--no-trunc", f"{self.config['name']}-{service}"])
+        image = self.config["services"][service].get("image", f"{self.config['name']}-{service}")
+        built = run(["docker", "image", "ls", "--quiet", "--no-trunc", image])
         return [found["Image"] for found in self.containers(service)] != built.split()
 
 

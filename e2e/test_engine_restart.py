@@ -11,7 +11,7 @@ import pytest
 
 from e2e.stack import Site, Stack, ask, seconds_until
 
-SERVICES = ("db", "redis", "web", "nginx", "certbot")
+SERVICES = ("db", "redis", "web", "nginx", "certbot", "backup")
 SECONDS = 60
 
 

@@ -14,8 +14,15 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from e2e.browsing import add_lovelace, log_in, open_url
 from e2e.stack import ADMINISTRATOR, BOUNDED, PASSWORD, Site, Stack, ask
 
-SERVICES = ("db", "redis", "web", "nginx", "certbot")
-USERS = {"db": (999, 999), "redis": (999, 999), "web": (10001, 10001), "nginx": (101, 101), "certbot": (10002, 101)}
+SERVICES = ("db", "redis", "web", "nginx", "certbot", "backup")
+USERS = {
+    "db": (999, 999),
+    "redis": (999, 999),
+    "web": (10001, 10001),
+    "nginx": (101, 101),
+    "certbot": (10002, 101),
+    "backup": (10001, 10001),
+}
 ORDINARY = "bob@trade-fair.test"
 # Mails are printed, so that they can be read in web's log.
 CONSOLE = "EMAIL_BACKEND=django.core.mail.backends.console.EmailBackend\n"

@@ -178,6 +178,12 @@ def test_database_url_with_encoded_characters_is_decoded(tmp_path, monkeypatch):
     }
 
 
+def test_database_url_with_a_directory_for_a_host_means_its_socket(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgres://crm@%2Frun%2Fpostgresql/exhibition")
+
+    assert Environment(tmp_path / ".env").database()["HOST"] == "/run/postgresql"
+
+
 def asked() -> set[str]:
     """Every name that the settings and Gunicorn's configuration read, from their source."""
     source = "".join(
@@ -188,10 +194,11 @@ def asked() -> set[str]:
 
 
 def interpolated() -> set[str]:
-    """Every name that the compose files read, but for those that the Makefile works out."""
-    files = [*CHECKOUT.glob("docker-compose*.yml"), CHECKOUT / "docker/services.yml"]
+    """Every name that the compose files read, but for those that the Makefile or Compose works out."""
+    files = [*CHECKOUT.glob("docker-compose*.yml"), *CHECKOUT.glob("docker/*.yml")]
     names = {name for file in files for name in re.findall(r"\$\{([A-Z_]+)", file.read_text())}
-    return names - set(re.findall(r"^export (\w+)", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+    worked_out = set(re.findall(r"^export (\w+)", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+    return names - worked_out - {"COMPOSE_PROJECT_NAME"}
 
 
 def test_env_example_lists_every_variable_and_no_other():

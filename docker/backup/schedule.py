@@ -1,0 +1,50 @@
+"""Times of the day in a time zone: "02:30 UTC", or "06:00,18:00 Europe/Berlin"."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    times: tuple[time, ...]
+    zone: ZoneInfo
+
+    @classmethod
+    def parse(cls, text: str) -> "Schedule":
+        """Raises ValueError, with what is wrong."""
+        times, _, zone = text.strip().partition(" ")
+        wanted = [part.strip() for part in times.split(",")]
+        for part in wanted:
+            if not TIME.fullmatch(part):
+                raise ValueError(f"{part!r} is not a time of the day, such as 02:30")
+        if not zone.strip():
+            raise ValueError(f"{text!r} names no time zone, such as UTC or Europe/Berlin")
+        return cls(tuple(sorted({time.fromisoformat(part) for part in wanted})), find_zone(zone.strip()))
+
+    def last(self, now: datetime) -> datetime:
+        """The latest moment that is not after `now`, in UTC."""
+        return max(moment for moment in self._around(now) if moment <= now)
+
+    def next(self, now: datetime) -> datetime:
+        """The earliest moment after `now`, in UTC."""
+        return min(moment for moment in self._around(now) if moment > now)
+
+    def _around(self, now: datetime) -> list[datetime]:
+        today = now.astimezone(self.zone).date()
+        days = [today + timedelta(days=number) for number in (-1, 0, 1)]
+        # A time that the clocks leave out comes as much later as they leap; one that comes twice counts once.
+        return [datetime.combine(day, at, self.zone).astimezone(UTC) for day in days for at in self.times]
+
+    def __str__(self) -> str:
+        return f"{','.join(f'{at:%H:%M}' for at in self.times)} {self.zone.key}"
+
+
+def find_zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError) as error:  # of which the name of a directory is one
+        raise ValueError(f"{name!r} is not a time zone, such as UTC or Europe/Berlin") from error
