@@ -4,22 +4,15 @@ import functools
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from e2e.load import Load, Request
 from e2e.stack import Site, Stack, ask, docker
 
-# The nginx of a newer Debian: since 1.27.3 it follows the addresses of a group of servers. Mirrors of it may lag.
 BASE, FOLLOWS = "nginx:1.28-trixie", (1, 27, 3)
-NEWER = f"""
-FROM {BASE}
-WORKDIR /etc/apt
-RUN for list in $(find . -name '*.sources' -o -name sources.list); do \\
-      sed 's/trixie/forky/; /security/d; s/forky-updates/forky/' $list > sources.list.d/newer.${{list##*.}}; done \\
- && apt-get -o Acquire::Check-Valid-Until=false update && apt-get install -y -t forky nginx \\
- && rm sources.list.d/newer.*
-"""
+NEWER = Path(__file__).with_name("nginx_newer.Dockerfile")
 OVERLAY = "services: {nginx: {build: {args: {NGINX_IMAGE: e2e-nginx-newer}}}}"
 PAGE = Request("GET", "/admin/login/", 200)
 TO_WEB = "[0-9A-F]{8}:1F40"  # port 8000, in hexadecimal
@@ -35,7 +28,9 @@ def running(stack_of: Callable[[str], Stack]) -> Iterator[Callable[[str], Stack]
             return start("of the image")
         stack = stack_of("prod")
         if nginx == "newer":
-            subprocess.run(["docker", "build", "-q", "-t", "e2e-nginx-newer", "-"], input=NEWER, text=True, check=True)
+            subprocess.run(
+                ["docker", "build", "-q", "-t", "e2e-nginx-newer", "-"], input=NEWER.read_bytes(), check=True
+            )
             stack.make("prod-env")
             stack.overlay("newer.yml", OVERLAY)
         stack.make("prod-up")
