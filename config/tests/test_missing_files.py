@@ -1,0 +1,28 @@
+import json
+
+import pytest
+from django.core.management import call_command
+
+from customers.models import Customer
+
+pytestmark = pytest.mark.django_db
+
+
+def found(capsys):
+    call_command("missing_files")
+    return json.loads(capsys.readouterr().out)
+
+
+def test_missing_files_names_those_of_rows_that_are_not_there(settings, tmp_path, capsys):
+    settings.MEDIA_ROOT = tmp_path
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/there.png").touch()
+    Customer.objects.create(family_name="None")
+    for name in ("there", "gone"):
+        Customer.objects.create(family_name=name, photo=f"photos/{name}.png")
+
+    assert found(capsys) == {"named": 2, "missing": ["photos/gone.png"]}
+
+
+def test_missing_files_of_no_row_are_none(capsys):
+    assert found(capsys) == {"named": 0, "missing": []}

@@ -1,0 +1,26 @@
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.core.management.base import BaseCommand
+from django.db.models import FileField
+
+
+class Command(BaseCommand):
+    help = "Prints as JSON how many uploaded files the rows of all tables name, and which of these are not there."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        named, missing = 0, []
+        for field in file_fields():
+            names = field.model._default_manager.exclude(**{field.name: ""}).values_list(field.name, flat=True)
+            for name in filter(None, names.iterator()):
+                named += 1
+                if not field.storage.exists(name):
+                    missing.append(name)
+        self.stdout.write(json.dumps({"named": named, "missing": missing}))
+
+
+def file_fields() -> Iterator[FileField]:
+    for model in apps.get_models():
+        yield from (field for field in model._meta.concrete_fields if isinstance(field, FileField))
