@@ -119,7 +119,7 @@ class Environment:
             "NAME": unquote(url.path.lstrip("/")),
             "USER": unquote(url.username or ""),
             "PASSWORD": unquote(url.password or ""),
-            "HOST": url.hostname or "",
+            "HOST": unquote(url.hostname or ""),  # %2Frun is the directory of a socket
             "PORT": str(url.port or ""),
             "OPTIONS": dict(parse_qsl(url.query)),
         }

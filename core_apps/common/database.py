@@ -56,11 +56,21 @@ def is_ready(connection: extensions.connection, state: int, seconds: float) -> b
 def is_silent(connection: extensions.connection) -> bool:
     """Whether the server leaves even the first question of a new connection unanswered."""
     try:
-        with closing(socket.create_connection((connection.info.host, connection.info.port), ANSWER)) as question:
+        with closing(door(connection.info.host, connection.info.port)) as question:
             question.sendall(SSL_REQUEST)
             return not question.recv(1)
     except OSError:
         return True
+
+
+def door(host: str, port: int) -> socket.socket:
+    """A new connection, to the socket where the host is its directory, as libpq has it."""
+    if not host.startswith("/"):
+        return socket.create_connection((host, port), ANSWER)
+    local = socket.socket(socket.AF_UNIX)
+    local.settimeout(ANSWER)
+    local.connect(f"{host}/.s.PGSQL.{port}")
+    return local
 
 
 class DatabaseAwayMiddleware:

@@ -1,5 +1,8 @@
+import socket
 import time
 from collections.abc import Iterator
+from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 from django.db import OperationalError, connection, connections
@@ -68,6 +71,24 @@ def test_long_query_of_a_healthy_database_is_waited_for(frozen_on_demand):
     with connection.cursor() as cursor:
         cursor.execute("SELECT 'done' FROM pg_sleep(1)")
         assert cursor.fetchone() == ("done",)
+
+
+@pytest.mark.parametrize(("answer", "silent"), [(b"N", False), (b"", True)])
+def test_silence_is_asked_for_at_a_socket_too(tmp_path, answer, silent):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / ".s.PGSQL.5432"))
+        listener.listen()
+        server = Thread(target=lambda: answer_once(listener, answer))
+        server.start()
+        assert database.is_silent(SimpleNamespace(info=SimpleNamespace(host=str(tmp_path), port=5432))) == silent
+        server.join()
+
+
+def answer_once(listener: socket.socket, answer: bytes) -> None:
+    caller, _ = listener.accept()
+    with caller:
+        assert caller.recv(8) == database.SSL_REQUEST
+        caller.sendall(answer)
 
 
 def test_page_without_database_is_503_and_says_what_to_do(frozen_on_demand, alice, client_of):
