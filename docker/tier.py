@@ -159,6 +159,8 @@ class Tier:
     def follow(self, version: str) -> None:
         """Make the next `up` find nothing to replace: with a `migrate` of another version it would replace web too."""
         self.compose("create", "--no-build", "migrate", version=version)
+        # A drill proves what serves, and an image that it used could not be removed.
+        self.compose("up", "--detach", "--no-build", "--no-deps", "drill", version=version)
 
     def is_outdated(self, service: str) -> bool:
         """Whether its container is of another image than the one just built."""
