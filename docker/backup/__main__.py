@@ -1,6 +1,7 @@
 """`python3 -m backup COMMAND`: one line for the person and exit code 1 where it was not done."""
 
 import importlib
+import os
 import sys
 
 from backup.settings import FailedError, Settings
@@ -8,7 +9,7 @@ from backup.settings import FailedError, Settings
 # By command: the module, imported when it is asked for, and its function, called with the settings and the arguments.
 COMMANDS = {
     "serve": "serving.serve",
-    "take": "taking.command",
+    "take": "runs.command",
     "list": "status.show_backups",
     "status": "status.show_status",
     "health": "status.check_health",
@@ -26,6 +27,7 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)
     try:
         main(sys.argv[1:])
     except FailedError as error:

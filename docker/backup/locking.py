@@ -1,0 +1,57 @@
+"""One at a time: whatever writes, restores or deletes backups holds the lock, in whichever container it runs."""
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TextIO
+
+from backup.settings import FailedError, Settings
+
+PATIENCE = 60.0  # seconds
+held_here = False
+
+
+@contextmanager
+def lock(settings: Settings, action: str, patience: float = PATIENCE) -> Iterator[None]:
+    """The kernel lets go of it with the process, however that ends. Within the block it is there for the asking."""
+    global held_here
+    if held_here:
+        yield
+        return
+    with (settings.backups / ".lock").open("a+", encoding="utf-8") as file:
+        wait(file, patience)
+        file.truncate(0)
+        file.write(f"{action}, since {datetime.now(UTC):%H:%M:%S} UTC")
+        file.flush()
+        held_here = True
+        try:
+            yield
+        finally:
+            held_here = False
+
+
+def wait(file: TextIO, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise FailedError(f"another one has been under way for {patience:.0f} s: {holder(file)}") from error
+        time.sleep(0.2)
+
+
+def holder(file: TextIO) -> str:
+    file.seek(0)
+    return file.read().strip() or "one that has just begun"
+
+
+def is_free(settings: Settings) -> bool:
+    """Nobody holds it at this moment."""
+    try:
+        with lock(settings, "a question", 0):
+            return True
+    except FailedError:
+        return False

@@ -1,0 +1,98 @@
+"""What a backup holds, in clear text: enough to prove a restore, and nothing about a person."""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from backup.database import Contents, Table
+from backup.settings import FailedError
+
+FORMAT = 1
+FILE = "manifest.json"
+NAME = re.compile(r"\d{8}T\d{6}Z")
+SCHEDULED, MANUAL, SAFETY, MOMENT = KINDS = ("scheduled", "manual", "safety", "moment")
+
+
+@dataclass(frozen=True)
+class File:
+    size: int
+    # Of what is stored, encrypted or not.
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    name: str
+    kind: str
+    started: datetime
+    finished: datetime
+    server_version: str
+    database: str
+    # Bytes on the disk of the server, which a restore needs once more.
+    database_size: int
+    # The last one of each application.
+    migrations: dict[str, str]
+    files: dict[str, File]
+    encrypted_to: tuple[str, ...] = ()
+    contents: Contents = field(default_factory=Contents)
+    # SHA-256 by path.
+    media: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files.values())
+
+    def as_text(self) -> str:
+        facts = {"format": FORMAT, **asdict(self)} | asdict(self.contents)
+        del facts["contents"]
+        facts |= {name: facts[name].isoformat() for name in ("started", "finished")}
+        return json.dumps(facts | {"sha256": digest(facts)}, indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_text(cls, text: str) -> "Manifest":
+        """Raises ValueError where it is not as it was written."""
+        try:
+            facts = json.loads(text)
+            if facts.pop("sha256") != digest(facts):
+                raise ValueError("its SHA-256 is another one")
+            if facts.pop("format") != FORMAT:
+                raise ValueError("it is of a format that this version does not know")
+            return cls(**decoded(facts))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"it lacks something: {error}") from error
+
+
+def decoded(facts: dict[str, Any]) -> dict[str, Any]:
+    tables = {name: Table(**table) for name, table in facts.pop("tables").items()}
+    return facts | {
+        "started": datetime.fromisoformat(facts["started"]),
+        "finished": datetime.fromisoformat(facts["finished"]),
+        "files": {name: File(**file) for name, file in facts["files"].items()},
+        "encrypted_to": tuple(facts["encrypted_to"]),
+        "contents": Contents(tables, facts.pop("sequences")),
+    }
+
+
+def digest(facts: dict[str, Any]) -> str:
+    """Of the canonical form: the same facts, the same digest, however the file is laid out."""
+    canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def read(directory: Path) -> Manifest:
+    """Of the backup in this directory."""
+    try:
+        return Manifest.from_text((directory / FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FailedError(f"{directory.name}: there is no such backup, or it has no {FILE}") from error
+    except (OSError, ValueError) as error:
+        raise FailedError(f"{directory.name}: {FILE} cannot be trusted: {error}") from error
+
+
+def names(backups: Path) -> list[str]:
+    """Of all backups that are there, oldest first."""
+    return sorted(entry.name for entry in backups.iterdir() if NAME.fullmatch(entry.name) and entry.is_dir())

@@ -1,0 +1,45 @@
+"""What is told of a run: one JSON line for machines, and a call to whoever must know of a failure."""
+
+import json
+import os
+import sys
+import urllib.request
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from backup.settings import Settings
+
+HOOK_SECONDS = 10
+# The standard output of the container's first process.
+LOG = Path("/proc/1/fd/1")
+
+
+def say(level: str, message: str, **facts: Any) -> None:
+    """Into the container's log, also where a person has started this process beside the service."""
+    time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line = json.dumps({"time": time, "level": level, "logger": "backup", "message": message, **facts}, default=str)
+    with suppress(OSError), LOG.open("a") as log:
+        log.write(f"{line}\n")
+        return
+    print(line, file=sys.stderr, flush=True)
+
+
+def failed(settings: Settings, action: str, reason: str, **facts: Any) -> None:
+    """Tell the log, and BACKUP_FAILURE_URL. Whether that can be reached does not change what failed."""
+    say("ERROR", f"{action} failed: {reason}", **facts)
+    if not settings.failure_url:
+        return
+    body = {"event": "backup_failed", "action": action, "reason": reason, "host": os.uname().nodename, **facts}
+    try:
+        post(settings.failure_url, body | {"time": datetime.now(UTC).isoformat(timespec="seconds")})
+    except (OSError, ValueError) as error:
+        say("ERROR", f"BACKUP_FAILURE_URL could not be told: {error}")
+
+
+def post(url: str, body: dict[str, Any]) -> None:
+    data = json.dumps(body, default=str).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - checked in settings
+    with urllib.request.urlopen(request, timeout=HOOK_SECONDS):  # noqa: S310
+        pass
