@@ -64,7 +64,7 @@ bench-%: .venv ## the benchmark bench/NAME.py, on engines of its own
 
 ##@ Run it in containers
 
-.PHONY: doctor secrets build up down logs superuser dev-build dev-up dev-down dev-logs dev-shell dev-test dev-migrate dev-superuser
+.PHONY: doctor secrets build up down logs superuser dev-build dev-up dev-down dev-logs dev-shell dev-test dev-migrate dev-superuser dev-restore
 # Whose files the dev tier makes; VERSION and REVISION go into the image.
 export HOST_UID := $(shell id -u)
 export HOST_GID := $(shell id -g)
@@ -125,9 +125,13 @@ dev-migrate: ## make and apply migrations
 dev-superuser: ## add an administrator
 	@$(DEV) exec $(TTY) web python manage.py createsuperuser
 
+dev-restore: ## a backup of the prod tier, with personal data replaced: make dev-restore BACKUP=directory (IDENTITY=, FORCE=1)
+	@FORCE=$(FORCE) COMPOSE="$(DEV)" $(PYTHON) docker/dev_restore.py "$(BACKUP)" "$(IDENTITY)"
+
 ##@ Run it on a server
 
 .PHONY: prod-init prod-doctor prod-env prod-build prod-up prod-deploy prod-rollback prod-scale
+.PHONY: prod-restore prod-restore-drill
 .PHONY: prod-down prod-logs prod-status prod-certificate prod-shell prod-superuser
 PROD_ENV := .envs/.env.production
 PROD := docker compose --env-file $(PROD_ENV) -f docker-compose.prod.yml
@@ -180,6 +184,12 @@ prod-status: ## the containers, and the certificate that visitors get
 prod-certificate: ## ask for the certificate now, whatever failed before
 	@$(PROD) kill --signal HUP certbot
 	@echo "Asked. make prod-status tells how it ended."
+
+prod-restore: prod-env ## a backup in place of what serves: make prod-restore BACKUP=… (IDENTITY=file of the key, FORCE=1 does not ask)
+	@FORCE=$(FORCE) SAFETY=$(or $(SAFETY),1) COMPOSE="$(PROD)" $(PYTHON) docker/restore.py "$(BACKUP)" "$(IDENTITY)"
+
+prod-restore-drill: ## prove the newest backup: restore it apart, compare it, log in (IDENTITY=file of the key)
+	@$(PROD) exec -T backup python3 -m backup drill < $(or $(IDENTITY),/dev/null)
 
 prod-shell: ## a shell beside the running code
 	@$(PROD) exec $(TTY) web sh

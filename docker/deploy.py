@@ -67,6 +67,7 @@ class Deploy:
 
     def prepare(self, version: str) -> str:
         """What `make prod-up` starts: the version that was deployed last, at first the one that is checked out."""
+        self.tier.remove_once()
         if self.serving():
             self.settle()
         wanted = version or self.deployments.version()
@@ -183,7 +184,7 @@ def told(history: list[dict[str, Any]]) -> str:
     """The last ones, newest first."""
     lines = [
         f"{entry['time'][:16]}  {entry['action']:8}  {entry['version']:20} {entry['seconds']:6.1f} s  {entry['by']:20} "
-        f"{entry['outcome']}"
+        f"{' '.join([entry['outcome'], entry.get('backup', '')]).strip()}"
         for entry in reversed(history[-LISTED:])
     ]
     return "\n".join(["last deploys:", *(lines or ["none yet"])])
@@ -232,10 +233,14 @@ def ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def main(action: str, value: str = "") -> int:
+def catch_signals() -> None:
     for number in SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, interrupt)
+
+
+def main(action: str, value: str = "") -> int:
+    catch_signals()
     deployments = Deployments(ENV_FILE)
     if action == "history":
         print(told(deployments.history()))

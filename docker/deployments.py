@@ -45,7 +45,7 @@ class Deployments:
             return []
         return [json.loads(line) for line in self.history_file.read_text(encoding="utf-8").splitlines()]
 
-    def note(self, action: str, version: str, seconds: float, outcome: str) -> None:
+    def note(self, action: str, version: str, seconds: float, outcome: str, **more: str) -> None:
         line = {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "action": action,
@@ -53,6 +53,7 @@ class Deployments:
             "by": who(),
             "seconds": round(seconds, 1),
             "outcome": outcome,
+            **more,
         }
         with self.history_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

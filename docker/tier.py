@@ -38,14 +38,23 @@ class Tier:
         default = f"docker compose --env-file {env_file} -f docker-compose.prod.yml"
         self._compose = os.environ.get("COMPOSE", default).split()
 
-    def compose(self, *arguments: str, version: str, shown: bool = False) -> str:
-        """`shown`: what it says goes to the terminal, where a person waits for it."""
-        return run([*self._compose, *arguments], {"VERSION": version}, shown=shown)
+    def compose(self, *arguments: str, version: str, shown: bool = False, given: str = "", **variables: str) -> str:
+        """`shown`: what it says goes to the terminal, where a person waits for it. `given`: its standard input."""
+        return run([*self._compose, *arguments], {"VERSION": version, **variables}, shown=shown, given=given)
 
-    def once(self, service: str, *command: str, version: str, shown: bool = False) -> str:
-        """What the command says, in a container of its own."""
-        options = ["--rm", "--no-deps", "-T", "--label", ONCE]
-        return self.compose("run", *options, service, *command, version=version, shown=shown)
+    def once(
+        self, service: str, *command: str, version: str, shown: bool = False, given: str = "", **variables: str
+    ) -> str:
+        """What the command says, in a container of its own, which has these variables beside those of the service."""
+        options = [
+            "--rm",
+            "--no-deps",
+            "-T",
+            "--label",
+            ONCE,
+            *(part for name in variables for part in ("--env", name)),
+        ]
+        return self.compose("run", *options, service, *command, version=version, shown=shown, given=given, **variables)
 
     def remove_once(self) -> None:
         """Whatever such a container was at: a migration begins anew, for PostgreSQL undoes what was half done."""
@@ -83,6 +92,11 @@ class Tier:
         ids = run(["docker", "ps", "--all", "--quiet", *filters]).split()
         found: list[dict[str, Any]] = json.loads(run(["docker", "inspect", *ids])) if ids else []
         return found
+
+    def running(self, service: str) -> str:
+        """The id of its container; blank where none runs."""
+        ids = [found["Id"] for found in self.containers(service) if found["State"]["Status"] == "running"]
+        return str(ids[0]) if ids else ""
 
     def web(self) -> list[Container]:
         """Oldest first."""
@@ -169,11 +183,13 @@ class Tier:
         return [found["Image"] for found in self.containers(service)] != built.split()
 
 
-def run(command: Sequence[str], environment: dict[str, str] | None = None, *, shown: bool = False) -> str:
+def run(
+    command: Sequence[str], environment: dict[str, str] | None = None, *, shown: bool = False, given: str = ""
+) -> str:
     """What it prints; raises FailedError with the last lines of that, and of what it says beside."""
-    process = started(command, os.environ | (environment or {}), None if shown else subprocess.PIPE)
+    process = started(command, os.environ | (environment or {}), None if shown else subprocess.PIPE, given)
     try:
-        stdout, stderr = process.communicate()
+        stdout, stderr = process.communicate(given or None)
     except BaseException:
         process.terminate()
         process.communicate()
@@ -184,7 +200,9 @@ def run(command: Sequence[str], environment: dict[str, str] | None = None, *, sh
     return stdout or ""
 
 
-def started(command: Sequence[str], environment: dict[str, str], output: int | None) -> subprocess.Popen[str]:
+def started(
+    command: Sequence[str], environment: dict[str, str], output: int | None, given: str
+) -> subprocess.Popen[str]:
     """In a session of its own: Ctrl-C reaches this process alone, which ends the command and knows when it has ended.
 
     It shares the lock: where this process is killed, the next deploy waits for the command.
@@ -192,7 +210,7 @@ def started(command: Sequence[str], environment: dict[str, str], output: int | N
     return subprocess.Popen(
         command,
         env=environment,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if given else subprocess.DEVNULL,
         stdout=output,
         stderr=output,
         text=True,

@@ -15,6 +15,8 @@ COMMANDS = {
     "health": "status.check_health",
     "verify": "status.verify",
     "fetch": "offsite.command",
+    "restore": "restoring.command",
+    "drill": "drilling.command",
 }
 
 

@@ -1,0 +1,63 @@
+"""The roles of a backup, made where they are missing; one that exists is left as it is, its password included."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+IDENTIFIER = r'(?:"(?:[^"]|"")+"|[\w$]+)'
+ROLE = re.compile(rf"(?:CREATE ROLE|ALTER ROLE|COMMENT ON ROLE) ({IDENTIFIER})")
+MEMBERSHIP = re.compile(rf"GRANT ({IDENTIFIER}) TO ({IDENTIFIER})")
+IN_DATABASE = re.compile(rf"(ALTER ROLE {IDENTIFIER} IN DATABASE) ({IDENTIFIER}) (.*)", re.S)
+
+
+def missing(cursor: Any, globals_sql: str) -> list[str]:
+    """Those of `pg_dumpall --globals-only` that this server has not."""
+    known = existing(cursor)
+    named = [plain(found[1]) for found in map(ROLE.match, statements(globals_sql)) if found]
+    return [role for role in dict.fromkeys(named) if role not in known]
+
+
+def create(cursor: Any, globals_sql: str, database: str, loaded_as: str) -> None:
+    """With the settings that any role has in the database, which is loaded under another name.
+
+    Tablespaces are left out: they are places on the disk of a server that may be gone.
+    """
+    new = set(missing(cursor, globals_sql))
+    for statement in statements(globals_sql):
+        if wanted := adapted(statement, new, database, loaded_as):
+            cursor.execute(wanted)
+
+
+def existing(cursor: Any) -> set[str]:
+    cursor.execute("SELECT rolname FROM pg_roles")
+    return {name for (name,) in cursor.fetchall()}
+
+
+def adapted(statement: str, new: set[str], database: str, loaded_as: str) -> str:
+    """What to execute in the place of the statement; nothing for most."""
+    if found := IN_DATABASE.match(statement):
+        return f"{found[1]} {quoted(loaded_as)} {found[3]}" if plain(found[2]) == database else ""
+    if found := ROLE.match(statement):
+        return statement if plain(found[1]) in new else ""
+    found = MEMBERSHIP.match(statement)
+    return statement if found and {plain(found[1]), plain(found[2])} & new else ""
+
+
+def statements(sql: str) -> Iterator[str]:
+    """Whole ones, without comments; a text in quotation marks may have lines of its own."""
+    statement = ""
+    for line in sql.splitlines(keepends=True):
+        if not statement and (not line.strip() or line.startswith(("--", "\\"))):
+            continue
+        statement += line
+        if statement.rstrip().endswith(";") and statement.count("'") % 2 == 0:
+            yield statement
+            statement = ""
+
+
+def plain(identifier: str) -> str:
+    return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
