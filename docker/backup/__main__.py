@@ -32,7 +32,7 @@ if __name__ == "__main__":
     os.umask(0o077)
     try:
         main(sys.argv[1:])
-    except FailedError as error:
+    except (FailedError, OSError) as error:
         sys.exit(f"backup: {error}")
     except KeyboardInterrupt:
         sys.exit("backup: interrupted")

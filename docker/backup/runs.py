@@ -1,84 +1,119 @@
 """A run: a backup, its copy elsewhere, and then the end of those that are no longer kept."""
 
-import json
 import time
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from backup import reporting
-from backup.locking import PATIENCE, is_free
+from backup import offsite, reporting, retention
+from backup.catalogue import read_note, write_note
+from backup.locking import PATIENCE, is_free, lock
 from backup.manifest import KINDS, MANUAL, Manifest
 from backup.settings import FailedError, Settings
-from backup.taking import Stages, take, write
+from backup.taking import Stages, in_one_line, take
 
+NOTE = "runs.json"
 RUNNING, OK = "running", "ok"
 
 
 @dataclass(frozen=True)
-class LastRun:
+class Run:
+    """The last one of its kind, as it is noted for status and for the next one."""
+
     kind: str
-    started: str
-    finished: str = ""
-    # `running`, `ok`, or why it failed.
+    started: datetime
+    finished: datetime | None = None
+    # RUNNING, OK, or why it failed.
     outcome: str = RUNNING
+    # Of the backup, where there is one: what failed came after it.
+    name: str = ""
 
     @property
     def has_failed(self) -> bool:
         return self.outcome not in (RUNNING, OK)
 
 
-def last_run(settings: Settings) -> LastRun | None:
-    try:
-        return LastRun(**json.loads((settings.state / "last_run.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
+def last_runs(settings: Settings) -> list[Run]:
+    """One of each kind."""
+    return [decoded(facts) for facts in read_note(settings, NOTE).values()]
 
 
-def note(settings: Settings, run: LastRun) -> None:
-    """Where there is no room to write it down, the log has it."""
-    with suppress(OSError):
-        settings.state.mkdir(exist_ok=True)
-        path = settings.state / "last_run.json"
-        write(path.with_suffix(".partial"), json.dumps(asdict(run)))
-        path.with_suffix(".partial").replace(path)
+def decoded(facts: dict[str, Any]) -> Run:
+    times = {name: datetime.fromisoformat(facts[name]) for name in ("started", "finished") if facts[name]}
+    return Run(**(facts | times))
 
 
-def was_killed(settings: Settings) -> LastRun | None:
-    """The last run, where it did not even come to say why it failed."""
-    run = last_run(settings)
-    return run if run and run.outcome == RUNNING and is_free(settings) else None
+def note(settings: Settings, run: Run) -> None:
+    facts = asdict(run) | {"started": run.started.isoformat(), "finished": run.finished and run.finished.isoformat()}
+    write_note(settings, NOTE, read_note(settings, NOTE) | {run.kind: facts})
 
 
 def command(settings: Settings, kind: str = MANUAL) -> None:
+    """For a person, or a deploy: `take [KIND]`."""
     if kind not in KINDS:
         raise FailedError(f"{kind!r} is not one of {', '.join(KINDS)}")
-    found, seconds = run(settings, kind)
+    start, found = time.monotonic(), run(settings, kind)
     print(
         f"Backup {found.name}: {found.contents.rows} rows in {len(found.contents.tables)} tables, {len(found.media)} "
-        f"media files; {found.size} bytes, verified, in {seconds:.1f} s"
+        f"media files; {found.size} bytes, verified, in {time.monotonic() - start:.1f} s"
     )
 
 
-def run(settings: Settings, kind: str, patience: float = PATIENCE) -> tuple[Manifest, float]:
-    """The backup, and the seconds that all of it took. A failure is noted and told, then raised."""
-    start, run = time.monotonic(), LastRun(kind, now())
-    stages: Stages = {}
+def run(settings: Settings, kind: str, patience: float = PATIENCE) -> Manifest:
+    """A failure is noted and told, then raised. Where a copy elsewhere failed, the backup is there all the same."""
+    this, stages = Run(kind, now()), Stages()
     try:
-        found = take(settings, kind, stages=stages, patience=patience)
+        with lock(settings, f"a {kind} backup", patience):
+            note(settings, this)
+            found = take(settings, kind, stages=stages)
+            this = replace(this, name=found.name)
+            follow_up(settings, stages)
     except FailedError as error:
-        fail(settings, run, str(error))
+        fail(settings, this, str(error))
         raise
-    seconds = time.monotonic() - start
-    reporting.say("INFO", "backup taken", **facts(found), seconds=round(seconds, 2), stages=stages)
-    note(settings, LastRun(kind, run.started, now(), OK))
-    return found, seconds
+    reporting.say("INFO", "backup taken", **facts(found), stages=stages, seconds=round(sum(stages.values()), 2))
+    note(settings, replace(this, finished=now(), outcome=OK))
+    return found
 
 
-def fail(settings: Settings, run: LastRun, reason: str) -> None:
-    note(settings, LastRun(run.kind, run.started, now(), reason))
-    reporting.failed(settings, "backup", reason, kind=run.kind, started=run.started)
+def resume(settings: Settings, failed: Run, patience: float = PATIENCE) -> None:
+    """One that failed: anew, or, where the backup is there, what came after it."""
+    if not failed.name:
+        run(settings, failed.kind, patience)
+        return
+    try:
+        with lock(settings, "copies of backups", patience):
+            follow_up(settings, Stages())
+    except FailedError as error:
+        fail(settings, failed, str(error))
+        raise
+    reporting.say("INFO", "backup copied elsewhere", name=failed.name)
+    note(settings, replace(failed, finished=now(), outcome=OK))
+
+
+def follow_up(settings: Settings, stages: Stages) -> None:
+    """What comes after a good backup: copies of all that lack one, then retention, here also where a copy failed."""
+    with in_one_line():
+        try:
+            with stages.timed("offsite"):
+                offsite.copy_missing(settings)
+                offsite.prune(settings, now())
+        except FailedError as error:
+            raise FailedError(f"the backup is here and verified, but it was not copied elsewhere: {error}") from error
+        finally:
+            with stages.timed("retention"):
+                retention.prune(settings, now())
+
+
+def fail(settings: Settings, run: Run, reason: str) -> None:
+    note(settings, replace(run, finished=now(), outcome=reason))
+    reporting.failed(settings, "backup", reason, kind=run.kind, name=run.name)
+
+
+def was_killed(settings: Settings) -> Run | None:
+    """One that did not even come to say why it failed."""
+    running = [run for run in last_runs(settings) if run.outcome == RUNNING]
+    return running[0] if running and is_free(settings) else None
 
 
 def facts(found: Manifest) -> dict[str, Any]:
@@ -93,5 +128,5 @@ def facts(found: Manifest) -> dict[str, Any]:
     }
 
 
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def now() -> datetime:
+    return datetime.now(UTC)

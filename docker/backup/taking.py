@@ -21,8 +21,16 @@ from backup.settings import FailedError, Settings
 PARTIAL = ".partial-"
 # How long a migration may keep a table locked before the dump gives up.
 LOCK_WAIT = "60s"
-Stages = dict[str, float]
-"""The seconds that each stage took."""
+
+
+class Stages(dict[str, float]):
+    """The seconds that each stage took."""
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self[name] = round(time.monotonic() - start, 2)
 
 
 def take(
@@ -45,7 +53,7 @@ def take(
         started = unused_second(settings.backups)
         name = f"{started:%Y%m%dT%H%M%SZ}"
         with partial(settings.backups, name) as directory:
-            taking = Taking(settings, directory, {} if stages is None else stages)
+            taking = Taking(settings, directory, Stages() if stages is None else stages)
             facts = taking.all_parts(dsn, more_media, identity)
             found = Manifest(name, kind, started, datetime.now(UTC), encrypted_to=settings.recipients, **facts)
             write(directory / manifest.FILE, found.as_text())
@@ -63,7 +71,7 @@ class Taking:
         with closing(database.connect(dsn)) as connection:
             database.check_major(connection)
             snapshot, media = self.media(connection, more_media, identity)
-            with self.stage("contents"):
+            with self.stages.timed("contents"):
                 contents = database.contents(connection)
             self.output(parts.DATABASE, dsn, "pg_dump", "--format=custom", "--compress=zstd", f"--snapshot={snapshot}")
             self.output(parts.GLOBALS, dsn, "pg_dumpall", "--globals-only")
@@ -80,7 +88,7 @@ class Taking:
     def media(self, connection: Any, more: Sequence[Path], identity: Path | None) -> tuple[str, dict[str, str]]:
         """Before the snapshot and, what has come since, after it: no row that it sees is without its file."""
         with (
-            self.stage("media"),
+            self.stages.timed("media"),
             parts.writing(self.directory, parts.MEDIA, self.settings.recipients) as (new, tee),
             closing(MediaArchive(tee, self.settings.media)) as archive,
         ):
@@ -99,18 +107,12 @@ class Taking:
         wait = [f"--lock-wait-timeout={LOCK_WAIT}"] if part == parts.DATABASE else []
         command = [program, *options, *wait, "--no-password", *([f"--dbname={dsn}"] if dsn else [])]
         with (
-            self.stage(part.partition(".")[0]),
+            self.stages.timed(part.partition(".")[0]),
             parts.writing(self.directory, part, self.settings.recipients) as (new, tee),
             output_of(command) as stream,
         ):
             tee.copy(stream)
         self.files[new.name] = new.file
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.monotonic()
-        yield
-        self.stages[name] = round(time.monotonic() - start, 2)
 
 
 @contextmanager

@@ -1,0 +1,92 @@
+"""The backups that are here, and what is known of each."""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from backup import manifest
+from backup.manifest import Manifest
+from backup.settings import FailedError, Settings
+from backup.taking import write
+
+FAULTS = "faults.json"
+
+
+@dataclass(frozen=True)
+class Backup:
+    name: str
+    # None where it cannot be read.
+    manifest: Manifest | None
+    # Why it would not restore, as far as that was seen; blank where it was verified.
+    fault: str = ""
+
+    @property
+    def taken(self) -> datetime:
+        return moment(self.name)
+
+    @property
+    def kind(self) -> str:
+        return self.manifest.kind if self.manifest else "?"
+
+
+def backups(settings: Settings) -> list[Backup]:
+    """Oldest first. Each was verified when it was taken; looked at now are the sizes alone."""
+    faults = read_note(settings, FAULTS)
+    return [look_at(settings.backups / name, faults.get(name, "")) for name in manifest.names(settings.backups)]
+
+
+def look_at(directory: Path, fault: str) -> Backup:
+    try:
+        found = manifest.read(directory)
+    except FailedError as error:
+        return Backup(directory.name, None, without_name(error))
+    for name, file in found.files.items():
+        path = directory / name
+        if not path.exists():
+            fault = fault or f"{name} is missing"
+        elif path.stat().st_size != file.size:
+            fault = fault or f"{name} has {path.stat().st_size} bytes instead of {file.size}"
+    return Backup(directory.name, found, fault)
+
+
+def newest_sound(settings: Settings) -> Backup | None:
+    return next((one for one in reversed(backups(settings)) if not one.fault), None)
+
+
+def note_fault(settings: Settings, name: str, fault: str) -> None:
+    """What a verification has found; blank where all was well."""
+    faults = {one: said for one, said in read_note(settings, FAULTS).items() if (settings.backups / one).exists()}
+    write_note(settings, FAULTS, (faults | {name: fault}) if fault else without(faults, name))
+
+
+def without(facts: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in facts.items() if key != name}
+
+
+def without_name(error: FailedError) -> str:
+    return str(error).partition(": ")[2]
+
+
+def moment(name: str) -> datetime:
+    return datetime.strptime(name, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
+def read_note(settings: Settings, name: str) -> dict[str, Any]:
+    """Nothing where there is none: notes make things quicker, and are never needed."""
+    try:
+        found = json.loads((settings.state / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_note(settings: Settings, name: str, facts: dict[str, Any]) -> None:
+    """Where the disk is full the log has it."""
+    path = settings.state / name
+    with suppress(OSError):
+        settings.state.mkdir(exist_ok=True)
+        write(path.with_suffix(".partial"), json.dumps(facts, indent=1))
+        path.with_suffix(".partial").replace(path)
