@@ -17,6 +17,7 @@ COMMANDS = {
     "fetch": "offsite.command",
     "restore": "restoring.command",
     "drill": "drilling.command",
+    "move": "moving.command",
 }
 
 
