@@ -132,9 +132,10 @@ dev-restore: ## a backup of the prod tier, with personal data replaced: make dev
 
 .PHONY: prod-init prod-doctor prod-env prod-build prod-up prod-deploy prod-rollback prod-scale
 .PHONY: prod-restore prod-restore-drill
-.PHONY: prod-down prod-logs prod-status prod-certificate prod-shell prod-superuser
+.PHONY: prod-down prod-logs prod-status prod-certificate prod-backup prod-backups prod-shell prod-superuser
 PROD_ENV := .envs/.env.production
 PROD := docker compose --env-file $(PROD_ENV) -f docker-compose.prod.yml
+BACKUP = $(PROD) exec -T backup python3 -m backup
 DEPLOY = COMPOSE="$(PROD)" $(PYTHON) docker/deploy.py
 
 prod-init: ## secrets and a name: make prod-init DOMAIN=crm.my.org LETSENCRYPT_EMAIL=me@my.org
@@ -176,10 +177,11 @@ prod-down: ## stop them; the data stays
 prod-logs: ## follow their logs
 	@$(PROD) logs --follow
 
-prod-status: ## the containers, and the certificate that visitors get
+prod-status: ## the containers, the certificate that visitors get, and the newest backup
 	@$(PROD) ps --all --format 'table {{.Service}}\t{{.Status}}\t{{.Ports}}'
 	@$(DEPLOY) history
 	@$(PROD) exec -T certbot python /opt/certbot/served_certificate.py status
+	@$(BACKUP) status
 
 prod-certificate: ## ask for the certificate now, whatever failed before
 	@$(PROD) kill --signal HUP certbot
@@ -190,6 +192,12 @@ prod-restore: prod-env ## a backup in place of what serves: make prod-restore BA
 
 prod-restore-drill: ## prove the newest backup: restore it apart, compare it, log in (IDENTITY=file of the key)
 	@$(PROD) exec -T backup python3 -m backup drill < $(or $(IDENTITY),/dev/null)
+
+prod-backup: ## take one now, beside those that BACKUP_SCHEDULE takes
+	@$(BACKUP) take
+
+prod-backups: ## every backup with its age, size, verified, encrypted, off-site
+	@$(BACKUP) list
 
 prod-shell: ## a shell beside the running code
 	@$(PROD) exec $(TTY) web sh
