@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from backup import reporting, runs, status
+from backup import reporting, runs, status, wal
 from backup.manifest import SCHEDULED
 from backup.settings import FailedError, Settings
 
@@ -21,9 +21,15 @@ def serve(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     status.note_first_start(settings)
     reporting.say("INFO", f"backups are taken at {settings.schedule}")
-    while True:
-        step(settings, datetime.now(UTC))
-        time.sleep(POLL_SECONDS)
+    keeper = wal.Keeper(settings)
+    keeper.start()
+    try:
+        while True:
+            step(settings, datetime.now(UTC))
+            keeper.tick(datetime.now(UTC))
+            time.sleep(POLL_SECONDS)
+    finally:
+        keeper.stop()
 
 
 def step(settings: Settings, now: datetime) -> None:

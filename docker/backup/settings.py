@@ -25,6 +25,8 @@ class Settings:
     # Where copies go, as rclone names it; blank for nowhere.
     remote: str = ""
     failure_url: str = ""
+    wal_archive: bool = False
+    wal_archive_days: int = 7
     backups: Path = Path("/backups")
     media: Path = Path("/media")
     wal: Path = Path("/wal")
@@ -46,7 +48,11 @@ class Settings:
             schedule = Schedule.parse(asked("BACKUP_SCHEDULE") or DEFAULT_SCHEDULE)
         except ValueError as error:
             raise FailedError(f"BACKUP_SCHEDULE: {error}") from error
-        return cls(schedule, recipients, asked("BACKUP_REMOTE"), asked("BACKUP_FAILURE_URL"))
+        check("WAL_ARCHIVE", asked("WAL_ARCHIVE"), re.compile("[01]"), "1 for on or 0 for off")
+        days = asked("WAL_ARCHIVE_DAYS") or "7"
+        check("WAL_ARCHIVE_DAYS", days, re.compile("[1-9][0-9]{0,3}"), "a number of days from 1 to 9999")
+        archive = asked("WAL_ARCHIVE") == "1", int(days)
+        return cls(schedule, recipients, asked("BACKUP_REMOTE"), asked("BACKUP_FAILURE_URL"), *archive)
 
     @property
     def state(self) -> Path:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from backup import catalogue, manifest, offsite, parts, reporting, runs
+from backup import catalogue, manifest, offsite, parts, reporting, runs, wal
 from backup.catalogue import Backup, read_note, write_note
 from backup.settings import FailedError, Settings
 
@@ -20,7 +20,7 @@ def check_health(settings: Settings) -> None:
 
 def faults(settings: Settings, now: datetime) -> list[str]:
     """What a person must be woken for."""
-    return age_faults(settings, now)
+    return [*age_faults(settings, now), *wal.faults(settings)]
 
 
 def age_faults(settings: Settings, now: datetime) -> list[str]:
@@ -50,6 +50,8 @@ def show_status(settings: Settings) -> None:
     newest, following = catalogue.newest_sound(settings), settings.schedule.next(now)
     told = described(settings, newest, now) if newest else "there is none yet"
     print(f"backup       {told}; next {following.astimezone(settings.schedule.zone):%Y-%m-%d %H:%M %Z}")
+    for line in wal.status(settings):
+        print(line)
     for warning in [*faults(settings, now), *failures(settings), *damages(settings)]:
         print(f"WARNING      {warning}")
 
