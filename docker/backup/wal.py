@@ -222,11 +222,8 @@ def age(settings: Settings) -> str:
         return "the WAL archive has not begun"
     if not (bases := known[-1].bases()):
         return "" if now - known[-1].started < FIRST_BASE else "the WAL archive has no base backup"
-    return (
-        ""
-        if now - bases[-1].finished < BASE_AGE
-        else f"the newest base backup is of {bases[-1].finished:%Y-%m-%d %H:%M} UTC"
-    )
+    newest = bases[-1].finished
+    return "" if now - newest < BASE_AGE else f"the newest base backup is of {newest:%Y-%m-%d %H:%M} UTC"
 
 
 def status(settings: Settings) -> list[str]:
