@@ -16,14 +16,13 @@ class Schedule:
     @classmethod
     def parse(cls, text: str) -> "Schedule":
         """Raises ValueError, with what is wrong."""
-        times, _, zone = text.strip().partition(" ")
-        wanted = [part.strip() for part in times.split(",")]
-        for part in wanted:
-            if not TIME.fullmatch(part):
-                raise ValueError(f"{part!r} is not a time of the day, such as 02:30")
-        if not zone.strip():
-            raise ValueError(f"{text!r} names no time zone, such as UTC or Europe/Berlin")
-        return cls(tuple(sorted({time.fromisoformat(part) for part in wanted})), find_zone(zone.strip()))
+        *times, zone = text.replace(",", " ").split() or [""]
+        if not times or TIME.fullmatch(zone):
+            raise ValueError(f"{text!r} is not a time and a time zone, such as 02:30 UTC")
+        for wanted in times:
+            if not TIME.fullmatch(wanted):
+                raise ValueError(f"{wanted!r} is not a time of the day, such as 02:30")
+        return cls(tuple(sorted({time.fromisoformat(wanted) for wanted in times})), find_zone(zone))
 
     def last(self, now: datetime) -> datetime:
         """The latest moment that is not after `now`, in UTC."""
