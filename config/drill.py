@@ -39,8 +39,9 @@ def main(directory: Path) -> None:
         except FileNotFoundError:
             time.sleep(POLL)
             continue
+        asked = json.loads(accepted.read_text())
         partial = answer.with_suffix(".partial")
-        partial.write_text(json.dumps(answer_to(json.loads(accepted.read_text()))))
+        partial.write_text(json.dumps({"mark": asked["mark"], **answer_to(asked)}))
         partial.replace(answer)
 
 

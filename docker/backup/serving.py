@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from backup import reporting, runs, status, wal
+from backup import drilling, reporting, runs, status, wal
 from backup.manifest import SCHEDULED
 from backup.settings import FailedError, Settings
 
@@ -43,3 +43,5 @@ def step(settings: Settings, now: datetime) -> None:
             runs.run(settings, SCHEDULED, PATIENCE)
         elif last.has_failed and now >= (last.finished or last.started) + RETRY:
             runs.resume(settings, last, PATIENCE)
+    with suppress(FailedError):
+        drilling.run_when_due(settings, now, status.first_start(settings))

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from backup import catalogue, manifest, offsite, parts, reporting, runs, wal
+from backup import catalogue, drilling, manifest, offsite, parts, reporting, runs, wal
 from backup.catalogue import Backup, read_note, write_note
 from backup.settings import FailedError, Settings
 
@@ -52,6 +52,7 @@ def show_status(settings: Settings) -> None:
     print(f"backup       {told}; next {following.astimezone(settings.schedule.zone):%Y-%m-%d %H:%M %Z}")
     for line in wal.status(settings):
         print(line)
+    print(f"drill        {drilled(settings, now)}")
     for warning in [*faults(settings, now), *failures(settings), *damages(settings)]:
         print(f"WARNING      {warning}")
 
@@ -63,6 +64,16 @@ def described(settings: Settings, backup: Backup, now: datetime) -> str:
     if settings.remote:
         said.append("off-site too" if backup.name in read_note(settings, offsite.NOTE) else "not off-site yet")
     return ", ".join(said)
+
+
+def drilled(settings: Settings, now: datetime) -> str:
+    """What is known of restoring, and what a person has to do for it."""
+    drill, newest = drilling.last(settings), catalogue.newest_sound(settings)
+    told = f"{duration(now - datetime.fromisoformat(drill.time))} ago: {drill.text}" if drill else "there was none yet"
+    by_hand = newest and newest.manifest and newest.manifest.encrypted_to
+    if by_hand and drilling.is_due(settings, now, first_start(settings)):
+        told += "; backups are encrypted: make prod-restore-drill IDENTITY=file of the key"
+    return told
 
 
 def failures(settings: Settings) -> list[str]:
