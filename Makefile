@@ -131,7 +131,7 @@ dev-restore: ## a backup of the prod tier, with personal data replaced: make dev
 ##@ Run it on a server
 
 .PHONY: prod-init prod-doctor prod-env prod-build prod-up prod-deploy prod-rollback prod-scale
-.PHONY: prod-restore prod-restore-to prod-restore-drill
+.PHONY: prod-restore prod-restore-to prod-restore-drill prod-pg-upgrade
 .PHONY: prod-down prod-logs prod-status prod-certificate prod-backup prod-backups prod-shell prod-superuser
 PROD_ENV := .envs/.env.production
 PROD := docker compose --env-file $(PROD_ENV) -f docker-compose.prod.yml
@@ -193,6 +193,9 @@ prod-restore: prod-env ## a backup in place of what serves: make prod-restore BA
 prod-restore-to: prod-env ## a moment: make prod-restore-to TIME="2026-11-22 14:03:00+01:00" (WAL_ARCHIVE=1; IDENTITY=, FORCE=1)
 	@name=$$($(PROD) exec -T backup python3 -m backup recover "$(TIME)" < $(or $(IDENTITY),/dev/null)) \
 	  && $(MAKE) --no-print-directory prod-restore BACKUP=$$name
+
+prod-pg-upgrade: prod-env ## another major version of PostgreSQL, in a new volume: make prod-pg-upgrade MAJOR=18 (IDENTITY=)
+	@COMPOSE="$(PROD)" $(PYTHON) docker/pg_upgrade.py "$(MAJOR)" "$(IDENTITY)"
 
 prod-restore-drill: ## prove the newest backup: restore it apart, compare it, log in (IDENTITY=file of the key)
 	@$(PROD) exec -T backup python3 -m backup drill < $(or $(IDENTITY),/dev/null)

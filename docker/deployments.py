@@ -30,7 +30,11 @@ class Deployments:
 
     def version(self) -> str:
         """The version that serves; blank before the first start."""
-        found = re.findall(r"^VERSION=(.+)$", self.env_file.read_text(encoding="utf-8"), re.M)
+        return self.variable("VERSION")
+
+    def variable(self, name: str) -> str:
+        """As Compose reads it: the last line of a name counts. Blank where there is none."""
+        found = re.findall(rf"^{name}=(.+)$", self.env_file.read_text(encoding="utf-8"), re.M)
         return found[-1].strip() if found else ""
 
     def set_variable(self, name: str, value: str) -> None:

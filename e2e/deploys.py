@@ -19,6 +19,7 @@ from e2e.load import Load, Request
 from e2e.stack import ADMINISTRATOR, MAKE_SECONDS, PASSWORD, Site, Stack, ask, docker
 
 GIT = ["git", "-c", "user.name=e2e", "-c", "user.email=e2e@localhost"]
+SCRIPT = re.compile(r"docker/\w+\.py")
 STYLE = "customers/static/customers/e2e.css"
 NAMES = "import json; print(json.load(open('/app/staticfiles/staticfiles.json'))['paths']['customers/e2e.css'])"
 MIGRATION = """
@@ -181,7 +182,7 @@ class UnderWay:
     def script(self) -> psutil.Process:
         children = psutil.Process(self.process.pid).children(recursive=True)
         # The first: what it is about to start looks the same for a moment.
-        return next(child for child in children if "docker/deploy.py" in child.cmdline())
+        return next(child for child in children if any(map(SCRIPT.fullmatch, child.cmdline())))
 
     def kill(self) -> None:
         """The script alone, so that nothing can be cleared away; what it has begun goes on."""
