@@ -1,5 +1,6 @@
 """A backup of the prod tier on a laptop: all of it is there, and nobody can be recognised."""
 
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,8 +33,10 @@ class Laptop:
         return sql(self.dev, "exhibition_db_dev", "dev_user", statement)
 
     def everything(self) -> str:
-        """Each database of the server, as plain text."""
-        return self.dev.within("db", "pg_dumpall", "--username", "dev_user")
+        """Each database of the server, as plain text; without a line that is another one each time."""
+        return re.sub(
+            r"^\\(un)?restrict .*$", "", self.dev.within("db", "pg_dumpall", "--username", "dev_user"), flags=re.M
+        )
 
     def take(self) -> None:
         """Another backup in the place of the first."""
