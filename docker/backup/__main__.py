@@ -17,6 +17,7 @@ COMMANDS = {
     "fetch": "offsite.command",
     "restore": "restoring.command",
     "drill": "drilling.command",
+    "base": "base_backups.command",
     "recover": "recovering.command",
     "move": "moving.command",
 }

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from backup import reporting, wal_archive, wal_slot
+from backup.locking import lock
 from backup.settings import FailedError, Settings
 from backup.taking import sync
 from backup.wal_archive import PARTIAL, Archive, Base
@@ -24,6 +25,15 @@ def run(settings: Settings, archive: Archive) -> None:
         raise FailedError(reason) from error
     facts = {"name": base.path.name, "kind": "incremental" if base.parent else "full", "bytes": size(base.path)}
     reporting.say("INFO", "base backup taken", **facts, seconds=round(time.monotonic() - start, 2))
+
+
+def command(settings: Settings) -> None:
+    """One now, whatever the schedule says."""
+    known = wal_archive.archives(settings.wal)
+    if not settings.wal_archive or not known:
+        raise FailedError("there is no WAL archive that a base backup could belong to (WAL_ARCHIVE=1)")
+    with lock(settings, "a base backup"):
+        run(settings, known[-1])
 
 
 def take(archive: Archive) -> Base:

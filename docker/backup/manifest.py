@@ -41,6 +41,8 @@ class Manifest:
     contents: Contents = field(default_factory=Contents)
     # SHA-256 by path.
     media: dict[str, str] = field(default_factory=dict)
+    # Whose state the database is in, where it was recovered; else what it was when the backup was taken.
+    moment: datetime | None = None
 
     @property
     def size(self) -> int:
@@ -49,7 +51,7 @@ class Manifest:
     def as_text(self) -> str:
         facts = {"format": FORMAT, **asdict(self)} | asdict(self.contents)
         del facts["contents"]
-        facts |= {name: facts[name].isoformat() for name in ("started", "finished")}
+        facts |= {name: value.isoformat() for name, value in facts.items() if isinstance(value, datetime)}
         return json.dumps(facts | {"sha256": digest(facts)}, indent=1, sort_keys=True) + "\n"
 
     @classmethod
@@ -71,6 +73,7 @@ def decoded(facts: dict[str, Any]) -> dict[str, Any]:
     return facts | {
         "started": datetime.fromisoformat(facts["started"]),
         "finished": datetime.fromisoformat(facts["finished"]),
+        "moment": datetime.fromisoformat(facts["moment"]) if facts.get("moment") else None,
         "files": {name: File(**file) for name, file in facts["files"].items()},
         "encrypted_to": tuple(facts["encrypted_to"]),
         "contents": Contents(tables, facts.pop("sequences")),

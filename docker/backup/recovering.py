@@ -56,10 +56,11 @@ def recover(settings: Settings, moment: datetime, key: Path | None) -> str:
     directory.mkdir(mode=0o700)
     try:
         count = combine(archive, base, directory / "data")
+        combined = time.monotonic()
         with replayed(archive, moment, directory) as dsn:
-            say(f"{count} base backups and the WAL after them replayed in {time.monotonic() - clock:.1f} s")
-            say(f"the last change in it is of {reached(directory)}")
-            name = taking.take(settings, manifest.MOMENT, dsn, media, identity=key).name
+            say(f"base backups combined: {count}, in {combined - clock:.1f} s")
+            say(f"replayed until {reached(directory)}, after {time.monotonic() - clock:.1f} s")
+            name = taking.take(settings, manifest.MOMENT, dsn, media, identity=key, moment=moment).name
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     say(f"{moment.isoformat(' ')} is backup {name}, after {time.monotonic() - clock:.1f} s")

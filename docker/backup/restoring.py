@@ -84,7 +84,7 @@ def examine(settings: Settings, name: str) -> dict[str, Any]:
         rows.setdefault(table, [0, 0])[1] = count
     return {
         "kind": wanted.kind,
-        "finished": wanted.finished.isoformat(),
+        "finished": (wanted.moment or wanted.finished).isoformat(),
         "rows": rows,
         "media": len(wanted.media),
         "size": wanted.size,

@@ -40,12 +40,14 @@ def take(
     more_media: Sequence[Path] = (),
     *,
     identity: Path | None = None,
+    moment: datetime | None = None,
     stages: Stages | None = None,
     patience: float = PATIENCE,
 ) -> Manifest:
     """A new backup of the media and of the database at `dsn`, by PGHOST and the like where none is given.
 
     `more_media`: directories of backups whose media are added where they are gone; `identity` is the key they need.
+    `moment`: when the database was as it is at `dsn`, where that was recovered.
     `stages` is filled in. `patience`: seconds to wait for another one. Raises FailedError, and then leaves nothing.
     """
     with lock(settings, f"a {kind} backup", patience), in_one_line():
@@ -55,7 +57,7 @@ def take(
         with partial(settings.backups, name) as directory:
             taking = Taking(settings, directory, Stages() if stages is None else stages)
             facts = taking.all_parts(dsn, more_media, identity)
-            found = Manifest(name, kind, started, datetime.now(UTC), encrypted_to=settings.recipients, **facts)
+            found = Manifest(name, kind, started, datetime.now(UTC), moment=moment, **facts)
             write(directory / manifest.FILE, found.as_text())
         return found
 
@@ -81,6 +83,7 @@ class Taking:
                 "database_size": database.size(connection),
                 "migrations": database.migrations(connection),
                 "files": self.files,
+                "encrypted_to": self.settings.recipients,
                 "contents": contents,
                 "media": media,
             }

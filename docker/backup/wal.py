@@ -178,6 +178,8 @@ class Keeper(Thread):
 
     def tick(self, now: datetime) -> None:
         """For the loop of the service: take a base backup when it is time for a backup, and where there is none yet."""
+        if self.settings.wal_archive and not self.is_alive():
+            raise FailedError("what keeps the WAL archive has ended; its log says why")
         if not self.archive or not self.is_streaming or time.monotonic() < self.next_base:
             return
         bases = self.archive.bases()
