@@ -198,7 +198,7 @@ prod-pg-upgrade: prod-env ## another major version of PostgreSQL, in a new volum
 	@COMPOSE="$(PROD)" $(PYTHON) docker/pg_upgrade.py "$(MAJOR)" "$(IDENTITY)"
 
 prod-restore-drill: ## prove the newest backup: restore it apart, compare it, log in (IDENTITY=file of the key)
-	@$(PROD) exec -T backup python3 -m backup drill < $(or $(IDENTITY),/dev/null)
+	@$(BACKUP) drill < $(or $(IDENTITY),/dev/null)
 
 prod-backup: ## take one now, beside those that BACKUP_SCHEDULE takes
 	@$(BACKUP) take

@@ -33,7 +33,7 @@ EVERY = timedelta(days=7)
 # By itself it runs behind a scheduled backup, when nobody is at work.
 BEHIND = timedelta(hours=1)
 # Seconds until the application has noticed that it is asked, and until it has answered.
-NOTICED, ANSWERED = 60, 900
+NOTICED, ANSWERED = 30, 900
 PASSED = (
     "{rows} rows in {tables} tables and {media_files} media files are as they were, {sequences} sequences go on, "
     "the application starts, and an administrator logs in and sees {listed} customers"
@@ -72,10 +72,19 @@ class Drill:
 
 def command(settings: Settings) -> None:
     with identity() as key:
+        if not key:
+            refuse_without_key(settings)
         drill = run(settings, key)
     print(drill.text)
     if drill.reason:
         sys.exit(1)
+
+
+def refuse_without_key(settings: Settings) -> None:
+    newest = catalogue.newest_sound(settings)
+    if newest and newest.manifest and newest.manifest.encrypted_to:
+        owners = ", ".join(newest.manifest.encrypted_to)
+        raise FailedError(f"{newest.name} is encrypted: IDENTITY=file names the private key of {owners}")
 
 
 def run(settings: Settings, key: Path | None) -> Drill:
