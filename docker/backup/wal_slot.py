@@ -23,7 +23,8 @@ QUESTION = """
            coalesce(wal_status = 'lost', false), coalesce(active, false),
            coalesce(CASE WHEN active THEN backend_start ELSE inactive_since END, clock_timestamp()),
            coalesce(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), coalesce(flush_lsn, restart_lsn)), 0)::bigint,
-           coalesce(extract(epoch FROM CASE WHEN active THEN flush_lag ELSE clock_timestamp() - inactive_since END), 0),
+           coalesce(extract(epoch FROM CASE WHEN active THEN flush_lag ELSE clock_timestamp() - inactive_since END),
+                    0)::float8,
            coalesce(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), restart_lsn), 0)::bigint,
            pg_size_bytes(current_setting('max_slot_wal_keep_size'))
     FROM pg_control_system()
