@@ -13,7 +13,7 @@ from pathlib import Path
 from deploy import ENV_FILE, Deploy, catch_signals, ignore_signals
 from deployments import Deployments, RefusedError
 from restore import Restore, in_its_words
-from tier import ONCE, FailedError, Tier, run
+from tier import ONCE, FailedError, Tier, last_lines, run
 
 VARIABLE, FIRST = "POSTGRES_MAJOR", "17"
 READY_SECONDS = 60
@@ -127,8 +127,8 @@ class Upgrade:
             try:
                 run(question)
             except FailedError as error:
-                if time.monotonic() > deadline:
-                    raise FailedError(f"PostgreSQL {self.major} does not start: docker logs {self.server}") from error
+                if time.monotonic() > deadline or "is not running" in str(error):
+                    raise FailedError(f"PostgreSQL {self.major} does not start. {last_lines(self.server)}") from error
                 time.sleep(0.2)
             else:
                 return

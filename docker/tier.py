@@ -133,7 +133,7 @@ class Tier:
         for container in containers:
             while reason := self.why_not_ready(container):
                 if time.monotonic() > deadline or not self.is_alive(container):
-                    raise FailedError(f"{container.name} is not ready: {reason}\n{last_lines(container)}")
+                    raise FailedError(f"{container.name} is not ready: {reason}\n{last_lines(container.id)}")
                 time.sleep(0.2)
 
     def why_not_ready(self, container: Container) -> str:
@@ -219,7 +219,8 @@ def started(
     )
 
 
-def last_lines(container: Container) -> str:
-    logs = ["docker", "logs", "--tail", str(LOG_LINES), container.id]
+def last_lines(container: str) -> str:
+    """By its name or id."""
+    logs = ["docker", "logs", "--tail", str(LOG_LINES), container]
     done = subprocess.run(logs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return f"Its last lines:\n{done.stdout.strip()}"
