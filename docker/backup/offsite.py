@@ -95,7 +95,10 @@ def fetch(settings: Settings, name: str) -> None:
 
 def bring(settings: Settings, name: str, directory: Path) -> None:
     try:
-        rclone("copy", f"{settings.remote.rstrip('/')}/{name}", str(directory))
+        try:
+            rclone("copy", f"{settings.remote.rstrip('/')}/{name}", str(directory))
+        except FailedError as error:
+            raise FailedError(f"{name} is not here, and cannot be fetched from {settings.remote}: {error}") from error
         if not directory.exists():
             raise FailedError(f"there is no backup {name}, neither here nor at {settings.remote}")
         found = parts.verify(directory)
