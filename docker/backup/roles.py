@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+# A comment, a command to psql, or a statement: a text in quotation marks may have lines and semicolons of its own.
+TOKEN = re.compile(r"""--.*|\\.*|(?P<statement>[A-Z](?:[^'";]|'[^']*'|"[^"]*")*;)""")
 IDENTIFIER = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 ROLE = re.compile(rf"(?:CREATE ROLE|ALTER ROLE|COMMENT ON ROLE) ({IDENTIFIER})")
 MEMBERSHIP = re.compile(rf"GRANT ({IDENTIFIER}) TO ({IDENTIFIER})")
@@ -44,15 +46,8 @@ def adapted(statement: str, new: set[str], database: str, loaded_as: str) -> str
 
 
 def statements(sql: str) -> Iterator[str]:
-    """Whole ones, without comments; a text in quotation marks may have lines of its own."""
-    statement = ""
-    for line in sql.splitlines(keepends=True):
-        if not statement and (not line.strip() or line.startswith(("--", "\\"))):
-            continue
-        statement += line
-        if statement.rstrip().endswith(";") and statement.count("'") % 2 == 0:
-            yield statement
-            statement = ""
+    """Whole ones, without what stands between them."""
+    return (found["statement"] for found in TOKEN.finditer(sql) if found["statement"])
 
 
 def plain(identifier: str) -> str:
