@@ -3,7 +3,10 @@
 import hashlib
 import importlib
 import json
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +15,33 @@ from typing import Any
 from e2e.checkout import SOURCE
 from e2e.stack import Stack
 
+# In a hurry; a WebDAV server, which knows no hashes; and one that prints what it is sent.
+OVERLAY = """
+services:
+  backup:
+    healthcheck: {interval: 1s, timeout: 10s, retries: 1, start_period: 0s}
+  remote: &beside
+    image: ${COMPOSE_PROJECT_NAME}-backup:postgres-17
+    entrypoint: [rclone, serve, webdav, --dir-cache-time, 0s, --addr, ":8080", /srv]
+    tmpfs: ["/srv:size=500m,uid=10001"]
+    healthcheck: {test: [CMD, "true"], start_interval: 1s, start_period: 10s}
+    networks: [outside]
+  listener:
+    <<: *beside
+    entrypoint:
+      - python3
+      - -uc
+      - |
+        from http.server import BaseHTTPRequestHandler, HTTPServer
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                print(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                self.send_response(204)
+                self.end_headers()
+        HTTPServer(("", 8080), Handler).serve_forever()
+"""
+HOOK = "http://listener:8080/"
+REMOTE = {"RCLONE_CONFIG_FAR_TYPE": "webdav", "RCLONE_CONFIG_FAR_URL": "http://remote:8080"}
 PARTS = {"globals.sql": b"-- roles", "database.dump": b"PGDMP", "media.tar": b"\0" * 512}
 
 
@@ -82,3 +112,54 @@ class Service:
         return [
             json.loads(line) for line in self.stack.run("docker", "logs", self.stack.container("backup")).splitlines()
         ]
+
+    @contextmanager
+    def under_way(self, *arguments: str) -> Iterator["UnderWay"]:
+        """A command that goes on beside the test; it must have ended by the end of the block."""
+        given = UnderWay(self, *arguments)
+        try:
+            yield given
+        finally:
+            given.process.kill()
+            given.process.communicate()
+
+    def told(self) -> list[dict[str, Any]]:
+        """What BACKUP_FAILURE_URL was told, as the listener received it."""
+        said = self.stack.run("docker", "logs", self.stack.container("listener"))
+        return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+
+
+class UnderWay:
+    """`python3 -m backup …` in the service's container, begun."""
+
+    def __init__(self, service: Service, *arguments: str) -> None:
+        self.service = service
+        line = f"echo $$; exec python3 -m backup {' '.join(arguments)}"
+        command = ["docker", "exec", service.stack.container("backup"), "sh", "-c", line]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert self.process.stdout
+        # As the container counts it.
+        self.id = int(self.process.stdout.readline())
+
+    def wait_to_write(self, file: str) -> None:
+        """Until there are bytes of this part."""
+        self.service.shell(f"until [ -s /backups/.partial-*/{file} ]; do sleep 0.02; done")
+
+    def kill(self) -> None:
+        self.service.shell(f"kill -9 {self.id}")
+
+    def ended(self) -> tuple[int, str]:
+        """Its exit code, and what it said."""
+        said, _ = self.process.communicate(timeout=90)
+        return self.process.returncode, said
+
+
+def start(stack: Stack, overlay: str = "", **variables: str) -> Service:
+    """The database, the service with these settings, a server for copies, and one that is told of failures."""
+    stack.make("prod-env")
+    with (stack.checkout / ".envs/.env.production").open("a") as file:
+        file.writelines(f"{name}={value}\n" for name, value in variables.items())
+    stack.overlay("backups.yml", OVERLAY + overlay)
+    stack.compose("build", "--quiet", "backup", "migrate")
+    stack.compose("up", "--detach", "--wait", "backup", "remote", "listener")
+    return Service(stack)

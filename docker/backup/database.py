@@ -21,6 +21,8 @@ PINNED = {
     "lc_monetary": "C",
     "search_path": "pg_catalog",
     "statement_timeout": "0",
+    # A migration may have one of the tables.
+    "lock_timeout": "60s",
     "idle_in_transaction_session_timeout": "0",
 }
 # Those that a dump has data of: neither the system's, nor temporary ones, nor an extension's.

@@ -91,7 +91,8 @@ def read(directory: Path) -> Manifest:
     try:
         return Manifest.from_text((directory / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise FailedError(f"{directory.name}: there is no such backup, or it has no {FILE}") from error
+        missing = f"{FILE} is missing" if directory.exists() else "there is no such backup"
+        raise FailedError(f"{directory.name}: {missing}") from error
     except (OSError, ValueError) as error:
         raise FailedError(f"{directory.name}: {FILE} cannot be trusted: {error}") from error
 
