@@ -11,6 +11,8 @@ RUN groupadd --gid 999 postgres && useradd --uid 999 --gid 999 --home-dir /var/l
       sed 's/trixie/forky/; /security/d; s/forky-updates/forky/' $list > sources.list.d/newer.${list##*.}; done \
  && apt-get -o Acquire::Check-Valid-Until=false update && apt-get install -y --no-install-recommends -t forky postgresql-18 \
  && localedef -i en_US -c -f UTF-8 en_US.UTF-8 \
+# As the image: reached from other containers.
+ && sed -i "s/^#listen_addresses .*/listen_addresses = '*'/" /usr/share/postgresql/18/postgresql.conf.sample \
  && rm -rf sources.list.d/newer.* /var/lib/apt/lists/* /var/lib/postgresql/18
 COPY --from=former /usr/local/bin/docker-entrypoint.sh /usr/local/bin/
 ENV PATH=$PATH:/usr/lib/postgresql/18/bin LANG=en_US.utf8 PG_MAJOR=18 PGDATA=/var/lib/postgresql/18/docker
