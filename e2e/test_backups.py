@@ -296,7 +296,7 @@ def test_scheduled_time_is_kept(filled: Service) -> None:
     add(filled.stack, BACKUP_SCHEDULE=f"{planned:%H:%M} UTC")
     filled.stack.compose("up", "--detach", "--wait", "--no-deps", "backup")
     before = filled.names()
-    seconds_until(lambda: filled.names() != before, (planned - datetime.now(UTC)).total_seconds() + 15)
+    seconds_until(lambda: filled.names() != before, (planned - datetime.now(UTC)).total_seconds() + 60)
     (new,) = set(filled.names()) - set(before)
     found = filled.manifest(new)
     started = datetime.fromisoformat(found["started"])

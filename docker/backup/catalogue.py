@@ -1,6 +1,7 @@
 """The backups that are here, and what is known of each."""
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,8 +35,14 @@ class Backup:
 
 def backups(settings: Settings) -> list[Backup]:
     """Oldest first. Each was verified when it was taken; looked at now are the sizes alone."""
+    return list(newest_first(settings))[::-1]
+
+
+def newest_first(settings: Settings) -> Iterator[Backup]:
+    """One by one: a manifest names every media file, and takes its time."""
     faults = read_note(settings, FAULTS)
-    return [look_at(settings.backups / name, faults.get(name, "")) for name in manifest.names(settings.backups)]
+    for name in reversed(manifest.names(settings.backups)):
+        yield look_at(settings.backups / name, faults.get(name, ""))
 
 
 def look_at(directory: Path, fault: str) -> Backup:
@@ -43,17 +50,23 @@ def look_at(directory: Path, fault: str) -> Backup:
         found = manifest.read(directory)
     except FailedError as error:
         return Backup(directory.name, None, without_name(error))
+    if found.name != directory.name:
+        return Backup(directory.name, found, f"its manifest is that of {found.name}")
+    return Backup(directory.name, found, fault or wrong_size(directory, found))
+
+
+def wrong_size(directory: Path, found: Manifest) -> str:
     for name, file in found.files.items():
         path = directory / name
         if not path.exists():
-            fault = fault or f"{name} is missing"
-        elif path.stat().st_size != file.size:
-            fault = fault or f"{name} has {path.stat().st_size} bytes instead of {file.size}"
-    return Backup(directory.name, found, fault)
+            return f"{name} is missing"
+        if (size := path.stat().st_size) != file.size:
+            return f"{name} has {size} bytes instead of {file.size}"
+    return ""
 
 
 def newest_sound(settings: Settings) -> Backup | None:
-    return next((one for one in reversed(backups(settings)) if not one.fault), None)
+    return next((one for one in newest_first(settings) if not one.fault), None)
 
 
 def note_fault(settings: Settings, name: str, fault: str) -> None:
