@@ -7,10 +7,12 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import sql
+from psycopg2.extensions import make_dsn
 
 from backup.settings import FailedError
 
-CONNECT_SECONDS = 10
+# A server that goes without a word is noticed after 20 s; the kernel's own limit is two hours.
+PATIENCE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 2, "keepalives_count": 5}
 # What the text of a row depends on, whatever the server, the database or the role would have. Nothing ends a long read.
 PINNED = {
     "TimeZone": "UTC",
@@ -65,9 +67,14 @@ def connect(dsn: str | None = None) -> Any:
     """A connection of psycopg2, by PGHOST and the like where no connection string is given."""
     options = " ".join(f"-c {name}={value}" for name, value in PINNED.items())
     try:
-        return psycopg2.connect(dsn or "", options=options, connect_timeout=CONNECT_SECONDS)
+        return psycopg2.connect(patient(dsn), options=options)
     except psycopg2.Error as error:
         raise FailedError(f"the database does not answer: {one_line(error)}") from error
+
+
+def patient(dsn: str | None) -> str:
+    """The connection string, also for programs of PostgreSQL's, with limits to how long they wait for a server."""
+    return str(make_dsn(dsn, **PATIENCE))
 
 
 def contents(connection: Any) -> Contents:

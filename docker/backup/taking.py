@@ -108,7 +108,7 @@ class Taking:
     def output(self, part: str, dsn: str | None, program: str, *options: str) -> None:
         """A part that a program of PostgreSQL's writes."""
         wait = [f"--lock-wait-timeout={LOCK_WAIT}"] if part == parts.DATABASE else []
-        command = [program, *options, *wait, "--no-password", *([f"--dbname={dsn}"] if dsn else [])]
+        command = [program, *options, *wait, "--no-password", f"--dbname={database.patient(dsn)}"]
         with (
             self.stages.timed(part.partition(".")[0]),
             parts.writing(self.directory, part, self.settings.recipients) as (new, tee),
