@@ -149,6 +149,8 @@ class Restore:
             self.say(f"what was restored could not be removed; the next restore does it: {error}")
         if self.stopped_at:
             try:
+                # The engine goes on stopping them where only the command was interrupted.
+                self.stop_web()
                 self.start_web()
             except FailedError as error:
                 self.say(f"web could not be started; make prod-up tells more: {error}")
