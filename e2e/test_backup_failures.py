@@ -40,7 +40,7 @@ volumes:
 """
 # Noise, so that its dump takes a second or more.
 BIG = """
-CREATE TABLE noise AS SELECT n, md5(random()::text) || md5(random()::text) AS text FROM generate_series(1, 600000) n
+CREATE TABLE noise AS SELECT n, md5(random()::text) || md5(random()::text) AS text FROM generate_series(1, 400000) n
 """
 FILL = "dd if=/dev/zero of=/backups/.filler bs=1M 2>/dev/null; truncate -s -2M /backups/.filler"
 SUMS = "cd /backups && find . -type f -path './2*' -exec sha256sum {} + | sort -k2"
@@ -87,7 +87,7 @@ DAMAGES = {
     "truncated file": ("truncate -s 10000 database.dump", "database.dump has 10000 bytes instead of {size}"),
     "missing globals": ("rm globals.sql", "globals.sql is missing"),
     "other manifest": (
-        'sed -i \'s/"rows": 600000/"rows": 600001/\' manifest.json',
+        'sed -i \'s/"rows": 400000/"rows": 400001/\' manifest.json',
         "manifest.json cannot be trusted: its SHA-256 is another one",
     ),
     "missing manifest": ("rm manifest.json", "manifest.json is missing"),
@@ -140,7 +140,7 @@ def test_full_disk_ends_the_run_and_nothing_else(service: Service, encrypted: bo
     assert reasons == [f"database.dump{suffix} could not be written: No space left on device"]
     assert said == f"backup: {reasons[0]}\n"
     assert int(free) > 10**6  # what it had written has been removed
-    assert service.sql("SELECT count(*) FROM noise") == "600000"
+    assert service.sql("SELECT count(*) FROM noise") == "400000"
 
 
 def test_database_that_stops_in_the_middle_of_a_dump(service: Service) -> None:

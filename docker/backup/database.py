@@ -11,8 +11,8 @@ from psycopg2.extensions import make_dsn
 
 from backup.settings import FailedError
 
-# A server that goes without a word is noticed after 20 s; the kernel's own limit is two hours.
-PATIENCE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 2, "keepalives_count": 5}
+# A server that goes without a word is noticed after 11 s; the kernel's own limit is two hours.
+PATIENCE = {"connect_timeout": 10, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 # What the text of a row depends on, whatever the server, the database or the role would have. Nothing ends a long read.
 PINNED = {
     "TimeZone": "UTC",

@@ -1,6 +1,7 @@
 """What data flow into and out of: programs and threads at the other end of a pipe, each failure told in one line."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -175,11 +176,13 @@ def ended_badly(process: subprocess.Popen[bytes], said: IO[bytes]) -> FailedErro
 
 
 def last_words(process: subprocess.Popen[bytes], said: IO[bytes]) -> str:
-    """What it said of its failure: the first line that tells of an error, else the last one."""
+    """What it said of its failure: the first line that tells of an error, with its detail; else the last one."""
     said.seek(0)
     lines = [line.strip() for line in said.read().decode(errors="replace").splitlines() if line.strip()]
-    telling = [line for line in lines if "error:" in line or "ERROR" in line or "FATAL" in line]
+    telling = [line for line in lines if re.search("error:|detail:|ERROR|FATAL", line)]
     name = str(process.args[0] if isinstance(process.args, list) else process.args)
     if process.returncode < 0 and not telling:
         return f"{name} was ended by signal {-process.returncode}"
+    if len(telling) > 1 and "detail:" in telling[1]:
+        return f"{telling[0]} {telling[1].partition('detail: ')[2]}"
     return (telling or lines[-1:] or [f"{name} ended with {process.returncode}"])[0]
