@@ -120,6 +120,7 @@ class Restore:
         self.stopped_at = time.monotonic()
         self.say("stopping web: visitors see the maintenance page")
         self.stop_web()
+        self.forget_sessions()
         self.say("taking a safety backup, and swapping the databases")
         found = self.step("swap", self.safety)
         self.say(f"starting web on the restored database; the safety backup is {found['safety'] or 'left out'}")
@@ -129,7 +130,9 @@ class Restore:
     def stop_web(self) -> None:
         if self.web:
             run(["docker", "stop", *(one.id for one in self.web)])
-        # Sessions and counts of the state that goes; it is a cache, and both states can do without.
+
+    def forget_sessions(self) -> None:
+        """And counts, of the state that goes. It is a cache: both states can do without."""
         run(["docker", "exec", self.tier.running("redis"), "redis-cli", "FLUSHALL"])
 
     def start_web(self) -> None:
@@ -142,18 +145,20 @@ class Restore:
     def undo(self) -> None:
         """Return to the state before; web is started whatever becomes of that."""
         self.say("returning to the state before")
-        try:
-            self.tier.remove_once()
-            self.step("undo")
-        except FailedError as error:
-            self.say(f"what was restored could not be removed; the next restore does it: {error}")
+        steps = [self.tier.remove_once]
         if self.stopped_at:
+            # The engine goes on stopping web where the command alone was interrupted.
+            steps += [self.stop_web, self.undo_swap, self.forget_sessions, self.start_web]
+        else:
+            steps += [self.undo_swap]
+        for step in steps:
             try:
-                # The engine goes on stopping them where only the command was interrupted.
-                self.stop_web()
-                self.start_web()
+                step()
             except FailedError as error:
-                self.say(f"web could not be started; make prod-up tells more: {error}")
+                self.say(f"the return is not complete; make prod-up starts what is stopped: {error}")
+
+    def undo_swap(self) -> None:
+        self.step("undo")
 
     def finish(self, safety: str) -> None:
         try:
