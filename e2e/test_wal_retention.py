@@ -36,7 +36,8 @@ class Simulated:
         label += f"INCREMENTAL FROM LSN: {parent.start}\n" if parent else ""
         (path / "backup_label").write_text(label)
         for _ in range(DAILY_SEGMENTS):
-            (self.archive.segments / self.segment_name()).touch()
+            with (self.archive.segments / self.segment_name()).open("wb") as file:
+                file.truncate(self.archives.SEGMENT_BYTES)  # which takes no room
             self.segment += 1
         return self.archives.Base.read(path)
 
@@ -110,6 +111,18 @@ def test_earlier_archive_goes_when_its_last_change_is_too_old(tmp_path: Path, ar
     assert archives.archives(tmp_path) == [current.archive]
     assert current.archive.bases() == [kept]
     assert not empty.archive.path.exists()
+
+
+def test_segment_that_a_full_disk_left_short_is_none(tmp_path: Path, archives: Any) -> None:
+    simulated = Simulated(archives, tmp_path)
+    simulated.base(START)
+    segments = simulated.segments()
+    short = simulated.archive.segments / f"{simulated.segment_name()}.partial"
+    short.write_bytes(bytes(10 * 2**20))
+    assert simulated.segments() == segments
+    simulated.archive.remove_short()
+    assert not short.exists()
+    assert simulated.segments() == segments
 
 
 def test_what_was_interrupted_is_no_base_backup(tmp_path: Path, archives: Any) -> None:

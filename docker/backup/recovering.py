@@ -20,6 +20,12 @@ from backup.wal_archive import Archive, Base
 EXAMPLE = '"2026-11-22 14:03:00+01:00"'
 # A week of changes, on a slow disk.
 REPLAY_SECONDS = 6 * 3600.0
+# A segment that is complete, or the last one, which may become complete between two looks. What a full disk left of one
+# is none.
+FETCH = """for name in %f %f.partial %f; do
+    file={}/$name
+    test "$(stat --format=%%s $file 2>/dev/null)" = 16777216 && exec cp $file %p
+done; exit 1"""
 # What the server says when it ran out of WAL, and how far it came.
 TOO_SHORT = "recovery ended before configured recovery target was reached"
 REACHED = re.compile(r"last completed transaction was at log time (.+)$", re.M)
@@ -142,9 +148,13 @@ def options(archive: Archive, moment: datetime) -> dict[str, str]:
     # Nothing later would tell the server that the last transaction was the last one.
     is_end = last and moment == last.time
     target = {"recovery_target_xid": last.transaction} if last and is_end else {"recovery_target_time": str(moment)}
-    fetch = " || ".join(f"cp {archive.segments}/%f{suffix} %p 2>/dev/null" for suffix in ("", ".partial"))
     # Nobody asks it before it is there; and it would demand the limits of the server that has written the WAL.
-    return {"restore_command": fetch, "recovery_target_action": "promote", "hot_standby": "off", **target}
+    return {
+        "restore_command": FETCH.format(archive.segments),
+        "recovery_target_action": "promote",
+        "hot_standby": "off",
+        **target,
+    }
 
 
 def explained(directory: Path, error: FailedError) -> FailedError:

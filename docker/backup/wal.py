@@ -56,7 +56,9 @@ class Receiver:
             self.start(archive)
 
     def start(self, archive: Archive) -> None:
-        self.said.truncate(0)
+        self.said.seek(0)
+        self.said.truncate()
+        archive.remove_short()
         command = ["pg_receivewal", f"--directory={archive.segments}", f"--slot={wal_slot.NAME}", "--no-password"]
         # Each change is on the disk, and the database knows it, before the next one is asked for.
         command += ["--synchronous", "--status-interval=1", "--no-loop", f"--dbname={CONNECTION}"]

@@ -20,6 +20,7 @@ NAME_FORMAT = "%Y%m%dT%H%M%SZ"
 # A week, less what the scheduled run before it may have taken longer.
 FULL_EVERY = timedelta(days=6, hours=12)
 PARTIAL = ".partial-"
+SEGMENT_BYTES = 16 * 2**20
 COMMIT = re.compile(r"tx: +(\d+), .* desc: COMMIT (\S+ [\d:.]+) UTC")
 
 
@@ -75,7 +76,14 @@ class Archive:
 
     def segment_files(self) -> list[Path]:
         """Oldest first; the last one is still being written."""
-        return sorted(path for path in self.segments.glob("*") if re.fullmatch(r"[0-9A-F]{24}(\.partial)?", path.name))
+        found = sorted(path for path in self.segments.glob("*") if re.fullmatch(r"[0-9A-F]{24}(\.partial)?", path.name))
+        return [path for path in found if path.stat().st_size == SEGMENT_BYTES]
+
+    def remove_short(self) -> None:
+        """What a full disk left of a segment, in which nothing is written yet: pg_receivewal refuses it for ever."""
+        for path in self.segments.glob("*.partial"):
+            if path.stat().st_size != SEGMENT_BYTES:
+                path.unlink()
 
     def size(self) -> int:
         """In bytes on disk."""
@@ -197,8 +205,8 @@ def last_commit(archive: Archive) -> Commit | None:
         for file in archive.segment_files():
             names.append(file.stem)
             (Path(directory) / file.stem).symlink_to(file)
-        # Two at a time, as a commit may begin in one and end in the other.
-        for pair in reversed(list(pairwise([names[0], *names])) if names else []):
+        # Two at a time, as a commit may begin in one and end in the other; first the last one, whatever was before it.
+        for pair in [(name, name) for name in names[-1:]] + list(pairwise(names))[::-1]:
             if found := COMMIT.findall(dumped(directory, *pair)):
                 transaction, time = found[-1]
                 return Commit(transaction, datetime.fromisoformat(f"{time}+00:00"))
