@@ -24,7 +24,7 @@ def load(directory: Path, manifest: Manifest, identity: Path | None, dsn: str, n
     with closing(session(dsn)) as connection, connection.cursor() as cursor:
         cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
     with closing(database.connect(dsn)) as connection, connection, connection.cursor() as cursor:
-        roles.create(cursor, globals_of(directory, identity), manifest.database, name)
+        roles.create(cursor, globals_of(directory, identity))
     loaded = make_dsn(dsn, dbname=name)
     with parts.reading(directory, parts.DATABASE, identity) as dump:
         restore(dump, loaded)

@@ -9,7 +9,6 @@ TOKEN = re.compile(r"""--.*|\\.*|(?P<statement>[A-Z](?:[^'";]|'[^']*'|"[^"]*")*;
 IDENTIFIER = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 ROLE = re.compile(rf"(?:CREATE ROLE|ALTER ROLE|COMMENT ON ROLE) ({IDENTIFIER})")
 MEMBERSHIP = re.compile(rf"GRANT ({IDENTIFIER}) TO ({IDENTIFIER})")
-IN_DATABASE = re.compile(rf"(ALTER ROLE {IDENTIFIER} IN DATABASE) ({IDENTIFIER}) (.*)", re.S)
 
 
 def missing(cursor: Any, globals_sql: str) -> list[str]:
@@ -19,15 +18,12 @@ def missing(cursor: Any, globals_sql: str) -> list[str]:
     return [role for role in dict.fromkeys(named) if role not in known]
 
 
-def create(cursor: Any, globals_sql: str, database: str, loaded_as: str) -> None:
-    """With the settings that any role has in the database, which is loaded under another name.
-
-    Tablespaces are left out: they are places on the disk of a server that may be gone.
-    """
+def create(cursor: Any, globals_sql: str) -> None:
+    """Tablespaces are left out: they are places on the disk of a server that may be gone."""
     new = set(missing(cursor, globals_sql))
     for statement in statements(globals_sql):
-        if wanted := adapted(statement, new, database, loaded_as):
-            cursor.execute(wanted)
+        if is_about(statement, new):
+            cursor.execute(statement)
 
 
 def existing(cursor: Any) -> set[str]:
@@ -35,14 +31,11 @@ def existing(cursor: Any) -> set[str]:
     return {name for (name,) in cursor.fetchall()}
 
 
-def adapted(statement: str, new: set[str], database: str, loaded_as: str) -> str:
-    """What to execute in the place of the statement; nothing for most."""
-    if found := IN_DATABASE.match(statement):
-        return f"{found[1]} {quoted(loaded_as)} {found[3]}" if plain(found[2]) == database else ""
+def is_about(statement: str, new: set[str]) -> bool:
     if found := ROLE.match(statement):
-        return statement if plain(found[1]) in new else ""
+        return plain(found[1]) in new
     found = MEMBERSHIP.match(statement)
-    return statement if found and {plain(found[1]), plain(found[2])} & new else ""
+    return bool(found and {plain(found[1]), plain(found[2])} & new)
 
 
 def statements(sql: str) -> Iterator[str]:
@@ -52,7 +45,3 @@ def statements(sql: str) -> Iterator[str]:
 
 def plain(identifier: str) -> str:
     return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
