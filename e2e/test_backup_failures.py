@@ -42,7 +42,7 @@ volumes:
 BIG = """
 CREATE TABLE noise AS SELECT n, md5(random()::text) || md5(random()::text) AS text FROM generate_series(1, 400000) n
 """
-FILL = "dd if=/dev/zero of=/backups/.filler bs=1M 2>/dev/null; truncate -s -2M /backups/.filler"
+FILL = "dd if=/dev/zero of=/backups/.filler bs=4k 2>/dev/null; truncate -s -{left} /backups/.filler"
 SUMS = "cd /backups && find . -type f -path './2*' -exec sha256sum {} + | sort -k2"
 DUMPING = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pg_dump%'"
 
@@ -58,25 +58,24 @@ def service(stack_of: Callable[[str], Stack]) -> Service:
 
 
 @contextmanager
-def failure(service: Service, action: str = "backup") -> Iterator[list[str]]:
+def failure(service: Service, *, noted: bool = True) -> Iterator[list[str]]:
     """In the block something fails: nothing that was there before changes, and the listener is told of it once.
 
-    Known after the block: the reason that it was told, and no half-written backup after the next run.
+    Known after the block: the reason that it was told. `noted`: for status as well.
     """
     before, told, reasons = service.shell(SUMS), len(service.told()), []
     yield reasons
     seconds_until(lambda: len(service.told()) > told, 15)
     (last,) = service.told()[told:]
-    assert (last["event"], last["action"]) == ("backup_failed", action)
+    assert (last["event"], last["action"]) == ("backup_failed", "backup")
     reasons.append(last["reason"])
     assert service.shell(SUMS) == before
     assert service.stack.health("backup") == "healthy"
-    if action == "backup":
-        assert f"WARNING      the last manual backup failed at {last['time'][:10]}" in service.run("status")
-        print(f"said: {last['reason']}; {service.run('take').strip()}")
-        assert service.shell(SUMS).startswith(before)
-        assert service.left() == []
-        assert "failed" not in service.run("status")
+    assert (f"WARNING      the last manual backup failed at {last['time'][:10]}" in service.run("status")) == noted
+    print(f"said: {last['reason']}; {service.run('take').strip()}")
+    assert service.shell(SUMS).startswith(before)
+    assert service.left() == []
+    assert "failed" not in service.run("status")
 
 
 DAMAGES = {
@@ -128,18 +127,24 @@ def test_server_of_another_major_version_is_refused(service: Service) -> None:
     assert said == f"backup: {reasons[0]}\n"
 
 
-@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
-def test_full_disk_ends_the_run_and_nothing_else(service: Service, encrypted: bool) -> None:
+@pytest.mark.parametrize(
+    ("left", "encrypted", "part"),
+    [("2M", False, "database.dump"), ("2M", True, "database.dump.age"), ("0", False, "media.tar")],
+    ids=["plain", "encrypted", "to the last byte"],
+)
+def test_full_disk_ends_the_run_and_nothing_else(service: Service, left: str, encrypted: bool, part: str) -> None:
     key = service.shell("age-keygen 2>/dev/null | age-keygen -y").strip() if encrypted else ""
-    with failure(service) as reasons:
-        service.shell(FILL)
+    free = "df --output=avail -B1 /backups | tail -1"
+    with failure(service, noted=left != "0") as reasons:
+        service.shell(FILL.format(left=left))
+        before = service.shell(free)
         said = service.run("take", fails=True, BACKUP_AGE_RECIPIENTS=key)
-        free = service.shell("df --output=avail -B1 /backups | tail -1")
+        after = service.shell(free)
         service.shell("rm /backups/.filler")
-    suffix = ".age" if encrypted else ""
-    assert reasons == [f"database.dump{suffix} could not be written: No space left on device"]
+    assert reasons == [f"{part} could not be written: No space left on device"]
     assert said == f"backup: {reasons[0]}\n"
-    assert int(free) > 10**6  # what it had written has been removed
+    print(f"free: {before.strip()} bytes before it, {after.strip()} after")
+    assert abs(int(after) - int(before)) <= 8192  # notes of the run
     assert service.sql("SELECT count(*) FROM noise") == "400000"
 
 

@@ -160,6 +160,17 @@ def test_first_run_is_made_at_once_and_one_that_failed_again_in_an_hour(service:
     assert again > first
 
 
+def test_failed_run_that_cannot_be_noted_is_not_begun_anew_at_once(service: Any) -> None:
+    """As on a full disk: here a file is in the way of the notes."""
+    service.state.touch()
+    now = datetime.now(UTC)
+    (first,) = runs_at(service, now)
+    assert runs_at(service, now, now + 59 * HOUR / 60) == [first]
+    service.state.unlink()
+    (again,) = runs_at(service, now + 61 * HOUR / 60)
+    assert again > first
+
+
 def test_run_whose_time_passed_while_the_service_was_off_is_made_up_for(service: Any) -> None:
     runs, now = package("runs"), datetime.now(UTC)
     started = service.schedule.last(now) - timedelta(days=1)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,8 @@ from backup.settings import FailedError, Settings
 from backup.taking import write
 
 FAULTS = "faults.json"
+# Notes that had no room. A failed run that was forgotten would be begun anew every few seconds.
+unwritten: dict[Path, dict[str, Any]] = {}
 
 
 @dataclass(frozen=True)
@@ -88,18 +89,23 @@ def moment(name: str) -> datetime:
 
 
 def read_note(settings: Settings, name: str) -> dict[str, Any]:
-    """Nothing where there is none: notes make things quicker, and are never needed."""
+    """Nothing where there is none: no backup needs it to be restored."""
+    path = settings.state / name
     try:
-        found = json.loads((settings.state / name).read_text(encoding="utf-8"))
+        found = unwritten.get(path) or json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
 def write_note(settings: Settings, name: str, facts: dict[str, Any]) -> None:
-    """Where the disk is full the log has it."""
+    """Where the disk has no room for it, this process alone knows."""
     path = settings.state / name
-    with suppress(OSError):
+    try:
         settings.state.mkdir(exist_ok=True)
         write(path.with_suffix(".partial"), json.dumps(facts, indent=1))
         path.with_suffix(".partial").replace(path)
+    except OSError:
+        unwritten[path] = facts
+    else:
+        unwritten.pop(path, None)

@@ -1,9 +1,10 @@
 """One at a time: whatever writes, restores or deletes backups holds the lock, in whichever container it runs."""
 
 import fcntl
+import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -22,9 +23,9 @@ def lock(settings: Settings, action: str, patience: float = PATIENCE) -> Iterato
         return
     with (settings.backups / ".lock").open("a+", encoding="utf-8") as file:
         wait(file, patience)
-        file.truncate(0)
-        file.write(f"{action}, since {datetime.now(UTC):%H:%M:%S} UTC")
-        file.flush()
+        with suppress(OSError):  # where the disk is full, those who wait must do without
+            os.truncate(file.fileno(), 0)
+            os.write(file.fileno(), f"{action}, since {datetime.now(UTC):%H:%M:%S} UTC".encode())
         held_here = True
         try:
             yield

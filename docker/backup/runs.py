@@ -63,7 +63,7 @@ def run(settings: Settings, kind: str, patience: float = PATIENCE) -> Manifest:
     """A failure is noted and told, then raised. Where a copy elsewhere failed, the backup is there all the same."""
     this, stages = Run(kind, now()), Stages()
     try:
-        with lock(settings, f"a {kind} backup", patience):
+        with in_one_line(), lock(settings, f"a {kind} backup", patience):
             note(settings, this)
             found = take(settings, kind, stages=stages)
             this = replace(this, name=found.name)
@@ -82,7 +82,7 @@ def resume(settings: Settings, failed: Run, patience: float = PATIENCE) -> None:
         run(settings, failed.kind, patience)
         return
     try:
-        with lock(settings, "copies of backups", patience):
+        with in_one_line(), lock(settings, "copies of backups", patience):
             follow_up(settings, Stages())
     except FailedError as error:
         fail(settings, failed, str(error))
