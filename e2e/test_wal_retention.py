@@ -82,6 +82,15 @@ def test_full_base_backup_each_week_and_incremental_ones_in_between(tmp_path: Pa
     assert archives.chain(bases[10], bases) == bases[7:11]
 
 
+def test_base_backup_is_due_where_there_is_none_since_the_last_scheduled_time(tmp_path: Path, archives: Any) -> None:
+    simulated = Simulated(archives, tmp_path)
+    assert archives.is_due([], START)
+    simulated.base(START + timedelta(minutes=3))
+    bases = simulated.archive.bases()
+    assert not archives.is_due(bases, START)
+    assert archives.is_due(bases, START + DAY)
+
+
 def test_chain_with_a_base_backup_missing_is_refused(tmp_path: Path, archives: Any) -> None:
     simulated = Simulated(archives, tmp_path)
     first, second, third = [simulated.base(START + day * DAY) for day in range(3)]

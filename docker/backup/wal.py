@@ -184,8 +184,7 @@ class Keeper(Thread):
             raise FailedError("what keeps the WAL archive has ended; its log says why")
         if not self.archive or not self.is_streaming or time.monotonic() < self.next_base:
             return
-        bases = self.archive.bases()
-        if bases and bases[-1].finished >= self.settings.schedule.last(now):
+        if not wal_archive.is_due(self.archive.bases(), self.settings.schedule.last(now)):
             return
         try:
             with lock(self.settings, "a base backup"):

@@ -129,6 +129,11 @@ def base_before(time: datetime, bases: Sequence[Base]) -> Base | None:
     return earlier[-1] if earlier else None
 
 
+def is_due(bases: Sequence[Base], scheduled: datetime) -> bool:
+    """Whether there is none since the last time that backups were to be taken at."""
+    return not bases or bases[-1].finished < scheduled
+
+
 def needs_full(bases: Sequence[Base], now: datetime) -> bool:
     """Whether the next base backup is a full one."""
     full = [base for base in bases if base.parent is None]
