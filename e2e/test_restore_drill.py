@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from e2e.restores import Restorable
-from e2e.stack import Stack, docker, seconds_until
+from e2e.stack import Stack, seconds_until
 
 # A manifest with another number of rows, whose own SHA-256 is right.
 MISCOUNT = """
@@ -68,8 +68,9 @@ def last(site: Restorable) -> dict[str, Any]:
 
 def left(site: Restorable) -> tuple[list[str], str]:
     """Files of a drill, and processes of its servers."""
-    processes = " ".join(docker("top", site.stack.container(service)) for service in ("backup", "drill"))
-    return site.service.shell("find /drill -mindepth 1").split(), " ".join(re.findall(r"postgres:|gunicorn", processes))
+    list_all = ["sh", "-c", "cat /proc/[0-9]*/cmdline"]
+    processes = "".join(site.stack.within(service, *list_all) for service in ("backup", "drill"))
+    return site.service.shell("find /drill -mindepth 1").split(), " ".join(re.findall(r"postgres|gunicorn", processes))
 
 
 def test_drill_passes_and_touches_nothing_that_serves(site: Restorable) -> None:
