@@ -49,6 +49,18 @@ INSERT INTO unloadable VALUES (1)
 """
 
 
+# A database that fits on no disk, in a manifest whose own SHA-256 is right.
+HUGE = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from backup import manifest
+directory = Path("/backups") / sys.argv[1]
+found = replace(manifest.read(directory), database_size=10**15)
+(directory / "manifest.json").write_text(found.as_text())
+"""
+
+
 @pytest.fixture(scope="module")
 def site(stack_of: Callable[[str], Stack], tmp_path_factory: pytest.TempPathFactory) -> Restorable:
     stack = stack_of("prod")
@@ -187,6 +199,14 @@ def test_damaged_backup_is_refused(site: Restorable, now: State, part: str) -> N
     expect_untouched(site, now)
 
 
+def test_backup_for_which_the_disk_has_no_room_is_refused(site: Restorable, now: State) -> None:
+    name = site.back_up()
+    site.stack.within("backup", "python3", "-c", HUGE, name)
+    words = r"Nothing was changed: \d+\.\d MB of the disk are free, 10\d{8}\.\d MB may be needed\.\n"
+    assert re.search(words, site.restore(name, fails=True))
+    expect_untouched(site, now)
+
+
 def test_backup_that_cannot_be_loaded_changes_nothing(site: Restorable) -> None:
     site.service.sql(UNLOADABLE)
     name = site.back_up()
@@ -272,6 +292,17 @@ def test_restore_after_one_that_was_killed_leaves_nothing_of_either(
     site.restore(backup[0])
     assert site.state() == backup[1]
     assert site.databases() == ["exhibition", "postgres"]
+    assert site.serves() == backup[1].customers
+
+
+def test_database_that_is_gone_comes_back(site: Restorable, backup: tuple[str, State], now: State) -> None:
+    """No safety backup can be taken of it."""
+    drop = ["psql", "-U", "exhibition", "-d", "postgres", "-c", "DROP DATABASE exhibition WITH (FORCE)"]
+    site.stack.within("db", *drop)
+    site.restore(backup[0], "SAFETY=0")
+    found = site.state()
+    # Files are removed only where they are in a safety backup.
+    assert (found.contents, found.media) == (backup[1].contents, now.media | backup[1].media)
     assert site.serves() == backup[1].customers
 
 

@@ -155,9 +155,16 @@ def add_media(settings: Settings, name: str) -> dict[str, Any]:
 def swap(settings: Settings, safety: str) -> dict[str, Any]:
     """Take the safety backup, unless that is not wanted, and let the loaded database serve."""
     serving, (loaded, replaced) = os.environ["PGDATABASE"], names()
-    taken = taking.take(settings, manifest.SAFETY).name if safety == "1" else ""
+    taken = take_safety(settings) if safety == "1" else ""
     rename((serving, replaced), (loaded, serving))
     return {"safety": taken}
+
+
+def take_safety(settings: Settings) -> str:
+    try:
+        return taking.take(settings, manifest.SAFETY).name
+    except FailedError as error:
+        raise FailedError(f"no safety backup can be taken: {error}. SAFETY=0 restores without one") from error
 
 
 def names() -> tuple[str, str]:
