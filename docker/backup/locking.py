@@ -51,8 +51,9 @@ def holder(file: TextIO) -> str:
 
 def is_free(settings: Settings) -> bool:
     """Nobody holds it at this moment."""
-    try:
-        with lock(settings, "a question", 0):
-            return True
-    except FailedError:
-        return False
+    with (settings.backups / ".lock").open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
