@@ -74,8 +74,11 @@ class Restore:
             if "there is no such backup" not in str(error):
                 raise
         self.say("it is not on this server; fetching it from elsewhere")
+        service = self.tier.running("backup")
+        if not service:
+            raise RefusedError("backup must run to fetch it. Start the tier first: make prod-up")
         with in_its_words():
-            run(["docker", "exec", self.tier.running("backup"), "python3", "-m", "backup", "fetch", self.name])
+            run(["docker", "exec", service, "python3", "-m", "backup", "fetch", self.name])
         return self.step("examine", self.name, given=self.key)
 
     def confirm(self, facts: dict[str, Any]) -> None:
@@ -84,7 +87,8 @@ class Restore:
             return
         if not sys.stdin.isatty():
             raise RefusedError("Nothing was changed: there is no terminal to ask at. FORCE=1 restores without asking.")
-        if input("Restore it? Type yes: ").strip() != "yes":
+        print("Restore it? Type yes: ", end="", flush=True)
+        if sys.stdin.readline().strip() != "yes":
             raise RefusedError("Nothing was changed.")
 
     def check_room(self, room: dict[str, Any]) -> None:
@@ -99,7 +103,7 @@ class Restore:
             if needed[disk] + MARGIN > free:
                 wanted = megabytes(needed[disk] + MARGIN)
                 raise RefusedError(
-                    f"{megabytes(free)} of the disk are free, up to {wanted} are needed. Nothing was changed."
+                    f"Nothing was changed: {megabytes(free)} of the disk are free, {wanted} may be needed."
                 )
 
     def load(self) -> None:
