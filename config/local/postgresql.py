@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import psycopg2  # type: ignore[import-untyped]  # psycopg2 ships no types, and two calls are made here
+import psycopg2
 
 from config.local.servers import NotReady, RunError, Server, end
 from config.local.wheels import binary

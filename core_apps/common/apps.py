@@ -1,5 +1,5 @@
 from django.apps import AppConfig
-from psycopg2 import extensions  # type: ignore[import-untyped]
+from psycopg2 import extensions
 
 from core_apps.common import database
 

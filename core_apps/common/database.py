@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from contextlib import closing
 
-import psycopg2  # type: ignore[import-untyped]
+import psycopg2
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse

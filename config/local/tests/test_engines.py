@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-import psycopg2  # type: ignore[import-untyped]
+import psycopg2
 import pytest
 import redis
 
