@@ -91,20 +91,18 @@ class Restore:
         if sys.stdin.readline().strip() != "yes":
             raise RefusedError("Nothing was changed.")
 
-    def check_room(self, room: dict[str, Any]) -> None:
+    def check_room(self, asked: dict[str, Any]) -> None:
         """Loading must not fill the disk under the database that serves."""
         question = ["stat", "--file-system", "--format=%i-%b %a %S", DATABASE_PLACE]
-        places = room | {"database": run(["docker", "exec", self.tier.running("db"), *question]).split()}
+        places = asked | {"database": run(["docker", "exec", self.tier.running("db"), *question]).split()}
         needed: dict[str, int] = {}
-        for place, size in room["needed"].items():
+        for place, size in asked["needed"].items():
             disk = places[place][0]
             needed[disk] = needed.get(disk, 0) + size
             free = int(places[place][1]) * int(places[place][2])
             if needed[disk] + MARGIN > free:
-                wanted = megabytes(needed[disk] + MARGIN)
-                raise RefusedError(
-                    f"Nothing was changed: {megabytes(free)} of the disk are free, {wanted} may be needed."
-                )
+                room = f"{megabytes(free)} of the disk are free, {megabytes(needed[disk] + MARGIN)} may be needed"
+                raise RefusedError(f"Nothing was changed: {room}.")
 
     def load(self) -> None:
         """Beside what serves, up to the state in which it can take its place."""

@@ -1,5 +1,7 @@
 """`make prod-restore`: what comes back is compared row by row and file by file; whatever fails, one state is served."""
 
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -105,6 +107,21 @@ def test_restore_without_a_terminal_tells_what_is_lost_and_refuses(
     assert re.search(
         r"It is \d+ seconds old\. What was written since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC will be lost", said
     )
+    expect_untouched(site, now)
+
+
+def test_restore_asks_at_a_terminal_and_takes_no_for_an_answer(
+    site: Restorable, backup: tuple[str, State], now: State
+) -> None:
+    line = ["make", "PROD=docker compose", "prod-restore", f"BACKUP={backup[0]}"]
+    ours, terminal = pty.openpty()
+    os.write(ours, b"no\n")
+    places = {"cwd": site.stack.checkout, "env": site.stack.environment}
+    process = subprocess.run(line, **places, stdin=terminal, capture_output=True, text=True)  # type: ignore[call-overload]
+    os.close(ours)
+    os.close(terminal)
+    assert process.stdout.endswith("Restore it? Type yes: Nothing was changed.\n")
+    assert process.returncode != 0
     expect_untouched(site, now)
 
 
