@@ -90,20 +90,26 @@ def refuse_without_key(settings: Settings) -> None:
 def run(settings: Settings, key: Path | None) -> Drill:
     """Of the newest backup. Whatever is found to be wrong is a failure of the drill, and told as one."""
     with lock(settings, "a drill"):
-        started, figures, reason = time.monotonic(), dict[str, Any](), ""
         name = (manifest.names(settings.backups) or [""])[-1]
         if not name:
             raise FailedError("there is no backup yet: make prod-backup takes one")
-        try:
-            with empty(settings.drill) as directory, in_one_line():
-                prove(settings, settings.backups / name, key, directory, figures)
-        except FailedError as error:
-            reason = str(error)
+        started, figures = time.monotonic(), dict[str, Any]()
+        reason = fault(settings, name, key, figures)
         seconds = round(time.monotonic() - started, 1)
         drill = Drill(name, datetime.now(UTC).isoformat(timespec="seconds"), seconds, reason, figures)
         catalogue.write_note(settings, NOTE, asdict(drill))
     tell(settings, drill)
     return drill
+
+
+def fault(settings: Settings, name: str, key: Path | None, figures: dict[str, Any]) -> str:
+    """What is wrong with the backup; blank where it restores."""
+    try:
+        with empty(settings.drill) as directory, in_one_line():
+            prove(settings.backups / name, key, directory, figures)
+    except FailedError as error:
+        return str(error)
+    return ""
 
 
 def tell(settings: Settings, drill: Drill) -> None:
@@ -114,7 +120,8 @@ def tell(settings: Settings, drill: Drill) -> None:
         reporting.say("INFO", "drill passed", **facts)
 
 
-def prove(settings: Settings, backup: Path, key: Path | None, directory: Path, figures: dict[str, Any]) -> None:
+def prove(backup: Path, key: Path | None, directory: Path, figures: dict[str, Any]) -> None:
+    """Raises FailedError where it does not restore; `figures` tells how far it came."""
     wanted = parts.verify(backup, key)
     check_room(wanted, directory)
     with parts.reading(backup, parts.MEDIA, key) as archive:
@@ -128,10 +135,15 @@ def prove(settings: Settings, backup: Path, key: Path | None, directory: Path, f
         host = quote(str(directory / "server"), safe="")
         url = f"postgresql://{user}:none@{host}/{wanted.database}"
         seen = ask(directory, {"database_url": url, "media": str(directory / "media")})
-    for table, count in seen["rows"].items():
+    figures["listed"] = check_rows(wanted, seen["rows"])
+
+
+def check_rows(wanted: Manifest, listed: dict[str, int]) -> int:
+    """How many the application's pages tell of, by table."""
+    for table, count in listed.items():
         if (rows := wanted.contents.tables[f"public.{table}"].rows) != count:
             raise FailedError(f"the application lists {count} rows of {table}, of which there are {rows}")
-        figures["listed"] = count
+    return sum(listed.values())
 
 
 def check_room(wanted: Manifest, directory: Path) -> None:

@@ -79,13 +79,11 @@ def examine(settings: Settings, name: str) -> dict[str, Any]:
         if wanted.encrypted_to and not key:
             raise FailedError(f"{name} is encrypted: IDENTITY=file names the private key of {parts.owners(directory)}")
     settle(settings)
-    rows = {table: [facts.rows, 0] for table, facts in wanted.contents.tables.items()}
-    for table, count in rows_now().items():
-        rows.setdefault(table, [0, 0])[1] = count
+    then, now = {table: facts.rows for table, facts in wanted.contents.tables.items()}, rows_now()
     return {
         "kind": wanted.kind,
         "finished": (wanted.moment or wanted.finished).isoformat(),
-        "rows": rows,
+        "rows": {table: [then.get(table, 0), now.get(table, 0)] for table in then | now},
         "media": len(wanted.media),
         "size": wanted.size,
         "room": room.asked(settings, wanted),
