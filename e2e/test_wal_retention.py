@@ -100,6 +100,15 @@ def test_chain_with_a_base_backup_missing_is_refused(tmp_path: Path, archives: A
     assert simulated.archive.bases() == [first, third]
 
 
+def test_base_backup_without_its_label_is_refused(tmp_path: Path, archives: Any) -> None:
+    simulated = Simulated(archives, tmp_path)
+    label = simulated.base(START).path / "backup_label"
+    for spoil in (lambda: label.write_text("spoiled"), label.unlink):
+        spoil()
+        with pytest.raises(package("settings").FailedError, match=f"base backup {label.parent.name} is damaged: "):
+            simulated.archive.bases()
+
+
 def test_no_base_backup_is_ever_pruned_without_a_newer_one(tmp_path: Path, archives: Any) -> None:
     simulated = Simulated(archives, tmp_path)
     only = simulated.base(START)

@@ -184,11 +184,10 @@ class Keeper(Thread):
             raise FailedError("what keeps the WAL archive has ended; its log says why")
         if not self.archive or not self.is_streaming or time.monotonic() < self.next_base:
             return
-        if not wal_archive.is_due(self.archive.bases(), self.settings.schedule.last(now)):
-            return
         try:
-            with lock(self.settings, "a base backup"):
-                base_backups.run(self.settings, self.archive)
+            if wal_archive.is_due(self.archive.bases(), self.settings.schedule.last(now)):
+                with lock(self.settings, "a base backup"):
+                    base_backups.run(self.settings, self.archive)
             self.failed_bases = 0
         except FailedError:
             self.next_base = time.monotonic() + BASE_BACK_OFF[min(self.failed_bases, len(BASE_BACK_OFF) - 1)]

@@ -40,10 +40,13 @@ class Base:
 
     @classmethod
     def read(cls, path: Path) -> "Base":
-        label = (path / "backup_label").read_text()
+        try:
+            label = (path / "backup_label").read_text()
+        except OSError as error:
+            raise FailedError(f"base backup {path.name} is damaged: {error.filename}: {error.strerror}") from error
         start = re.search(r"^START WAL LOCATION: (\S+) \(file (\w+)\)$", label, re.M)
         if not start:
-            raise FailedError(f"{path / 'backup_label'} does not say where its WAL starts: it is damaged")
+            raise FailedError(f"base backup {path.name} is damaged: its backup_label does not say where its WAL starts")
         parent = re.search(r"^INCREMENTAL FROM LSN: (\S+)$", label, re.M)
         return cls(path, start[1], parent[1] if parent else None, start[2])
 
