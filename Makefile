@@ -135,7 +135,7 @@ dev-restore: ## a backup of the prod tier, with personal data replaced: make dev
 .PHONY: prod-down prod-logs prod-status prod-certificate prod-backup prod-backups prod-shell prod-superuser
 PROD_ENV := .envs/.env.production
 PROD := docker compose --env-file $(PROD_ENV) -f docker-compose.prod.yml
-BACKUP = $(PROD) exec -T backup python3 -m backup
+IN_BACKUP = $(PROD) exec -T backup python3 -m backup
 DEPLOY = COMPOSE="$(PROD)" $(PYTHON) docker/deploy.py
 
 prod-init: ## secrets and a name: make prod-init DOMAIN=crm.my.org LETSENCRYPT_EMAIL=me@my.org
@@ -181,7 +181,7 @@ prod-status: ## the containers, the certificate that visitors get, and the newes
 	@$(PROD) ps --all --format 'table {{.Service}}\t{{.Status}}\t{{.Ports}}'
 	@$(DEPLOY) history
 	@$(PROD) exec -T certbot python /opt/certbot/served_certificate.py status
-	@$(BACKUP) status
+	@$(IN_BACKUP) status
 
 prod-certificate: ## ask for the certificate now, whatever failed before
 	@$(PROD) kill --signal HUP certbot
@@ -191,20 +191,20 @@ prod-restore: prod-env ## a backup in place of what serves: make prod-restore BA
 	@FORCE=$(FORCE) SAFETY=$(or $(SAFETY),1) COMPOSE="$(PROD)" $(PYTHON) docker/restore.py "$(BACKUP)" "$(IDENTITY)"
 
 prod-restore-to: prod-env ## a moment: make prod-restore-to TIME="2026-11-22 14:03:00+01:00" (WAL_ARCHIVE=1; IDENTITY=, FORCE=1)
-	@name=$$($(PROD) exec -T backup python3 -m backup recover "$(TIME)" < $(or $(IDENTITY),/dev/null)) \
+	@name=$$($(IN_BACKUP) recover "$(TIME)" < $(or $(IDENTITY),/dev/null)) \
 	  && $(MAKE) --no-print-directory prod-restore BACKUP=$$name
 
 prod-pg-upgrade: prod-env ## another major version of PostgreSQL, in a new volume: make prod-pg-upgrade MAJOR=18 (IDENTITY=)
 	@COMPOSE="$(PROD)" $(PYTHON) docker/pg_upgrade.py "$(MAJOR)" "$(IDENTITY)"
 
 prod-restore-drill: ## prove the newest backup: restore it apart, compare it, log in (IDENTITY=file of the key)
-	@$(BACKUP) drill < $(or $(IDENTITY),/dev/null)
+	@$(IN_BACKUP) drill < $(or $(IDENTITY),/dev/null)
 
 prod-backup: ## take one now, beside those that BACKUP_SCHEDULE takes
-	@$(BACKUP) take
+	@$(IN_BACKUP) take
 
 prod-backups: ## every backup with its age, size, verified, encrypted, off-site
-	@$(BACKUP) list
+	@$(IN_BACKUP) list
 
 prod-shell: ## a shell beside the running code
 	@$(PROD) exec $(TTY) web sh
