@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from e2e.backups import package, settings
+from e2e.backups.tier import package, settings
 
 START = datetime(2026, 1, 4, 2, 31, tzinfo=UTC)
 DAY = timedelta(days=1)

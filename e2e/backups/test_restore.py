@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from e2e.backups.restores import Restorable, State, carried, destroy
 from e2e.deploys import UnderWay
 from e2e.load import Load, Request
-from e2e.restores import Restorable, State, carried, destroy
 from e2e.stack import Stack
 
 LOADING, MIGRATING, STOPPING = "loading its database", "migrating to", "stopping web"

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from e2e.backups import names, package, settings, write_backup
+from e2e.backups.tier import names, package, settings, write_backup
 from e2e.checkout import SOURCE
 
 HOUR = timedelta(hours=1)

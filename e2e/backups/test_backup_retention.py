@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from e2e.backups import names, package, settings, write_backup
+from e2e.backups.tier import names, package, settings, write_backup
 
 FIRST, DAYS = date(2025, 11, 22), 365
 AT = time(2, 30, tzinfo=UTC)

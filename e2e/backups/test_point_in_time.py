@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from e2e.point_in_time import KEEP_MB, PointInTime
+from e2e.backups.moments import KEEP_MB, PointInTime
 from e2e.stack import Stack, docker, seconds_until
 
 # What a loss is held against, and what the archive is built for.

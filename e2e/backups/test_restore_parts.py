@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from e2e.backups import package
+from e2e.backups.tier import package
 
 GLOBALS = r'''--
 -- PostgreSQL database cluster dump

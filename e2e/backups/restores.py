@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2e.backups import Service
+from e2e.backups.tier import Service
 from e2e.deploys import Deployed, form_headers, log_in
 from e2e.stack import Stack, ask
 
