@@ -16,12 +16,15 @@ help:
 
 ##@ Run it
 
-.PHONY: run manage
+.PHONY: run manage demo
 run: .venv ## everything on http://127.0.0.1:8000/ (PORT=8001, DEMO=0); Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
 
 manage: .venv ## a management command: make manage ARGS="import_customers FILE"
 	@exec $(WITHIN) $(BIN)/python manage.py $(ARGS)
+
+demo: .venv ## so many invented customers more, to see how it does: make demo CUSTOMERS=100000
+	@exec $(WITHIN) $(BIN)/python manage.py fill_demo $(or $(CUSTOMERS),10000)
 
 ##@ Work on it
 

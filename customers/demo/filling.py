@@ -1,0 +1,146 @@
+"""Fills a database with any number of invented customers through COPY, indexes last."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
+from itertools import islice
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+from psycopg2 import Error, extensions
+
+from customers.demo import read
+from customers.demo.inventing import YEARS, Invention, Values
+from customers.models import Company, Customer, Exhibition, Visit
+
+TABLES = (Company, Customer, Visit)
+ROWS_AT_ONCE = 2000
+FOREIGN_KEYS = """
+    SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname),
+           format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', conrelid::regclass, conname, pg_get_constraintdef(oid))
+    FROM pg_constraint WHERE contype = 'f' AND conrelid = ANY (%s::regclass[])
+"""
+INDEXES = """
+    SELECT format('DROP INDEX %%s', indexrelid::regclass), pg_get_indexdef(indexrelid)
+    FROM pg_index WHERE NOT indisunique AND indrelid = ANY (%s::regclass[])
+"""
+# A character that COPY's text format gives a meaning to.
+ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+Progress = Callable[[str, int], None]
+
+
+def fill(customers: int, progress: Progress) -> int:
+    """Add so many customers, their companies and visits, all or none; returns the rows.
+
+    `progress` is called with the table's name and the rows that have been written to it so far.
+    """
+    exhibitions = past_exhibitions()
+    with transaction.atomic(), plain_driver(), bare_tables():
+        invention = Invention(customers, next_key(Company), next_key(Customer), timezone.now())
+        rows = copy(Company, invention.COMPANY, invention.company_rows(), progress)
+        rows += copy(Customer, invention.CUSTOMER, invention.customer_rows(), progress)
+        rows += copy(Visit, invention.VISIT, invention.visit_rows(exhibitions), progress)
+        for model in (Company, Customer):
+            advance_sequence(model)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return rows
+
+
+def past_exhibitions() -> list[Exhibition]:
+    """Those of the demo, in each of the last years."""
+    known = {(one.name.upper(), one.edition.upper()) for one in Exhibition.objects.all()}
+    editions = [edition(row, years) for row in read("exhibitions") for years in range(YEARS + 2)]
+    Exhibition.objects.bulk_create(one for one in editions if (one.name.upper(), one.edition.upper()) not in known)
+    today = timezone.localdate()
+    return list(Exhibition.objects.filter(ends_on__lt=today, starts_on__gt=today - timedelta(days=365 * YEARS)))
+
+
+def edition(row: dict[str, str], years: int) -> Exhibition:
+    """The one so many years before, on the same day of the week."""
+    earlier = timedelta(days=364 * years)
+    starts_on, ends_on = (date.fromisoformat(row[name]) - earlier for name in ("starts_on", "ends_on"))
+    named = str(int(row["edition"]) - years) if row["edition"].isdecimal() else f"{row['edition']} -{years}"
+    return Exhibition(**row | {"edition": named, "starts_on": starts_on, "ends_on": ends_on})
+
+
+@contextmanager
+def plain_driver() -> Iterator[None]:
+    """Without core_apps.common.database's way of waiting, which COPY does not know."""
+    callback = extensions.get_wait_callback()
+    connection.ensure_connection()
+    extensions.set_wait_callback(None)
+    try:
+        yield
+    finally:
+        extensions.set_wait_callback(callback)
+
+
+@contextmanager
+def bare_tables() -> Iterator[None]:
+    """Foreign keys are checked, and indexes that hold no constraint are built, at the end: all rows at once."""
+    with connection.cursor() as cursor:
+        # What this transaction has to check already, for it would stand in the way.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        laid_aside = [*of_tables(cursor, FOREIGN_KEYS), *of_tables(cursor, INDEXES)]
+        for removal, _ in laid_aside:
+            cursor.execute(removal)
+        yield
+        for _, return_ in reversed(laid_aside):
+            cursor.execute(return_)
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+
+
+def of_tables(cursor: Any, question: str) -> list[tuple[str, str]]:
+    """Statements that remove each, and that bring it back."""
+    cursor.execute(question, [[model._meta.db_table for model in TABLES]])
+    found: list[tuple[str, str]] = cursor.fetchall()
+    return found
+
+
+def next_key(model: Any) -> int:
+    last = model.objects.order_by("-pk").values_list("pk", flat=True).first()
+    return (last or 0) + 1
+
+
+def copy(model: Any, columns: Sequence[str], rows: Iterable[Values], progress: Progress) -> int:
+    source = Source(model._meta.verbose_name_plural, rows, progress)
+    try:
+        with connection.cursor() as cursor:
+            cursor.copy_expert(f"COPY {model._meta.db_table} ({', '.join(columns)}) FROM STDIN", source)
+    except Error as error:
+        # psycopg2 tells of what was raised while it read, Ctrl-C included, in words of its own.
+        raise source.error or error from error
+    return source.count
+
+
+class Source:
+    """A file of COPY's text format, for psycopg2 to read."""
+
+    def __init__(self, name: str, rows: Iterable[Values], progress: Progress) -> None:
+        self.name, self.progress, self.count = name, progress, 0
+        self.error: BaseException | None = None
+        self.lines = ("\t".join(map(text, row)) for row in rows)
+
+    def read(self, _size: int = -1) -> str:
+        try:
+            lines = list(islice(self.lines, ROWS_AT_ONCE))
+            self.count += len(lines)
+            self.progress(self.name, self.count)
+        except BaseException as error:
+            self.error = error
+            raise
+        return "".join(f"{line}\n" for line in lines)
+
+
+def text(value: Any) -> str:
+    return "\\N" if value is None else str(value).translate(ESCAPES)
+
+
+def advance_sequence(model: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT setval(pg_get_serial_sequence(%s, 'id'), %s)", [model._meta.db_table, next_key(model) - 1]
+        )

@@ -1,0 +1,106 @@
+"""A database filled with many invented customers: its shape, and that all of it is valid."""
+
+import unicodedata
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils import timezone
+
+from customers.demo.filling import fill
+from customers.models import Company, Customer, Exhibition, Visit
+from customers.tests.factories import make_company, make_customer
+
+pytestmark = pytest.mark.django_db
+MANY = 2000
+
+
+def quietly(_table: str, _rows: int) -> None:
+    pass
+
+
+def indexes() -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'")
+        return {definition for (definition,) in cursor.fetchall()}
+
+
+def test_database_gets_so_many_customers_with_companies_and_visits():
+    rows = fill(MANY, quietly)
+
+    assert Customer.objects.count() == MANY
+    assert Company.objects.count() == round(MANY / 7.7)
+    assert 1.8 < Visit.objects.count() / MANY < 2.2
+    assert rows == Customer.objects.count() + Company.objects.count() + Visit.objects.count()
+
+
+def test_rows_pass_their_own_validation():
+    fill(300, quietly)
+
+    for model in (Company, Customer, Visit, Exhibition):
+        for row in model.objects.all()[:300]:
+            row.full_clean()
+
+
+def test_shape_is_that_of_a_real_team():
+    fill(MANY, quietly)
+
+    sizes = sorted(Counter(Customer.objects.exclude(company=None).values_list("company", flat=True)).values())[::-1]
+    assert sum(sizes[: Company.objects.count() // 10]) > 0.4 * MANY
+    letters = {name[0] for name in Customer.objects.values_list("family_name", flat=True)}
+    scripts = {unicodedata.name(letter).split()[0] for letter in letters}
+    assert scripts >= {"LATIN", "GREEK", "CYRILLIC", "ARABIC", "HEBREW", "DEVANAGARI", "THAI", "CJK", "HANGUL"}
+    visited = Visit.objects.values_list("exhibition__starts_on", flat=True)
+    assert max(visited) - min(visited) > timedelta(days=2 * 365)
+    assert all(day <= timezone.localdate() for day in visited)
+    blank = Customer.objects.filter(email="").count()
+    assert 0.1 * MANY < blank < 0.2 * MANY
+
+
+def test_visits_lie_on_days_of_their_exhibition():
+    fill(100, quietly)
+
+    for visit in Visit.objects.select_related("exhibition"):
+        assert visit.exhibition.starts_on <= visit.visited_at.date() <= visit.exhibition.ends_on
+
+
+def test_what_was_there_stays_and_new_rows_follow():
+    company = make_company()
+    before, customer = indexes(), make_customer(company=company)
+
+    fill(50, quietly)
+    fill(50, quietly)
+
+    assert indexes() == before
+    assert Customer.objects.count() == 101
+    assert make_customer(email="one.more@example.com").pk == max(Customer.objects.values_list("pk", flat=True))
+    customer.refresh_from_db()
+    assert customer.company == company
+
+
+def test_fill_that_is_interrupted_leaves_nothing():
+    before = indexes()
+
+    def interrupt(table: str, _rows: int) -> None:
+        if table == "visits":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fill(50, interrupt)
+
+    assert (indexes(), Customer.objects.count(), Company.objects.count()) == (before, 0, 0)
+
+
+@pytest.mark.parametrize("number", ["0", "-5", "10000001"])
+def test_number_that_cannot_be_is_refused(number):
+    with pytest.raises(CommandError, match=f"{number} is not a number of customers from 1 to 10000000"):
+        call_command("fill_demo", "--", number)
+
+
+def test_command_says_how_many_rows_it_added(capsys):
+    call_command("fill_demo", "20")
+
+    rows = sum(model.objects.count() for model in (Company, Customer, Visit))
+    assert capsys.readouterr().out.startswith(f"Added {rows} rows in ")
