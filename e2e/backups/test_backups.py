@@ -112,6 +112,7 @@ def test_backup_holds_what_the_database_and_the_media_hold(filled: Service) -> N
 
 
 def test_parts_are_what_postgresql_and_tar_read(filled: Service) -> None:
+    filled.run("take")
     directory = f"/backups/{filled.names()[-1]}"
     assert "TABLE DATA public customers_customer" in filled.shell(f"pg_restore --list {directory}/database.dump")
     assert "CREATE ROLE exhibition" in filled.shell(f"cat {directory}/globals.sql")
