@@ -37,7 +37,7 @@ def fill(customers: int, progress: Progress) -> int:
     `progress` is called with the table's name and the rows that have been written to it so far.
     """
     exhibitions = past_exhibitions()
-    with transaction.atomic(), plain_driver(), bare_tables():
+    with transaction.atomic(), plain_driver(), without_limits(), bare_tables():
         invention = Invention(customers, next_key(Company), next_key(Customer), timezone.now())
         rows = copy(Company, invention.COMPANY, invention.company_rows(), progress)
         rows += copy(Customer, invention.CUSTOMER, invention.customer_rows(), progress)
@@ -76,6 +76,14 @@ def plain_driver() -> Iterator[None]:
         yield
     finally:
         extensions.set_wait_callback(callback)
+
+
+@contextmanager
+def without_limits() -> Iterator[None]:
+    """Until the transaction ends: they are made for requests."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")
+    yield
 
 
 @contextmanager
