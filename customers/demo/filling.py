@@ -25,9 +25,6 @@ INDEXES = """
     SELECT format('DROP INDEX %%s', indexrelid::regclass), pg_get_indexdef(indexrelid)
     FROM pg_index WHERE NOT indisunique AND indrelid = ANY (%s::regclass[])
 """
-# A character that COPY's text format gives a meaning to.
-ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
 Progress = Callable[[str, int], None]
 
 
@@ -82,7 +79,8 @@ def plain_driver() -> Iterator[None]:
 def without_limits() -> Iterator[None]:
     """Until the transaction ends: they are made for requests."""
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 0")
+        # An index is sorted in memory, not on the disk.
+        cursor.execute("SET LOCAL statement_timeout = 0; SET LOCAL maintenance_work_mem = '256MB'")
     yield
 
 
@@ -130,7 +128,7 @@ class Source:
     def __init__(self, name: str, rows: Iterable[Values], progress: Progress) -> None:
         self.name, self.progress, self.count = name, progress, 0
         self.error: BaseException | None = None
-        self.lines = ("\t".join(map(text, row)) for row in rows)
+        self.lines = ("\t".join(map(str, row)) for row in rows)
 
     def read(self, _size: int = -1) -> str:
         try:
@@ -141,10 +139,6 @@ class Source:
             self.error = error
             raise
         return "".join(f"{line}\n" for line in lines)
-
-
-def text(value: Any) -> str:
-    return "\\N" if value is None else str(value).translate(ESCAPES)
 
 
 def advance_sequence(model: Any) -> None:

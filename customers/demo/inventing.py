@@ -67,6 +67,8 @@ NO_COMPANY = 0.05  # of all customers
 MISSING = 0.15  # of all e-mail addresses and of all numbers; nobody lacks both
 YEARS = 3
 
+# As COPY has it. Nothing that is invented here holds a character that COPY's text format gives a meaning to.
+NULL = "\\N"
 Values = Sequence[Any]
 
 
@@ -150,7 +152,7 @@ class Invention:
         return (
             *(key, given, family, email, number and f"+{nation.dialling} {number[:3]} {number[3:]}"),
             *(number and f"+{nation.dialling}{number}", TITLES[key % len(TITLES)]),
-            *(None if draw() < NO_COMPANY else self.first_company + company, nation.country, stage),
+            *(NULL if draw() < NO_COMPANY else self.first_company + company, nation.country, stage),
             *("stand", NOTES[key % len(NOTES)] if draw() < 0.2 else "", "", moment, moment),
         )
 
