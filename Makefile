@@ -24,7 +24,8 @@ manage: .venv ## a management command: make manage ARGS="import_customers FILE"
 	@exec $(WITHIN) $(BIN)/python manage.py $(ARGS)
 
 demo: .venv ## so many invented customers more, to see how it does: make demo CUSTOMERS=100000
-	@exec $(WITHIN) $(BIN)/python manage.py fill_demo $(or $(CUSTOMERS),10000)
+	@exec $(WITHIN) sh -c '$(BIN)/python manage.py migrate --noinput -v0 \
+	  && exec $(BIN)/python manage.py fill_demo "$(or $(CUSTOMERS),10000)"'
 
 ##@ Work on it
 
