@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments import RefusedError
+from restore import read_key
 from tier import FailedError, run
 
 COMPOSE = os.environ.get("COMPOSE", "docker compose -f docker-compose.dev.yml").split()
@@ -21,7 +22,7 @@ LOADED, REPLACED = "{}_restored", "{}_replaced"
 
 
 def main(directory: str = "", identity: str = "") -> None:
-    backup, key = checked(directory), read(identity)
+    backup, key = checked(directory), read_key(identity)
     dev = Dev()
     confirm(f"This replaces the database of the dev tier by {backup.name}.")
     print("loading it beside the database of the dev tier, and comparing it with its manifest", flush=True)
@@ -39,13 +40,6 @@ def checked(directory: str) -> Path:
     if not (backup / "manifest.json").is_file():
         raise RefusedError(f"{directory} is not the directory of a backup: it has no manifest.json.")
     return backup
-
-
-def read(identity: str) -> str:
-    try:
-        return Path(identity).read_text(encoding="utf-8") if identity else ""
-    except OSError as error:
-        raise RefusedError(f"IDENTITY={identity}: {error.strerror}") from error
 
 
 def confirm(question: str) -> None:

@@ -8,11 +8,10 @@ serves from the old volume; afterwards that volume is kept.
 import re
 import sys
 import time
-from pathlib import Path
 
 from deploy import ENV_FILE, Deploy, catch_signals, ignore_signals
 from deployments import Deployments, RefusedError
-from restore import Restore, in_its_words
+from restore import Restore, in_its_words, read_key, recorded
 from tier import ONCE, FailedError, Tier, last_lines, run
 
 VARIABLE, FIRST = "POSTGRES_MAJOR", "17"
@@ -41,7 +40,7 @@ class Upgrade:
     def server(self) -> str:
         return f"{self.tier.config['name']}-postgres-{self.major}"
 
-    def upgrade(self) -> None:
+    def upgrade(self) -> str:
         self.prepare()
         try:
             self.stop_web()
@@ -55,6 +54,8 @@ class Upgrade:
             ignore_signals()
             self.undo()
             raise
+        kept = self.volume_of(self.former)
+        return f"PostgreSQL {self.major} serves. The data of before are kept in volume {kept}"
 
     def prepare(self) -> None:
         """Refuse where something is lacking, and clear away what an earlier run left."""
@@ -73,7 +74,8 @@ class Upgrade:
 
     def remove_leftover(self) -> None:
         """A volume that has served is somebody's data, whatever came after it."""
-        if any(entry.get("postgres") == self.major for entry in self.deploy.deployments.history()):
+        served = [entry.get("postgres") for entry in self.deploy.deployments.history() if entry["outcome"] == "ok"]
+        if self.major in served:
             raise RefusedError(
                 f"Volume {self.volume} is there already, from an earlier upgrade. If nobody needs it: "
                 f"docker volume rm {self.volume}"
@@ -154,34 +156,15 @@ class Upgrade:
             )
 
 
-def recorded(deployments: Deployments, upgrade: Upgrade) -> int:
-    """Do it and write down how it ended; returns the exit code."""
-    deploy, version = upgrade.deploy, deployments.version()
-    try:
-        upgrade.upgrade()
-    except (FailedError, KeyboardInterrupt) as error:
-        ignore_signals()
-        reason = str(error) or "interrupted"
-        deployments.note("upgrade", version, deploy.seconds, reason.splitlines()[0])
-        deploy.say(f"the upgrade has failed, and PostgreSQL {upgrade.former} serves: {reason}")
-        return 1
-    deployments.note("upgrade", version, deploy.seconds, "ok", postgres=upgrade.major)
-    deploy.say(
-        f"PostgreSQL {upgrade.major} serves. The data of before are kept in volume {upgrade.volume_of(upgrade.former)}"
-    )
-    return 0
-
-
 def main(major: str = "", key_file: str = "") -> int:
     catch_signals()
-    deployments = Deployments(ENV_FILE)
+    deploy = Deploy(Tier(ENV_FILE), Deployments(ENV_FILE))
     try:
-        key = Path(key_file).read_text(encoding="utf-8") if key_file else ""
-        with deployments.lock(f"upgrade to PostgreSQL {major}"):
-            return recorded(deployments, Upgrade(Deploy(Tier(ENV_FILE), deployments), major, key))
-    except OSError as error:
-        print(f"IDENTITY={key_file} cannot be read: {error.strerror}")
-    except (RefusedError, FailedError, KeyboardInterrupt) as error:
+        key = read_key(key_file)
+        with deploy.deployments.lock(f"upgrade to PostgreSQL {major}"):
+            upgrade = Upgrade(deploy, major, key)
+            return recorded(deploy, "upgrade", upgrade.upgrade, f"PostgreSQL {upgrade.former}", postgres=major)
+    except (RefusedError, KeyboardInterrupt) as error:
         print(str(error) or "interrupted")
     return 1
 

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +37,7 @@ class Restore:
         self.web: list[Container] = []
         self.stopped_at = 0.0
 
-    def restore(self) -> None:
+    def restore(self) -> str:
         self.prepare()
         self.say(f"verifying backup {self.name}")
         facts = self.examine()
@@ -52,6 +52,7 @@ class Restore:
             raise
         ignore_signals()
         self.finish(safety)
+        return f"backup {self.name} is restored"
 
     def prepare(self) -> None:
         """Refuse where something is lacking, and clear away what an earlier run left."""
@@ -215,31 +216,41 @@ def megabytes(size: float) -> str:
     return f"{size / 10**6:.1f} MB"
 
 
-def recorded(deployments: Deployments, restore: Restore) -> int:
-    """Do it and write down how it ended; returns the exit code."""
-    deploy, version = restore.deploy, deployments.version()
+def recorded(deploy: Deploy, action: str, work: Callable[[], str], former: str, **facts: str) -> int:
+    """Do the work, which returns what to say of it, and write down how it ended; returns the exit code.
+
+    `former`: what serves where it has failed.
+    """
+    deployments, version = deploy.deployments, deploy.deployments.version()
     try:
-        restore.restore()
+        said = work()
     except (FailedError, KeyboardInterrupt) as error:
         ignore_signals()
         reason = str(error) or "interrupted"
-        deployments.note("restore", version, deploy.seconds, reason.splitlines()[0], backup=restore.name)
-        deploy.say(f"the restore has failed, and the state before it serves: {reason}")
+        deployments.note(action, version, deploy.seconds, reason.splitlines()[0], **facts)
+        deploy.say(f"the {action} has failed, and {former} serves: {reason}")
         return 1
-    deployments.note("restore", version, deploy.seconds, "ok", backup=restore.name)
-    deploy.say(f"backup {restore.name} is restored")
+    deployments.note(action, version, deploy.seconds, "ok", **facts)
+    deploy.say(said)
     return 0
+
+
+def read_key(file: str) -> str:
+    """The private key of encrypted backups; blank where none is named."""
+    try:
+        return Path(file).read_text(encoding="utf-8") if file else ""
+    except OSError as error:
+        raise RefusedError(f"IDENTITY={file} cannot be read: {error.strerror}") from error
 
 
 def main(name: str = "", key_file: str = "") -> int:
     catch_signals()
-    deployments = Deployments(ENV_FILE)
+    deploy = Deploy(Tier(ENV_FILE), Deployments(ENV_FILE))
     try:
-        key = Path(key_file).read_text(encoding="utf-8") if key_file else ""
-        with deployments.lock(f"restore {name}".strip()):
-            return recorded(deployments, Restore(Deploy(Tier(ENV_FILE), deployments), name, key))
-    except OSError as error:
-        print(f"IDENTITY={key_file} cannot be read: {error.strerror}")
+        key = read_key(key_file)
+        with deploy.deployments.lock(f"restore {name}".strip()):
+            restore = Restore(deploy, name, key)
+            return recorded(deploy, "restore", restore.restore, "the state before it", backup=name)
     except (RefusedError, KeyboardInterrupt) as error:
         print(str(error) or "interrupted")
     return 1
