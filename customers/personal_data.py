@@ -15,7 +15,10 @@ UNTOUCHED = {
     "auth_group",
     "auth_group_permissions",
     "auth_permission",
+    "customers_capture",
+    "customers_customer_tags",
     "customers_exhibition",
+    "customers_exhibition_staff",
     "django_content_type",
     "django_migrations",
 }
@@ -45,15 +48,27 @@ INVENTED = {
         # The files stay where they are.
         "photo": "''",
     },
+    "customers_followup": {
+        "note": "{notes}",
+    },
+    "customers_tag": {
+        "name": "'Tag ' || id",
+    },
     "customers_visit": {
         "interests": "ARRAY[{interests}]",
         "note": "{notes}",
     },
 }
+WRITTEN_BY_TRIGGERS = {"search_text"}
 KEPT = {
     "accounts_user": {"id", "is_staff", "is_active", "is_superuser", "date_joined", "last_login"},
-    "customers_company": {"id", "created_at", "updated_at", "country", "industry"},
-    "customers_customer": {"id", "created_at", "updated_at", "country", "stage", "source", "company_id", "owner_id"},
+    "customers_company": {"id", "created_at", "updated_at", "country", "industry"} | WRITTEN_BY_TRIGGERS,
+    "customers_customer": {"id", "created_at", "updated_at", "country", "stage", "source", "company_id", "owner_id"}
+    | {"archived_at"}
+    | WRITTEN_BY_TRIGGERS,
+    "customers_followup": {"id", "created_at", "updated_at", "customer_id", "visit_id", "assignee_id", "channel"}
+    | {"due_at", "priority", "outcome", "completed_at"},
+    "customers_tag": {"id", "created_at", "updated_at"},
     "customers_visit": {
         "id",
         "created_at",

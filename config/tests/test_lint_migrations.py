@@ -139,7 +139,8 @@ def test_several_operations_outside_of_a_transaction_are_refused(app: App, capsy
     )
 
 
-def test_real_migrations_pass(db, capsys):
+@pytest.mark.usefixtures("transactional_db")
+def test_real_migrations_pass(capsys):
     lint_migrations.main()
 
     assert "ERR" not in capsys.readouterr().out

@@ -1,23 +1,34 @@
+from typing import ClassVar
+
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower, Upper
+from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.fields import CountryField, WebAddressField
 from core_apps.common.models import TimeStampedModel
 from customers.models.rules import COUNTRY, DOMAIN, WEB_ADDRESS, blank_or_matches, validate_domain
+from customers.querysets import CompanyQuerySet
 
 
 class Company(TimeStampedModel):
     """An organisation; known by its web domain or, where it has none, by its name in its country."""
 
-    name = models.CharField(max_length=200)
-    domain = models.CharField("web domain", max_length=253, blank=True, validators=[validate_domain])
-    country = CountryField()
-    industry = models.CharField(max_length=100, blank=True)
-    website = WebAddressField(blank=True)
+    name = models.CharField(_("name"), max_length=200)
+    domain = models.CharField(_("web domain"), max_length=253, blank=True, validators=[validate_domain])
+    country = CountryField(_("country"))
+    industry = models.CharField(_("industry"), max_length=100, blank=True)
+    website = WebAddressField(_("website"), blank=True)
+    search_text = models.TextField(
+        blank=True, db_default="", editable=False, help_text=_("Written by the database alone: name and domain.")
+    )
+
+    objects: ClassVar[CompanyQuerySet] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
-        verbose_name_plural = "companies"
+        verbose_name = _("company")
+        verbose_name_plural = _("companies")
         ordering = ("name", "pk")
         constraints = (
             models.CheckConstraint(name="company_name_not_blank", condition=~Q(name="")),
@@ -33,14 +44,14 @@ class Company(TimeStampedModel):
                 fields=("domain",),
                 condition=~Q(domain=""),
                 name="company_unique_domain",
-                violation_error_message="A company with this web domain exists already.",
+                violation_error_message=_("A company with this web domain exists already."),
             ),
             models.UniqueConstraint(
                 Upper("name"),
                 "country",
                 condition=Q(domain=""),
                 name="company_unique_name_without_domain",
-                violation_error_message="A company of this name without a web domain exists in this country.",
+                violation_error_message=_("A company of this name without a web domain exists in this country."),
             ),
         )
         indexes = (
@@ -48,6 +59,7 @@ class Company(TimeStampedModel):
             models.Index(Upper("name"), name="company_by_upper_name"),
             models.Index(fields=("country", "name"), name="company_by_country"),
             models.Index(fields=("industry", "name"), name="company_by_industry"),
+            GinIndex(OpClass("search_text", "gin_trgm_ops"), name="company_by_search_text"),
         )
 
     def __str__(self) -> str:

@@ -4,17 +4,20 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.postgres.functions import RandomUUID
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_image_file_extension
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower, Upper
+from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.fields import CountryField, FoldedEmailField
 from core_apps.common.models import TimeStampedModel
 from customers.models.company import Company
 from customers.models.phones import e164
 from customers.models.rules import COUNTRY, E164, blank_or_matches
+from customers.models.tag import Tag
 from customers.querysets import CustomerQuerySet
 
 
@@ -27,47 +30,71 @@ class Customer(TimeStampedModel):
     """A person met at an exhibition."""
 
     class Stage(models.TextChoices):
-        LEAD = "lead"
-        PROSPECT = "prospect"
-        CUSTOMER = "customer"
-        INACTIVE = "inactive"
+        LEAD = "lead", _("Lead")
+        PROSPECT = "prospect", _("Prospect")
+        CUSTOMER = "customer", _("Customer")
+        INACTIVE = "inactive", _("Inactive")
 
     class Source(models.TextChoices):
-        STAND = "stand", "Met at a stand"
-        IMPORT = "import", "Imported"
-        WEBSITE = "website"
-        REFERRAL = "referral"
-        OTHER = "other"
+        STAND = "stand", _("Met at a stand")
+        IMPORT = "import", _("Imported")
+        WEBSITE = "website", _("Website")
+        REFERRAL = "referral", _("Referral")
+        OTHER = "other", _("Other")
 
     public_id = models.UUIDField(
-        "public id",
+        _("public id"),
         unique=True,
         editable=False,
         db_default=RandomUUID(),
-        help_text="Names the customer in URLs.",
+        help_text=_("Names the customer in URLs."),
     )
-    given_name = models.CharField(max_length=100, blank=True)
-    family_name = models.CharField(max_length=100, blank=True)
-    email = FoldedEmailField("e-mail", blank=True)
-    phone = models.CharField(max_length=50, blank=True, help_text="As written; without +, the country's own form.")
-    phone_e164 = models.CharField("phone (E.164)", max_length=16, blank=True, editable=False)
-    job_title = models.CharField(max_length=150, blank=True)
-    company = models.ForeignKey(Company, models.PROTECT, null=True, blank=True, related_name="customers")
-    country = CountryField()
-    stage = models.CharField(max_length=10, choices=Stage, default=Stage.LEAD)
-    source = models.CharField(max_length=10, choices=Source, default=Source.STAND)
+    given_name = models.CharField(_("given name"), max_length=100, blank=True)
+    family_name = models.CharField(_("family name"), max_length=100, blank=True)
+    email = FoldedEmailField(_("e-mail"), blank=True)
+    phone = models.CharField(
+        _("phone"), max_length=50, blank=True, help_text=_("As written; without +, the country's own form.")
+    )
+    phone_e164 = models.CharField(_("phone (E.164)"), max_length=16, blank=True, editable=False)
+    job_title = models.CharField(_("job title"), max_length=150, blank=True)
+    company = models.ForeignKey(
+        Company, models.PROTECT, verbose_name=_("company"), null=True, blank=True, related_name="customers"
+    )
+    country = CountryField(_("country"))
+    stage = models.CharField(_("stage"), max_length=10, choices=Stage, default=Stage.LEAD)
+    source = models.CharField(_("source"), max_length=10, choices=Source, default=Source.STAND)
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="customers"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        verbose_name=_("owner"),
+        null=True,
+        blank=True,
+        related_name="customers",
+        help_text=_("Who looks after the customer."),
     )
-    notes = models.TextField(max_length=10_000, blank=True)
+    tags = models.ManyToManyField(Tag, verbose_name=_("tags"), blank=True, related_name="customers")
+    notes = models.TextField(_("notes"), max_length=10_000, blank=True)
     photo = models.ImageField(
-        upload_to=photo_path, max_length=60, blank=True, validators=[validate_image_file_extension]
+        _("photo"), upload_to=photo_path, max_length=60, blank=True, validators=[validate_image_file_extension]
+    )
+    archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
+    search_text = models.TextField(
+        blank=True,
+        db_default="",
+        editable=False,
+        help_text=_("Written by the database alone: names, e-mail, digits of the phone number, company."),
     )
 
     objects: ClassVar[CustomerQuerySet] = CustomerQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
+        verbose_name = _("customer")
+        verbose_name_plural = _("customers")
         ordering = ("-created_at", "-pk")
+        permissions = (
+            ("view_every_customer", "Can see the customers, visits and follow-ups of every exhibition"),
+            ("export_customer", "Can export customers"),
+        )
         constraints = (
             models.CheckConstraint(
                 name="customer_has_a_name_an_email_or_a_phone",
@@ -98,6 +125,9 @@ class Customer(TimeStampedModel):
             models.Index(fields=("source", "-created_at", "-id"), name="customer_by_source"),
             models.Index(fields=("country", "-created_at", "-id"), name="customer_by_country"),
             models.Index(fields=("owner", "stage", "-created_at", "-id"), name="customer_by_owner"),
+            models.Index(fields=("photo",), name="customer_by_photo", condition=~Q(photo="")),
+            models.Index(fields=("-archived_at",), name="customer_archived", condition=Q(archived_at__isnull=False)),
+            GinIndex(OpClass("search_text", "gin_trgm_ops"), name="customer_by_search_text"),
         )
 
     def __str__(self) -> str:
@@ -110,7 +140,7 @@ class Customer(TimeStampedModel):
     def clean(self) -> None:
         self.normalise()
         if not (self.given_name or self.family_name or self.email or self.phone):
-            raise ValidationError({"family_name": "Give a name, an e-mail address or a phone number."})
+            raise ValidationError({"family_name": _("Give a name, an e-mail address or a phone number.")})
 
     def save(self, *args: object, **kwargs: object) -> None:
         self.normalise()

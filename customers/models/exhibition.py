@@ -1,8 +1,10 @@
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
+from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.fields import CountryField, WebAddressField
 from core_apps.common.models import TimeStampedModel
@@ -13,29 +15,44 @@ from customers.querysets import ExhibitionQuerySet
 class Exhibition(TimeStampedModel):
     """One edition of a trade fair; its dates are days in its own time zone."""
 
-    name = models.CharField(max_length=200)
-    edition = models.CharField(max_length=50, blank=True, help_text="What tells it from the other years: 2027.")
-    venue = models.CharField(max_length=200, blank=True)
-    city = models.CharField(max_length=100, blank=True)
-    country = CountryField()
-    time_zone = models.CharField(
-        max_length=50, default="UTC", validators=[validate_time_zone], help_text="IANA name: Europe/Berlin."
+    name = models.CharField(_("name"), max_length=200)
+    edition = models.CharField(
+        _("edition"), max_length=50, blank=True, help_text=_("What tells it from the other years: 2027.")
     )
-    starts_on = models.DateField("first day")
-    ends_on = models.DateField("last day")
-    website = WebAddressField(blank=True)
-    industry = models.CharField(max_length=100, blank=True)
+    venue = models.CharField(_("venue"), max_length=200, blank=True)
+    city = models.CharField(_("city"), max_length=100, blank=True)
+    country = CountryField(_("country"))
+    time_zone = models.CharField(
+        _("time zone"),
+        max_length=50,
+        default="UTC",
+        validators=[validate_time_zone],
+        help_text=_("IANA name: Europe/Berlin."),
+    )
+    starts_on = models.DateField(_("first day"))
+    ends_on = models.DateField(_("last day"))
+    website = WebAddressField(_("website"), blank=True)
+    industry = models.CharField(_("industry"), max_length=100, blank=True)
+    staff = models.ManyToManyField(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("stand staff"),
+        blank=True,
+        related_name="exhibitions",
+        help_text=_("Who works at our stand: stand staff see the customers and visits of their exhibitions."),
+    )
 
     objects: ClassVar[ExhibitionQuerySet] = ExhibitionQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
+        verbose_name = _("exhibition")
+        verbose_name_plural = _("exhibitions")
         ordering = ("-starts_on", "-pk")
         constraints = (
             models.CheckConstraint(name="exhibition_name_not_blank", condition=~Q(name="")),
             models.CheckConstraint(
                 name="exhibition_ends_after_it_starts",
                 condition=Q(ends_on__gte=F("starts_on")),
-                violation_error_message="The last day is before the first day.",
+                violation_error_message=_("The last day is before the first day."),
             ),
             models.CheckConstraint(name="exhibition_country_is_a_code", condition=blank_or_matches("country", COUNTRY)),
             models.CheckConstraint(name="exhibition_time_zone_not_blank", condition=~Q(time_zone="")),
@@ -46,7 +63,7 @@ class Exhibition(TimeStampedModel):
                 Upper("name"),
                 Upper("edition"),
                 name="exhibition_unique_edition",
-                violation_error_message="This edition of the exhibition exists already.",
+                violation_error_message=_("This edition of the exhibition exists already."),
             ),
         )
         indexes = (

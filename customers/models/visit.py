@@ -5,6 +5,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.models import TimeStampedModel
 from customers.models.customer import Customer
@@ -16,32 +17,45 @@ class Visit(TimeStampedModel):
     """A customer at our stand: when, what they want, and how good a lead they are."""
 
     class Grade(models.TextChoices):
-        A = "A", "A: buys soon"
-        B = "B", "B: interested"
-        C = "C", "C: later"
-        D = "D", "D: no business"
+        A = "A", _("A: buys soon")
+        B = "B", _("B: interested")
+        C = "C", _("C: later")
+        D = "D", _("D: no business")
 
-    customer = models.ForeignKey(Customer, models.CASCADE, related_name="visits")
-    exhibition = models.ForeignKey(Exhibition, models.PROTECT, related_name="visits")
-    visited_at = models.DateTimeField("when", default=timezone.now)
-    stand = models.CharField(max_length=50, blank=True, help_text="Hall and number: 7.1 C042.")
-    grade = models.CharField(max_length=1, choices=Grade, blank=True)
-    interests = ArrayField(models.CharField(max_length=60), default=list, blank=True, help_text="Comma-separated.")
-    note = models.TextField(max_length=10_000, blank=True)
+    customer = models.ForeignKey(Customer, models.CASCADE, verbose_name=_("customer"), related_name="visits")
+    exhibition = models.ForeignKey(Exhibition, models.PROTECT, verbose_name=_("exhibition"), related_name="visits")
+    visited_at = models.DateTimeField(_("when"), default=timezone.now)
+    stand = models.CharField(_("stand"), max_length=50, blank=True, help_text=_("Hall and number: 7.1 C042."))
+    grade = models.CharField(_("grade"), max_length=1, choices=Grade, blank=True)
+    interests = ArrayField(
+        models.CharField(max_length=60),
+        verbose_name=_("interests"),
+        default=list,
+        blank=True,
+        help_text=_("Comma-separated."),
+    )
+    note = models.TextField(_("note"), max_length=10_000, blank=True)
     captured_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="captured_visits"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        verbose_name=_("captured by"),
+        null=True,
+        blank=True,
+        related_name="captured_visits",
     )
 
     objects: ClassVar[VisitQuerySet] = VisitQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
+        verbose_name = _("visit")
+        verbose_name_plural = _("visits")
         ordering = ("-visited_at", "-pk")
         constraints = (
             models.CheckConstraint(name="visit_grade_known", condition=Q(grade__in=("", "A", "B", "C", "D"))),
             models.UniqueConstraint(
                 fields=("customer", "exhibition", "visited_at"),
                 name="visit_once_at_a_time",
-                violation_error_message="This visit is recorded already.",
+                violation_error_message=_("This visit is recorded already."),
             ),
         )
         indexes = (
@@ -53,4 +67,4 @@ class Visit(TimeStampedModel):
         )
 
     def __str__(self) -> str:
-        return f"{self.customer} at {self.exhibition}"
+        return _("%(customer)s at %(exhibition)s") % {"customer": self.customer, "exhibition": self.exhibition}

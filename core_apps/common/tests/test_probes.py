@@ -141,7 +141,7 @@ def test_readiness_after_the_database_returns_is_200(closed_port):
 
 @pytest.mark.django_db(transaction=True)
 def test_readiness_with_unapplied_migration_is_503_until_it_is_applied():
-    applied = MigrationRecorder.Migration.objects.get(app="customers", name="0001_initial")
+    applied = MigrationRecorder.Migration.objects.filter(app="customers").latest("pk")
     applied.delete()
     try:
         assert probe(READINESS)[:2] == (503, {"status": "unavailable", "failing": ["migrations"]})
@@ -154,7 +154,7 @@ def test_readiness_with_unapplied_migration_is_503_until_it_is_applied():
 @pytest.mark.django_db(transaction=True)
 def test_readiness_reads_the_migrations_once_for_the_process():
     probe(READINESS)
-    applied = MigrationRecorder.Migration.objects.get(app="customers", name="0001_initial")
+    applied = MigrationRecorder.Migration.objects.filter(app="customers").latest("pk")
     applied.delete()
     try:
         assert probe(READINESS)[:2] == (200, {"status": "ready"})

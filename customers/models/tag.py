@@ -1,0 +1,26 @@
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Upper
+from django.utils.translation import gettext_lazy as _
+
+from core_apps.common.models import TimeStampedModel
+
+
+class Tag(TimeStampedModel):
+    """A word of the team's own that customers are marked with."""
+
+    name = models.CharField(_("name"), max_length=50)
+
+    class Meta:
+        verbose_name = _("tag")
+        verbose_name_plural = _("tags")
+        ordering = ("name", "pk")
+        constraints = (
+            models.CheckConstraint(name="tag_name_not_blank", condition=~Q(name="")),
+            models.UniqueConstraint(
+                Upper("name"), name="tag_unique_name", violation_error_message=_("This tag exists already.")
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
