@@ -1,0 +1,24 @@
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+
+from core_apps.common.big_tables import BigTableAdmin
+from customers.admin.filters import RecentExhibitionFilter
+from customers.models import Exhibition, Visit
+
+
+@admin.register(Visit)
+class VisitAdmin(BigTableAdmin):
+    list_display = ("customer", "exhibition", "visited_at", "grade", "stand", "captured_by")
+    list_filter = ("grade", RecentExhibitionFilter, "visited_at")
+    list_select_related = ("customer", "exhibition", "captured_by")
+    search_fields = ("customer__given_name", "customer__family_name", "customer__email", "note")
+    autocomplete_fields = ("customer", "exhibition", "captured_by")
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """At a stand the exhibition is nearly always the one that is open now."""
+        exhibition = Exhibition.objects.open_at(timezone.now()).first()
+        initial = {"captured_by": request.user.pk, "exhibition": exhibition and exhibition.pk}
+        return initial | super().get_changeform_initial_data(request)
