@@ -4,12 +4,13 @@
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+from django.contrib.postgres.search import TrigramSimilarity
 from django.db import models
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Concat
 
-from core_apps.common.folding import matching
+from core_apps.common.folding import Folded, matching
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
@@ -20,6 +21,19 @@ if TYPE_CHECKING:
     Somebody: TypeAlias = User | AnonymousUser
 
 EVERY = "customers.view_every_customer"  # the permission that lets a person see the rows of every exhibition
+SIMILAR = 0.5  # Jonas Brandt is 0.53 like Jon Brand, 0.56 like Jörg Brandt, 0.30 like Jonas Müller
+
+
+def in_any(first: models.QuerySet[Any], *others: models.QuerySet[Any]) -> models.Q:
+    """In one of the short lists, each found by an index of its own: an OR would look at every row."""
+    keys, *more = [one.order_by().values("pk") for one in (first, *others)]
+    return models.Q(pk__in=keys.union(*more, all=True))
+
+
+def likeness_to(name: str) -> TrigramSimilarity:
+    """From 0 to 1: how many letter triples a full name has in common with this one, accents aside."""
+    full_name = Concat("given_name", models.Value(" "), "family_name")
+    return TrigramSimilarity(Folded(full_name), Folded(models.Value(name)))
 
 
 class CompanyQuerySet(models.QuerySet["Company"]):
@@ -60,9 +74,8 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
         if user.has_perm(EVERY):
             return self
         customers = self.model._default_manager
-        # Two short lists, each by its index: an OR of both would look at every customer.
-        met = customers.filter(visits__exhibition__staff=user.pk).values("pk")
-        return self.filter(pk__in=met.union(customers.filter(owner=user.pk).values("pk"), all=True))
+        met = customers.filter(visits__exhibition__staff=user.pk)
+        return self.filter(in_any(met, customers.filter(owner=user.pk)))
 
     def matching(self, text: str) -> Self:
         """Those with each word of the text in their names, e-mail address, phone number or company."""
@@ -87,6 +100,22 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
 
     def met_at(self, exhibition: "Exhibition") -> Self:
         return self.filter(models.Exists(exhibition.visits.filter(customer=models.OuterRef("pk"))))
+
+    def resembling(self, customer: "Customer") -> Self:
+        """Those with the same e-mail address, the same phone number, or a similar name at the same company."""
+        customers = self.model._default_manager.exclude(pk=customer.pk)
+        colleagues = customers.alias(likeness=likeness_to(customer.full_name)).filter(likeness__gte=SIMILAR)
+        same = in_any(
+            customers.filter(email=customer.email).exclude(email=""),
+            customers.filter(phone_e164=customer.phone_e164).exclude(phone_e164=""),
+            colleagues.filter(company=customer.company_id) if customer.company_id else customers.none(),
+        )
+        return self.filter(same)
+
+    def tagged_with(self, tag: int) -> Self:
+        """By the tag's key."""
+        marks = self.model.tags.through.objects.filter(tag=tag, customer=models.OuterRef("pk"))
+        return self.filter(models.Exists(marks))
 
     def with_history(self) -> Self:
         """Those whose deletion would take visits or follow-ups along."""
@@ -115,8 +144,8 @@ class FollowUpQuerySet(models.QuerySet["FollowUp"]):
         if user.has_perm(EVERY):
             return self
         follow_ups = self.model._default_manager
-        at_exhibitions = follow_ups.filter(visit__exhibition__staff=user.pk).values("pk")
-        return self.filter(pk__in=at_exhibitions.union(follow_ups.filter(assignee=user.pk).values("pk"), all=True))
+        at_exhibitions = follow_ups.filter(visit__exhibition__staff=user.pk)
+        return self.filter(in_any(at_exhibitions, follow_ups.filter(assignee=user.pk)))
 
     def matching(self, text: str) -> Self:
         """Those of customers that match."""
@@ -125,6 +154,9 @@ class FollowUpQuerySet(models.QuerySet["FollowUp"]):
 
     def open(self) -> Self:
         return self.filter(completed_at=None)
+
+    def completed(self) -> Self:
+        return self.exclude(completed_at=None)
 
     def overdue_at(self, moment: datetime) -> Self:
         return self.open().filter(due_at__lt=moment)

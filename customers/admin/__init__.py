@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 
-from customers.admin import company, customer, exhibition, visit
+from customers.admin import company, customer, exhibition, follow_up, tag, visit
 
-__all__ = ["company", "customer", "exhibition", "visit"]
+__all__ = ["company", "customer", "exhibition", "follow_up", "tag", "visit"]
 
 admin.site.site_header = admin.site.site_title = "Exhibition CRM"
 admin.site.index_title = "Customers, visits, exhibitions"

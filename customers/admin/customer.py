@@ -1,49 +1,171 @@
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin
-from django.db import models
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
 
 from core_apps.common.big_tables import BigTableAdmin
-from customers.admin.filters import OwnerFilter, RecentExhibitionFilter
-from customers.models import Customer, Visit
+from customers.admin.filters import ArchivedFilter, OwnerFilter, RecentExhibitionFilter, TagFilter
+from customers.models import Customer, Tag
+from customers.services.customers import (
+    archive_customers,
+    bring_customers_back,
+    tag_customers,
+    take_customers_over,
+    untag_customers,
+)
+from customers.timeline import timeline
+
+MOST_DUPLICATES = 5
 
 
-class VisitInline(admin.TabularInline):  # type: ignore[type-arg]
-    model = Visit
-    fields = ("exhibition", "visited_at", "stand", "grade", "interests", "note")
-    autocomplete_fields = ("exhibition",)
-    # Narrow enough for a tablet at the stand.
-    formfield_overrides: ClassVar = {
-        models.CharField: {"widget": forms.TextInput({"size": 10})},
-        models.TextField: {"widget": forms.Textarea({"rows": 2, "cols": 30})},
-    }
-    extra = 0
-    show_change_link = True
+class CustomerForm(forms.ModelForm[Customer]):
+    """Asks before it adds somebody who seems to be there already."""
+
+    user: Any  # set by the admin for each request
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if self.instance.pk is None and "create_anyway" not in self.data and (known := self.known_already(values)):
+            raise ValidationError(render_to_string("admin/customers/customer/known_already.html", {"known": known}))
+        return values
+
+    def known_already(self, values: dict[str, Any]) -> list[Customer]:
+        names = ("given_name", "family_name", "email", "phone", "company", "country")
+        customer = Customer(**{name: values[name] for name in names if name in values})
+        customer.normalise()
+        visible = Customer.objects.visible_to(self.user).select_related("company")
+        return list(visible.resembling(customer)[:MOST_DUPLICATES])
+
+
+class CustomerActionForm(ActionForm):
+    tag = forms.ModelChoiceField(Tag.objects.all(), required=False, label=_("tag"))
 
 
 @admin.register(Customer)
 class CustomerAdmin(BigTableAdmin):
-    list_display = ("__str__", "company", "job_title", "email", "phone", "stage", "owner", "created_at")
-    list_filter = ("stage", OwnerFilter, RecentExhibitionFilter, "source", "created_at")
+    form = CustomerForm
+    action_form = CustomerActionForm
+    list_display = ("name", "company", "job_title", "email", "phone", "stage", "owner", "created_at")
+    list_sorting: ClassVar = {
+        "created_at": ("-created_at", "-pk"),
+        "name": ("family_name", "given_name", "pk"),
+    }
+    list_filter = (
+        "stage",
+        OwnerFilter,
+        RecentExhibitionFilter,
+        TagFilter,
+        ArchivedFilter,
+        "source",
+        "created_at",
+    )
     list_select_related = ("company", "owner")
-    search_fields = ("given_name", "family_name", "email", "phone", "phone_e164", "company__name")
-    autocomplete_fields = ("company", "owner")
-    readonly_fields = ("public_id", "phone_e164", "created_at", "updated_at")
+    search_fields = ("search_text",)
+    search_help_text = _("Part of a name, company, e-mail address or phone number")
+    autocomplete_fields = ("company", "owner", "tags")
+    readonly_fields = ("public_id", "phone_e164", "created_at", "updated_at", "archived_at")
     fieldsets = (
         (None, {"fields": (("given_name", "family_name"), "company", "job_title", "photo")}),
-        ("Contact", {"fields": ("email", ("phone", "phone_e164"), "country")}),
-        ("Sales", {"fields": (("stage", "source"), "owner", "notes")}),
-        ("Record", {"fields": ("public_id", ("created_at", "updated_at"))}),
+        (_("Contact"), {"fields": ("email", ("phone", "phone_e164"), "country")}),
+        (_("Sales"), {"fields": (("stage", "source"), "owner", "tags", "notes")}),
+        (_("Record"), {"fields": ("public_id", ("created_at", "updated_at", "archived_at")), "classes": ("collapse",)}),
     )
-    inlines = (VisitInline,)
+    actions = ("take_over", "add_tag", "remove_tag", "archive", "bring_back")
+    change_form_template = "admin/customers/customer/change_form.html"
+
+    @admin.display(description=_("name"))
+    def name(self, customer: Customer) -> str:
+        return str(customer)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        return type(form.__name__, (form,), {"user": request.user})
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"owner": request.user.pk} | super().get_changeform_initial_data(request)
 
-    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        """A new visit was captured by whoever saves it."""
-        for visit_form in formset.extra_forms:
-            visit_form.instance.captured_by = request.user
-        super().save_formset(request, form, formset, change)
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever has a history is archived: visits and follow-ups are the exhibition's too."""
+        if not super().has_delete_permission(request, obj):
+            return False
+        return obj is None or not Customer.objects.filter(pk=obj.pk).with_history().exists()
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        customer = self.get_object(request, object_id)
+        context = {"timeline": timeline(customer, request.user)} if customer else {}  # type: ignore[arg-type]
+        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.archive_view))
+        return [path("<path:object_id>/archive/", view, name="customers_customer_archive"), *super().get_urls()]
+
+    def archive_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Archive the customer, or bring an archived one back."""
+        customer = self.get_object(request, object_id)
+        if customer is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
+        if not self.has_change_permission(request, customer):
+            return HttpResponse(status=403)
+        one = Customer.objects.filter(pk=customer.pk)
+        if customer.archived_at:
+            bring_customers_back(one)
+            self.note(request, customer, _("%s is back in the lists."))
+        else:
+            archive_customers(one)
+            self.note(request, customer, _("%s is archived, with all visits and follow-ups."))
+        return HttpResponseRedirect(reverse("admin:customers_customer_change", args=[customer.pk]))
+
+    def note(self, request: HttpRequest, customer: Customer, message: Any) -> None:
+        self.log_change(request, customer, [{"changed": {"fields": ["archived"]}}])
+        self.message_user(request, message % customer, messages.SUCCESS)
+
+    # Actions: each takes the queryset as it is, be it one row or a million.
+
+    @admin.action(description=_("Make me the owner"), permissions=["change"])
+    def take_over(self, request: HttpRequest, queryset: QuerySet[Customer]) -> None:
+        self.tell(request, take_customers_over(queryset, request.user))  # type: ignore[arg-type]
+
+    @admin.action(description=_("Add the tag"), permissions=["change"])
+    def add_tag(self, request: HttpRequest, queryset: QuerySet[Customer]) -> None:
+        if tag := self.chosen_tag(request):
+            self.tell(request, tag_customers(queryset, tag))
+
+    @admin.action(description=_("Remove the tag"), permissions=["change"])
+    def remove_tag(self, request: HttpRequest, queryset: QuerySet[Customer]) -> None:
+        if tag := self.chosen_tag(request):
+            self.tell(request, untag_customers(queryset, tag))
+
+    @admin.action(description=_("Archive"), permissions=["change"])
+    def archive(self, request: HttpRequest, queryset: QuerySet[Customer]) -> None:
+        self.tell(request, archive_customers(queryset))
+
+    @admin.action(description=_("Bring back from the archive"), permissions=["change"])
+    def bring_back(self, request: HttpRequest, queryset: QuerySet[Customer]) -> None:
+        self.tell(request, bring_customers_back(queryset))
+
+    def chosen_tag(self, request: HttpRequest) -> Tag | None:
+        number = request.POST.get("tag", "")
+        tag = Tag.objects.filter(pk=number).first() if number.isdecimal() else None
+        if tag is None:
+            self.message_user(request, _("Choose a tag beside the action first."), messages.WARNING)
+        return tag
+
+    def tell(self, request: HttpRequest, count: int) -> None:
+        text = ngettext("%(count)d customer was changed.", "%(count)d customers were changed.", count)
+        self.message_user(request, text % {"count": count}, messages.SUCCESS)

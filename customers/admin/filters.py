@@ -1,23 +1,85 @@
 """Filters that cost one query at most, however many rows they could offer."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
-from customers.models import Customer, Exhibition, Visit
+from customers.models import Customer, Exhibition, FollowUp, Tag, Visit
 
-Lookups = list[tuple[Any, str]]
+Lookups = list[tuple[Any, Any]]
+
+
+class DefaultFilter(admin.SimpleListFilter):
+    """Narrows the list also where nothing is chosen; the first of its choices is that one."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        first, *others = super().choices(changelist)
+        del first  # Django's own «All»
+        chosen = self.value() or self.lookup_choices[0][0]
+        for (value, _label), choice in zip(self.lookup_choices, others, strict=True):
+            yield choice | {"selected": value == chosen}
+
+
+class ArchivedFilter(DefaultFilter):
+    title = _("archive")
+    parameter_name = "archived"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        return [("no", _("Current")), ("yes", _("Archived")), ("all", _("All"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Customer]:
+        match self.value():
+            case "all":
+                pass
+            case "yes":
+                queryset = queryset.archived()
+            case _:
+                queryset = queryset.current()
+        return queryset  # type: ignore[no-any-return]
+
+
+class StateFilter(DefaultFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        return [
+            ("open", _("Open")),
+            ("mine", _("Mine")),
+            ("overdue", _("Overdue")),
+            ("unassigned", _("Unassigned")),
+            ("completed", _("Completed")),
+            ("all", _("All")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[FollowUp]:
+        match self.value():
+            case "mine":
+                queryset = queryset.open().assigned_to(request.user)
+            case "overdue":
+                queryset = queryset.overdue_at(timezone.now())
+            case "unassigned":
+                queryset = queryset.unassigned()
+            case "completed":
+                queryset = queryset.completed()
+            case "all":
+                pass
+            case _:
+                queryset = queryset.open()
+        return queryset  # type: ignore[no-any-return]
 
 
 class OwnerFilter(admin.SimpleListFilter):
-    title = "owner"
+    title = _("owner")
     parameter_name = "owned"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
-        return [("me", "Mine"), ("nobody", "Nobody's")]
+        return [("me", _("Mine")), ("nobody", _("Nobody's"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Customer]:
         match self.value():
@@ -28,15 +90,30 @@ class OwnerFilter(admin.SimpleListFilter):
         return queryset  # type: ignore[no-any-return]
 
 
+class TagFilter(admin.SimpleListFilter):
+    """The first tags by name; a list of any length would be no filter."""
+
+    title = _("tag")
+    parameter_name = "tag"
+    most = 20
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        return list(Tag.objects.values_list("pk", "name")[: self.most])
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Customer]:
+        number = self.value() or ""
+        return queryset.tagged_with(int(number)) if number.isdecimal() else queryset  # type: ignore[no-any-return]
+
+
 class RecentExhibitionFilter(admin.SimpleListFilter):
     """The ten exhibitions that opened last; older ones are found by search."""
 
-    title = "exhibition"
+    title = _("exhibition")
     parameter_name = "exhibition"
     newest = 10
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
-        opened = Exhibition.objects.opened_by(timezone.now())[: self.newest]
+        opened = Exhibition.objects.visible_to(request.user).opened_by(timezone.now())[: self.newest]
         return [(exhibition.pk, str(exhibition)) for exhibition in opened]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Customer] | QuerySet[Visit]:

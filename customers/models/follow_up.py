@@ -1,8 +1,10 @@
 from typing import ClassVar
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.models import TimeStampedModel
@@ -89,6 +91,12 @@ class FollowUp(TimeStampedModel):
             models.Index(fields=("customer", "-due_at", "-id"), name="follow_up_by_customer"),
             models.Index(fields=("visit", "completed_at"), name="follow_up_by_visit"),
         )
+
+    def clean(self) -> None:
+        if self.outcome and not self.completed_at:
+            self.completed_at = timezone.now()
+        if self.visit_id and self.customer_id and self.visit and self.visit.customer_id != self.customer_id:
+            raise ValidationError({"visit": _("This is a visit of another customer: %s.") % self.visit.customer})
 
     def __str__(self) -> str:
         return f"{self.get_channel_display()}: {self.customer}"

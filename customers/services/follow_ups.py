@@ -1,0 +1,19 @@
+from datetime import datetime
+
+from django.db.models import Case, F, QuerySet, Value, When
+from django.utils import timezone
+
+from core_apps.accounts.models import User
+from customers.models import FollowUp
+
+
+def complete_follow_ups(follow_ups: QuerySet[FollowUp], user: User, at: datetime | None = None) -> int:
+    """Complete those that are open, and return how many they were; nobody's become the person's who did them."""
+    moment = at or timezone.now()
+    assignee = Case(When(assignee=None, then=Value(user.pk)), default=F("assignee"))
+    return follow_ups.filter(completed_at=None).update(completed_at=moment, assignee=assignee, updated_at=moment)
+
+
+def assign_follow_ups(follow_ups: QuerySet[FollowUp], user: User) -> int:
+    """Give the open ones to the person, and return how many they were."""
+    return follow_ups.filter(completed_at=None).update(assignee=user, updated_at=timezone.now())
