@@ -1,9 +1,10 @@
 """Fixtures for every app: a named cast, and static files without a collected manifest."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group
 from django.test import Client
 
 from core_apps.accounts.models import User
@@ -34,11 +35,24 @@ def alice(db) -> User:
 
 
 @pytest.fixture
-def bob(db) -> User:
-    """Stand staff: sees and edits customers and visits, and nothing else."""
-    user = User.objects.create_user("bob@example.com", name="Bob", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(content_type__model__in=("customer", "visit")))
-    return user
+def member_of(db) -> Callable[..., User]:
+    """Makes somebody with the role of that name, and a stand at these exhibitions."""
+
+    def make(role: str, *exhibitions: Any, name: str = "") -> User:
+        name = name or f"{role} {User.objects.count()}"
+        email = f"{name.lower().replace(' ', '-')}@example.com"
+        user = User.objects.create_user(email, name=name, is_staff=True)
+        user.groups.set([Group.objects.get(name=role)])
+        user.exhibitions.set(exhibitions)
+        return user
+
+    return make
+
+
+@pytest.fixture
+def bob(member_of) -> User:
+    """A manager: sees and edits everything of the domain, and no users."""
+    return member_of("Manager", name="Bob")
 
 
 @pytest.fixture

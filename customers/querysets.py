@@ -33,7 +33,7 @@ def in_any(first: models.QuerySet[Any], *others: models.QuerySet[Any]) -> models
 def likeness_to(name: str) -> TrigramSimilarity:
     """From 0 to 1: how many letter triples a full name has in common with this one, accents aside."""
     full_name = Concat("given_name", models.Value(" "), "family_name")
-    return TrigramSimilarity(Folded(full_name), Folded(models.Value(name)))
+    return TrigramSimilarity(Folded(full_name), Folded(models.Value(name)))  # type: ignore[arg-type]
 
 
 class CompanyQuerySet(models.QuerySet["Company"]):

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.fields import FoldedEmailField
 
@@ -28,11 +29,11 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin):
     """A member of the team; the e-mail address is the login name, whatever its case."""
 
-    email = FoldedEmailField("e-mail", unique=True, error_messages={"unique": "A user with this e-mail exists."})
-    name = models.CharField(max_length=150, blank=True)
-    is_staff = models.BooleanField("may use the admin", default=False)
-    is_active = models.BooleanField("active", default=True, help_text="Clear this instead of deleting the user.")
-    date_joined = models.DateTimeField(default=timezone.now, editable=False)
+    email = FoldedEmailField(_("e-mail"), unique=True, error_messages={"unique": _("A user with this e-mail exists.")})
+    name = models.CharField(_("name"), max_length=150, blank=True)
+    is_staff = models.BooleanField(_("may use the admin"), default=False)
+    is_active = models.BooleanField(_("active"), default=True, help_text=_("Clear this instead of deleting the user."))
+    date_joined = models.DateTimeField(_("date joined"), default=timezone.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -40,6 +41,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     EMAIL_FIELD = "email"
 
     class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
         ordering = ("email",)
         constraints = (
             models.CheckConstraint(name="user_email_lower_case", condition=Q(email=Lower(F("email")))),

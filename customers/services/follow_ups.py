@@ -1,6 +1,7 @@
 from datetime import datetime
 
-from django.db.models import Case, F, QuerySet, Value, When
+from django.db.models import BigIntegerField, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from core_apps.accounts.models import User
@@ -10,7 +11,7 @@ from customers.models import FollowUp
 def complete_follow_ups(follow_ups: QuerySet[FollowUp], user: User, at: datetime | None = None) -> int:
     """Complete those that are open, and return how many they were; nobody's become the person's who did them."""
     moment = at or timezone.now()
-    assignee = Case(When(assignee=None, then=Value(user.pk)), default=F("assignee"))
+    assignee = Coalesce("assignee_id", user.pk, output_field=BigIntegerField())
     return follow_ups.filter(completed_at=None).update(completed_at=moment, assignee=assignee, updated_at=moment)
 
 

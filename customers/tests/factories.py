@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
-from customers.models import Company, Customer, Exhibition, Visit
+from customers.models import Company, Customer, Exhibition, FollowUp, Visit
 
 
 def make_exhibition(**changes: Any) -> Exhibition:
@@ -38,3 +38,9 @@ def make_visit(**changes: Any) -> Visit:
             "exhibition": values.get("exhibition") or make_exhibition(),
         }
     )
+
+
+def make_follow_up(**changes: Any) -> FollowUp:
+    visit = changes.get("visit")
+    customer = changes.pop("customer", None) or (visit.customer if visit else make_customer())
+    return FollowUp.objects.create(customer=customer, **{"due_at": datetime(2026, 3, 12, 8, tzinfo=UTC)} | changes)
