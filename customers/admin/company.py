@@ -1,4 +1,7 @@
+from typing import ClassVar
+
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.big_tables import BigTableAdmin
 from customers.models import Company
@@ -7,4 +10,6 @@ from customers.models import Company
 @admin.register(Company)
 class CompanyAdmin(BigTableAdmin):
     list_display = ("name", "domain", "country", "industry")
-    search_fields = ("name", "domain")
+    list_sorting: ClassVar = {"name": ("name", "pk")}
+    search_fields = ("search_text",)
+    search_help_text = _("Part of the name or web domain")

@@ -1,4 +1,7 @@
+from typing import ClassVar
+
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.big_tables import BigTableAdmin
 from customers.models import Exhibition
@@ -8,9 +11,11 @@ from customers.models import Exhibition
 class ExhibitionAdmin(BigTableAdmin):
     list_display = ("name", "edition", "city", "country", "starts_on", "ends_on", "industry")
     list_filter = ("starts_on", "industry")
+    list_sorting: ClassVar = {"starts_on": ("-starts_on", "-pk")}
+    autocomplete_fields = ("staff",)
     search_fields = ("name", "edition", "city", "venue")
     fieldsets = (
         (None, {"fields": ("name", "edition", ("starts_on", "ends_on"))}),
-        ("Place", {"fields": ("venue", "city", "country", "time_zone")}),
-        ("More", {"fields": ("industry", "website")}),
+        (_("Place"), {"fields": ("venue", "city", "country", "time_zone")}),
+        (_("More"), {"fields": ("industry", "website", "staff")}),
     )

@@ -1,8 +1,9 @@
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.big_tables import BigTableAdmin
 from customers.admin.filters import RecentExhibitionFilter
@@ -13,9 +14,11 @@ from customers.models import Exhibition, Visit
 class VisitAdmin(BigTableAdmin):
     list_display = ("customer", "exhibition", "visited_at", "grade", "stand", "captured_by")
     list_filter = ("grade", RecentExhibitionFilter, "visited_at")
+    list_sorting: ClassVar = {"visited_at": ("-visited_at", "-pk")}
     list_select_related = ("customer", "exhibition", "captured_by")
-    search_fields = ("customer__given_name", "customer__family_name", "customer__email", "note")
     autocomplete_fields = ("customer", "exhibition", "captured_by")
+    search_fields = ("customer__search_text",)
+    search_help_text = _("Part of the customer's name, company, e-mail address or phone number")
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """At a stand the exhibition is nearly always the one that is open now."""

@@ -1,9 +1,97 @@
+from typing import Any, ClassVar
+
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
+from django.db.models import Field, QuerySet
+from django.http import HttpRequest
+
+from core_apps.common.big_tables.change_list import BigChangeList
+from core_apps.common.big_tables.deleting import Deletion, delete_selected
+from core_apps.common.big_tables.paging import Ordering, SuggestionPaginator
+
+Sortings = dict[str, tuple[str, ...]]
 
 
-class BigTableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """What every list has in common."""
+class VisibleRows:
+    """Shows, and takes as a choice, only rows that their QuerySet calls visible to the person."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return visible(super().get_queryset(request), request)  # type: ignore[misc]
+
+    def get_field_queryset(self, db: str | None, field: Any, request: HttpRequest) -> QuerySet[Any] | None:
+        queryset = super().get_field_queryset(db, field, request)  # type: ignore[misc]
+        rows = field.remote_field.model._default_manager.using(db) if queryset is None else queryset
+        return visible(rows, request)
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """Every relation: a list of options is as long as its table."""
+        opts = self.opts  # type: ignore[attr-defined]
+        fields: list[Field[Any, Any]] = [*opts.fields, *opts.many_to_many]
+        return tuple(field.name for field in fields if field.remote_field and field.name != opts.pk.name)
+
+
+def visible(rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
+    visible_to = getattr(rows, "visible_to", None)
+    return visible_to(request.user) if visible_to else rows
+
+
+class BigTableAdmin(VisibleRows, admin.ModelAdmin):  # type: ignore[type-arg]
+    """What every list has in common. Its querysets may have `visible_to(user)` and `matching(text)`."""
+
+    # What a person can sort by: a column of list_display and the order that it means, the first one from the start.
+    # An index of the model backs each; none of its fields is NULL, all go in one direction, the last is "pk".
+    list_sorting: ClassVar[Sortings] = {}
+    # Filters that no list of options offers, for links from other pages: "company__id__exact".
+    link_filters: tuple[str, ...] = ()
 
     list_per_page = 50
-    # One COUNT(*) a page is enough.
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would be a count
+    change_list_template = "big_tables/change_list.html"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return BigChangeList
+
+    def get_sortable_by(self, request: HttpRequest) -> list[Any]:
+        return list(self.list_sorting)
+
+    def get_ordering(self, request: HttpRequest) -> Ordering:  # type: ignore[override]
+        return next(iter(self.list_sorting.values()))
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        offered: dict[str, Any] = super().get_actions(request)
+        if "delete_selected" in offered:
+            offered["delete_selected"] = (delete_selected, *offered["delete_selected"][1:])
+        return offered
+
+    def complete_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows of one page, for subclasses to annotate and prefetch what its columns show."""
+        return rows
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        matching = getattr(queryset, "matching", None)
+        if not matching:
+            return super().get_search_results(request, queryset, search_term)
+        return (matching(search_term) if search_term.strip() else queryset), False
+
+    def get_paginator(  # type: ignore[override]
+        self, request: HttpRequest, queryset: Any, per_page: int, **options: Any
+    ) -> Paginator:  # type: ignore[type-arg]
+        """For autocomplete alone: lists have no numbered pages, and a history is short."""
+        paginator = SuggestionPaginator if queryset.model is self.model else Paginator
+        return paginator(queryset, per_page)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Only what has an index; the admin would filter by any column that an address names."""
+        offered = [getattr(entry, "parameter_name", entry) for entry in self.list_filter]
+        return lookup in self.link_filters or lookup.startswith(tuple(map(str, offered)))
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[list[Any], Any, set[str], list[Any]]:
+        return Deletion(self.admin_site, request).of(self.model, [row.pk for row in objs])
+
+
+class BigTableInline(VisibleRows, admin.TabularInline):  # type: ignore[type-arg]
+    """Rows of a big table in the form of another."""

@@ -1,0 +1,71 @@
+from typing import Any
+
+from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from core_apps.common.big_tables.counting import Count, capped_count, estimated_count
+from core_apps.common.big_tables.paging import LAST, Keyset, Ordering, reverse
+
+
+class BigChangeList(ChangeList):
+    """A list whose page costs the same in a table of any size."""
+
+    model_admin: Any  # a BigTableAdmin
+
+    def chosen_sorting(self) -> tuple[str, bool]:
+        """The column, and whether its order is turned round; the first of `list_sorting` where none is chosen."""
+        sortings = self.model_admin.list_sorting
+        chosen = self.params.get(ORDER_VAR, "").partition(".")[0]
+        number = chosen.removeprefix("-")
+        column = self.list_display[int(number)] if number.isdecimal() and int(number) < len(self.list_display) else ""
+        if column not in sortings:
+            return next(iter(sortings)), False
+        return str(column), chosen.startswith("-") != sortings[column][0].startswith("-")
+
+    def sorting(self) -> Ordering:
+        column, is_reversed = self.chosen_sorting()
+        ordering: Ordering = self.model_admin.list_sorting[column]
+        return reverse(ordering) if is_reversed else ordering
+
+    def get_ordering(self, request: HttpRequest, queryset: Any) -> list[str]:  # type: ignore[override]
+        return list(self.sorting())
+
+    def get_ordering_field_columns(self) -> dict[int, str]:  # type: ignore[override]
+        column, _ = self.chosen_sorting()
+        direction = "desc" if self.sorting()[0].startswith("-") else "asc"
+        return {number: direction for number, name in enumerate(self.list_display) if name == column}
+
+    def get_results(self, request: HttpRequest) -> None:
+        self.result_count = self.counted()
+        is_short = self.result_count.is_exact and self.is_narrowed()
+        keyset = Keyset(self.queryset, self.sorting(), self.list_per_page, self.complete, is_short=is_short)
+        self.page = keyset.page(request.GET.get(PAGE_VAR, ""))
+        self.result_list = self.page.rows
+        self.show_full_result_count, self.full_result_count = False, None
+        self.show_admin_actions = True
+        self.can_show_all, self.multi_page, self.paginator = False, False, None
+
+    def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return self.apply_select_related(self.model_admin.complete_rows(rows))
+
+    def counted(self) -> Count:
+        return capped_count(self.queryset) if self.is_narrowed() else estimated_count(self.queryset)
+
+    def is_narrowed(self) -> bool:
+        """By the person, or to what the person may see."""
+        return bool(self.query or self.get_filters_params() or self.root_queryset.query.where)
+
+    def pages(self) -> list[tuple[str, str | None]]:
+        """The neighbours' names in the template, and their addresses; None where there is none."""
+        is_first, is_last = self.page.previous is None, self.page.next is None
+        cursors = {
+            "first": None if is_first else "",
+            "previous": self.page.previous,
+            "next": self.page.next,
+            "last": None if is_last else LAST,
+        }
+        return [(name, None if cursor is None else self.page_address(cursor)) for name, cursor in cursors.items()]
+
+    def page_address(self, cursor: str) -> str:
+        return self.get_query_string({PAGE_VAR: cursor or None})
