@@ -27,7 +27,7 @@ from customers.timeline import timeline
 MOST_DUPLICATES = 5
 
 
-class CustomerForm(forms.ModelForm[Customer]):
+class CustomerForm(forms.ModelForm):  # type: ignore[type-arg]
     """Asks before it adds somebody who seems to be there already."""
 
     user: Any  # set by the admin for each request
@@ -82,7 +82,7 @@ class CustomerAdmin(BigTableAdmin):
     actions = ("take_over", "add_tag", "remove_tag", "archive", "bring_back")
     change_form_template = "admin/customers/customer/change_form.html"
 
-    @admin.display(description=_("name"))
+    @admin.display(description=_("name"), ordering="family_name")
     def name(self, customer: Customer) -> str:
         return str(customer)
 
