@@ -33,11 +33,12 @@ demo: .venv ## so many invented customers more, to see how it does: make demo CU
 test: .venv ## tests, on every core (ARGS="-k import" passes through)
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)
 
+PATIENT := e2e/backups e2e/certificates
 e2e: ## tests from outside: make run, the containers, a real browser (needs Docker and Chromium; CHROMIUM=path)
 	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt
-	@# Those of backups wait for programs and hold no bar in milliseconds: two files at once. 5: none was asked for.
-	@$(BIN)/python -m pytest e2e/backups -n 2 --dist loadfile $(ARGS) || [ $$? -eq 5 ]
-	@exec $(BIN)/python -m pytest e2e --ignore e2e/backups $(ARGS)
+	@# These wait for programs and hold no bar in milliseconds: two files at once. 5: none was asked for.
+	@$(BIN)/python -m pytest $(PATIENT) -n 2 --dist loadfile $(ARGS) || [ $$? -eq 5 ]
+	@exec $(BIN)/python -m pytest e2e $(PATIENT:%=--ignore %) $(ARGS)
 
 test-previous: .venv ## the tests of the tag before, on this checkout's schema (ARGS="-k import" passes through)
 	@exec $(BIN)/python -m config.local.previous $(ARGS)
