@@ -24,8 +24,8 @@ ALLOWED_HOSTS = env.allowed_hosts(debug=DEBUG)
 INSTALLED_APPS = [
     "core_apps.accounts",
     "core_apps.common",
-    "customers",
-    "django.contrib.admin",
+    "customers.apps.CustomersConfig",
+    "customers.apps.SiteConfig",  # django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",
@@ -44,6 +44,8 @@ MIDDLEWARE = [
     "core_apps.common.uploads.UploadLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    # Before all whose answers have words in them; the person's choice is in a cookie.
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -135,6 +137,10 @@ LOGIN_URL = "admin:login"
 # Language and time
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_SECURE = HTTPS
 TIME_ZONE = "UTC"
 USE_TZ = True
 # ISO 3166-1 leaves XK to its users; the EU, the IMF and banks call Kosovo so.

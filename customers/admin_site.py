@@ -1,0 +1,35 @@
+"""The site that the admin's pages belong to. Apart from customers.admin, which registers with it while it loads."""
+
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from customers import capture
+from customers.dashboard import dashboard_for
+
+
+class ExhibitionSite(AdminSite):
+    """Django's, with the dashboard as its first page and the form for a phone at the stand."""
+
+    site_header = site_title = _("Exhibition CRM")
+    index_title = _("Dashboard")
+    index_template = "customers/dashboard.html"
+    site_url = None  # the admin is the site
+    enable_nav_sidebar = False  # the lists need its width
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        dashboard = dashboard_for(request.user, timezone.now(), request.GET.get("exhibition", ""))
+        return super().index(request, {"dashboard": dashboard} | (extra_context or {}))
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        return [
+            path("capture/", self.admin_view(capture.form), name="capture"),
+            path("capture/customers/", capture.find_customers, name="capture_customers"),
+            path("capture/visits/", capture.receive, name="capture_visits"),
+            *super().get_urls(),
+        ]

@@ -1,0 +1,148 @@
+// Entries that the server has not confirmed yet. Each has a key of its own, so that two tabs do not overwrite each other.
+"use strict";
+
+const Outbox = (() => {
+  const PREFIX = "capture:entry:";
+  const RETRY = 15_000; // milliseconds; `online` and a new entry do not wait for it
+  const PATIENCE = 20_000; // until a server that says nothing counts as away
+  const memory = new Map(); // where the browser keeps nothing
+
+  function uuid() {
+    // crypto.randomUUID is for https alone; RFC 9562, version 4.
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    const hex = Array.from(bytes, byte => byte.toString(16).padStart(2, "0")).join("");
+    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+  }
+
+  // Returns whether it outlives the page.
+  function write(name, value) {
+    try {
+      localStorage.setItem(name, JSON.stringify(value));
+      memory.delete(name);
+      return true;
+    } catch {
+      memory.set(name, value);
+      return false;
+    }
+  }
+
+  function read(name) {
+    if (memory.has(name)) return memory.get(name);
+    try {
+      return JSON.parse(localStorage.getItem(name));
+    } catch {
+      return null;
+    }
+  }
+
+  function remove(name) {
+    memory.delete(name);
+    try { localStorage.removeItem(name); } catch { /* nothing was kept there */ }
+  }
+
+  function names() {
+    try {
+      return [...new Set([...memory.keys(), ...Object.keys(localStorage)])];
+    } catch {
+      return [...memory.keys()];
+    }
+  }
+
+  function entries() {
+    const all = names().filter(name => name.startsWith(PREFIX)).map(read).filter(Boolean);
+    return all.sort((one, other) => one.visited_at.localeCompare(other.visited_at));
+  }
+
+  const cookie = name => document.cookie.split("; ").find(pair => pair.startsWith(`${name}=`))?.split("=")[1];
+
+  // What became of one sending: "sent", "refused", or why all have to wait.
+  async function send(address, entry) {
+    let response;
+    try {
+      response = await fetch(address, {
+        method: "POST",
+        body: JSON.stringify(entry),
+        credentials: "same-origin",
+        signal: AbortSignal.timeout(PATIENCE),
+        headers: {
+          "Content-Type": "application/json",
+          // A login in another tab has changed it since this page was loaded.
+          "X-CSRFToken": cookie("csrftoken") || document.querySelector("[name=csrfmiddlewaretoken]").value,
+        },
+      });
+    } catch {
+      return { state: "waiting" };
+    }
+    if (response.ok && !response.redirected) return { state: "sent" };
+    if (response.status === 401) return { state: "logged-out" };
+    if (response.status === 409) return { state: "other" };
+    const answer = await response.json().catch(() => null);
+    if (answer) return { state: "refused", refusal: answer };
+    if (response.status === 403) return { state: "forgery" };
+    if (response.status >= 500 || response.redirected) return { state: "fault" };
+    return { state: "refused", refusal: { status: response.status, reason: "", errors: {} } };
+  }
+
+  // Calls `changed(state)` whenever the entries, or why they wait, have changed.
+  function start({ address, person, changed }) {
+    let sending = false;
+    let again = false;
+    let state = "waiting";
+    const mine = () => entries().filter(entry => entry.person === person);
+
+    // Returns the state that stops the others, else nothing.
+    async function sendOne(entry) {
+      const result = await send(address, entry);
+      if (result.state === "sent") {
+        remove(PREFIX + entry.client_uuid);
+      } else if (result.state === "refused") {
+        write(PREFIX + entry.client_uuid, { ...entry, refusal: result.refusal });
+      } else {
+        return result.state;
+      }
+      return null;
+    }
+
+    // A refused entry is left alone until somebody has corrected it.
+    async function sendAll() {
+      if (sending) { again = true; return; }
+      sending = true;
+      do {
+        again = false;
+        let stopped = null;
+        for (const entry of mine().filter(entry => !entry.refusal)) {
+          stopped = await sendOne(entry);
+          changed(state = stopped || "waiting");
+          if (stopped) break;
+        }
+      } while (again);
+      sending = false;
+      if (state === "waiting" && mine().some(entry => entry.refusal)) changed(state = "refused");
+    }
+
+    window.addEventListener("online", () => sendAll());
+    window.addEventListener("storage", () => changed(state)); // another tab
+    document.addEventListener("visibilitychange", () => document.hidden || sendAll());
+    setInterval(sendAll, RETRY);
+    return {
+      mine,
+      others: () => entries().length - mine().length,
+      onlyInMemory: () => memory.size > 0,
+      sendAll,
+      keep(entry) {
+        const kept = write(PREFIX + entry.client_uuid, entry);
+        changed(state);
+        sendAll();
+        return kept;
+      },
+      discard(entry) {
+        remove(PREFIX + entry.client_uuid);
+        changed(state);
+      },
+    };
+  }
+
+  return { start, uuid, read, write, remove };
+})();
