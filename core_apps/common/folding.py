@@ -1,6 +1,7 @@
 """Text as people search for it: upper case, without accents, by one function of the database for both sides."""
 
 import re
+from itertools import groupby
 from typing import Any
 
 from django.db import models
@@ -10,9 +11,11 @@ from django.db.models import Func, Lookup, Q, Value
 MOST_WORDS = 8
 # What a trigram index needs in a row to look anything up (https://www.postgresql.org/docs/current/pgtrgm.html).
 TRIGRAM = 3
-PHONE = re.compile(r"[+\d][\d\s()./-]*")
-SHORTEST_NUMBER = 3  # digits, leading zeros not counted
+PHONE = re.compile(r"[+(]*\d[\d\s()./\u2010-\u2013-]*")
+SHORTEST_PHONE = 5  # digits; 24/7 is a name
 WILDCARD = re.compile(r"([\\%_])")
+# What `unaccent` makes wildcards of.
+WIDE = str.maketrans("\uff05\uff3f\uff3c", "%_\\", "\0")
 
 
 class Folded(Func):
@@ -48,15 +51,20 @@ def matching(text: str, column: str = "search_text") -> Q | None:
 
 
 def words_of(text: str) -> list[str]:
-    """What is looked for; a phone number is one word of digits, however it is spelled."""
-    text = text.replace("\0", "")
-    words = [text.strip()] if is_number(text.strip()) else text.split()
-    words = [digits(word) if is_number(word) else word for word in words]
+    """What is looked for; a phone number is one word of digits, however it is spelled and wherever it stands."""
+    words: list[str] = []
+    for is_numeric, some in groupby(text.translate(WIDE).split(), key=lambda word: bool(PHONE.fullmatch(word))):
+        parts = list(some)
+        number = digits(" ".join(parts)) if is_numeric else ""
+        words += [number] if len(number) >= SHORTEST_PHONE else map(plain, parts)
     return [word for word in words if any(map(str.isalnum, word))][:MOST_WORDS]
 
 
-def is_number(word: str) -> bool:
-    return bool(PHONE.fullmatch(word)) and len(digits(word)) >= SHORTEST_NUMBER
+def plain(word: str) -> str:
+    """The word; where it could be the beginning of a phone number, its digits as they are kept."""
+    if word.startswith("+") and word[1:].isdecimal():
+        return word[1:]
+    return digits(word) if word.isdecimal() and len(digits(word)) >= TRIGRAM else word
 
 
 def digits(number: str) -> str:
