@@ -68,10 +68,10 @@ class CustomerAdmin(BigTableAdmin):
         "source",
         "created_at",
     )
+    link_filters = ("company__id__exact",)
     list_select_related = ("company", "owner")
-    search_fields = ("search_text",)
+    search_fields = ("search_text",)  # for Django: get_search_results knows better
     search_help_text = _("Part of a name, company, e-mail address or phone number")
-    autocomplete_fields = ("company", "owner", "tags")
     readonly_fields = ("public_id", "phone_e164", "created_at", "updated_at", "archived_at")
     fieldsets = (
         (None, {"fields": (("given_name", "family_name"), "company", "job_title", "photo")}),

@@ -26,10 +26,10 @@ class FollowUpAdmin(BigTableAdmin):
     list_display = ("customer", "channel", "due_at", "priority", "assignee", "done")
     list_sorting: ClassVar = {"due_at": ("due_at", "pk")}
     list_filter = (StateFilter, "channel", "priority")
+    link_filters = ("customer__id__exact",)
     list_select_related = ("customer", "assignee")
     search_fields = ("customer__search_text",)
     search_help_text = _("Part of the customer's name, company, e-mail address or phone number")
-    autocomplete_fields = ("customer", "visit", "assignee")
     fieldsets = (
         (None, {"fields": ("customer", "visit", ("channel", "priority"), "due_at", "assignee", "note")}),
         (_("When it is done"), {"fields": ("outcome", "completed_at")}),

@@ -217,10 +217,10 @@ def test_photo_is_for_those_who_see_the_customer(rows, exhibition, member_of, cl
     other = make_exhibition(edition="2032")
     people = {role: member_of(role, exhibition) for role in ROLES} | {"other": member_of("Stand staff", other)}
 
-    answers = {
-        name: client_of(person).get(customer.photo.url, secure=True).status_code for name, person in people.items()
-    }
-
+    responses = {name: client_of(person).get(customer.photo.url, secure=True) for name, person in people.items()}
+    for response in responses.values():
+        response.close()
+    answers = {name: response.status_code for name, response in responses.items()}
     assert answers == dict.fromkeys(ROLES, 200) | {"other": 404}
 
 
