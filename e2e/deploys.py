@@ -142,7 +142,6 @@ class Deployed:
         form = (
             f"csrfmiddlewaretoken={self.session['token']}&given_name=Load&family_name={number}&stage=lead&source=stand"
         )
-        form += "&visits-TOTAL_FORMS=0&visits-INITIAL_FORMS=0"
         return Request("POST", "/admin/customers/customer/add/", 302, form_headers(self.session), form)
 
     def created(self) -> list[int]:

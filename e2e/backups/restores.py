@@ -118,7 +118,6 @@ class Restorable(Deployed):
         form = (
             f"csrfmiddlewaretoken={self.session['token']}&given_name={name}&family_name={name}&stage=lead&source=stand"
         )
-        form += "&visits-TOTAL_FORMS=0&visits-INITIAL_FORMS=0"
         answer = ask(self.site, "POST", "/admin/customers/customer/add/", form_headers(self.session), form)
         assert answer.status == 302
 
