@@ -1,9 +1,12 @@
 """Uploaded files, for those who may see the row they belong to."""
 
+import re
+from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required, permission_required
+from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -17,18 +20,23 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
 }
+# What a browser may show. Files from before photos were drawn anew can be of other types.
+SHOWN = frozenset({".jpeg", ".jpg", ".png", ".webp"})
+THUMBNAIL = re.compile(r"(photos/[0-9a-f]{32})_small(\.jpg)")
 
 
 @login_required
 @permission_required("customers.view_customer", raise_exception=True)
 def media(request: HttpRequest, name: str) -> HttpResponseBase:
-    """The photo of that name. Names come from the database alone, so no path leads out of MEDIA_ROOT."""
-    customer = get_object_or_404(Customer, photo=name)
+    """The photo or thumbnail of that name. It is one that a row has, so no path leads out of MEDIA_ROOT."""
+    photo = THUMBNAIL.sub(r"\1\2", name) if THUMBNAIL.fullmatch(name) else name
+    get_object_or_404(Customer.objects.visible_to(request.user), photo=photo)
     try:
-        file = customer.photo.open("rb")
+        file = default_storage.open(name, "rb")
     except FileNotFoundError:
         raise Http404(f"The file {name} is gone.") from None
-    response = FileResponse(file, headers=HEADERS)
+    is_shown = PurePosixPath(name).suffix.lower() in SHOWN
+    response = FileResponse(file, as_attachment=not is_shown, headers=HEADERS)
     if not settings.MEDIA_ACCEL_URL:
         return response
     file.close()

@@ -1,4 +1,3 @@
-from pathlib import PurePath
 from typing import ClassVar
 from uuid import uuid4
 
@@ -7,13 +6,14 @@ from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_image_file_extension
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Lower, Upper
 from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.fields import CountryField, FoldedEmailField
 from core_apps.common.models import TimeStampedModel
+from core_apps.common.photos import PhotoField
 from customers.models.company import Company
 from customers.models.phones import e164
 from customers.models.rules import COUNTRY, E164, blank_or_matches
@@ -21,9 +21,9 @@ from customers.models.tag import Tag
 from customers.querysets import CustomerQuerySet
 
 
-def photo_path(_customer: "Customer", filename: str) -> str:
-    """A name that cannot be guessed and tells nothing; of the uploaded one only the extension stays."""
-    return f"photos/{uuid4().hex}{PurePath(filename).suffix.lower()}"
+def photo_path(_customer: "Customer", _filename: str) -> str:
+    """A name that cannot be guessed and tells nothing; of the uploaded one nothing stays."""
+    return f"photos/{uuid4().hex}.jpg"
 
 
 class Customer(TimeStampedModel):
@@ -74,7 +74,7 @@ class Customer(TimeStampedModel):
     )
     tags = models.ManyToManyField(Tag, verbose_name=_("tags"), blank=True, related_name="customers")
     notes = models.TextField(_("notes"), max_length=10_000, blank=True)
-    photo = models.ImageField(
+    photo = PhotoField(
         _("photo"), upload_to=photo_path, max_length=60, blank=True, validators=[validate_image_file_extension]
     )
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
@@ -144,7 +144,8 @@ class Customer(TimeStampedModel):
 
     def save(self, *args: object, **kwargs: object) -> None:
         self.normalise()
-        super().save(*args, **kwargs)  # type: ignore[arg-type]
+        with transaction.atomic(savepoint=False):  # the photo asks for one
+            super().save(*args, **kwargs)  # type: ignore[arg-type]
 
     def normalise(self) -> None:
         self.phone_e164 = e164(self.phone, self.country or settings.PHONE_REGION)

@@ -1,0 +1,352 @@
+"""What becomes of an upload: a photo in two sizes, or a message; and when the files go."""
+
+import re
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import IntegrityError, transaction
+from django.urls import reverse
+from PIL import Image
+
+from core_apps.common.photos import photo_of
+from customers.models import Customer
+from customers.tests.factories import make_customer
+
+pytestmark = pytest.mark.django_db
+
+GPS_INFO, LATITUDE, ORIENTATION, TURNED_LEFT = 0x8825, 2, 0x0112, 6
+FORM = {"family_name": "Haugen", "stage": "lead", "source": "stand"}
+
+
+@pytest.fixture(autouse=True)
+def media_root(settings, tmp_path) -> Path:
+    root: Path = tmp_path / "media"
+    settings.MEDIA_ROOT = root
+    return root
+
+
+def kept(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    stream = BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def small_image(kind: str = "PNG", **options) -> bytes:
+    return encoded(Image.new("RGB", (40, 30), "red"), kind, **options)
+
+
+def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A file that says so of itself; each chunk is what the specification calls one."""
+    header = (b"IHDR", struct.pack("!IIBBBBB", width, height, 8, 6, 0, 0, 0))
+    body = (
+        struct.pack("!I", len(data)) + kind + data + struct.pack("!I", zlib.crc32(kind + data))
+        for kind, data in (header, *chunks, (b"IEND", b""))
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
+
+
+def squeezed_zeros(megabytes: int) -> bytes:
+    packer = zlib.compressobj(9)
+    return b"".join([packer.compress(bytes(2**20)) for _ in range(megabytes)]) + packer.flush()
+
+
+def webp(width: int, height: int) -> bytes:
+    sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    return b"RIFF" + struct.pack("<I", 30) + b"WEBPVP8X" + struct.pack("<II", 10, 0) + sides + b"VP8L" + bytes(4)
+
+
+NO_PHOTO = "This is not a photo in JPEG, PNG or WebP format. Choose another file."
+TOO_MANY = "This photo has more than 30 megapixels. Choose a smaller one."
+DAMAGED = "This photo is damaged or not complete. Choose another file, or save it once more."
+MOVES = "This picture moves. Choose a still photo."
+FRAMES = {"save_all": True, "append_images": [Image.new("RGB", (40, 30), "blue")]}
+REFUSED = {
+    "script called a photo": (b"<script>alert(1)</script>", NO_PHOTO),
+    "SVG": (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', NO_PHOTO),
+    "HTML": (b"<!DOCTYPE html><html><body>hello", NO_PHOTO),
+    "magic number of a JPEG before a script": (b"\xff\xd8\xff\xe0<script>alert(1)</script>", NO_PHOTO),
+    "magic number of a PNG before a script": (b"\x89PNG\r\n\x1a\n<script>alert(1)</script>", NO_PHOTO),
+    "magic number of a WebP before a script": (b"RIFF\x20\0\0\0WEBPVP8 <script>alert(1)</script>", NO_PHOTO),
+    "GIF with a script in it": (small_image("GIF") + b"<script>alert(1)</script>", NO_PHOTO),
+    "TIFF": (small_image("TIFF"), NO_PHOTO),
+    "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", NO_PHOTO),
+    "no bytes": (b"", "The submitted file is empty."),
+    "one byte": (b"\xff", NO_PHOTO),
+    "31 megapixels": (png(6200, 5000, (b"IDAT", squeezed_zeros(1))), TOO_MANY),
+    "100 megapixels": (png(10_000, 10_000, (b"IDAT", squeezed_zeros(1))), TOO_MANY),
+    "a JPEG of 100 megapixels": (encoded(Image.new("L", (10_000, 10_000)), "JPEG"), TOO_MANY),
+    "4,294 megapixels": (png(65_535, 65_535, (b"IDAT", squeezed_zeros(1))), TOO_MANY),
+    "268 megapixels as WebP": (webp(16_383, 16_383), TOO_MANY),
+    "bomb in a comment": (png(1, 1, (b"zTXt", b"a\0\0" + squeezed_zeros(200))), NO_PHOTO),
+    "bomb in a colour profile": (png(1, 1, (b"iCCP", b"a\0\0" + squeezed_zeros(200))), NO_PHOTO),
+    "pixels that are none": (png(10, 10, (b"IDAT", b"nothing")), DAMAGED),
+    "half a JPEG": ((whole := encoded(Image.effect_noise((900, 900), 50), "JPEG"))[: len(whole) // 2], DAMAGED),
+    "half a PNG": ((whole := encoded(Image.effect_noise((900, 900), 50), "PNG"))[: len(whole) // 2], DAMAGED),
+    "moving PNG": (small_image("PNG", **FRAMES), MOVES),
+    "moving WebP": (small_image("WEBP", **FRAMES), MOVES),
+    "11 MB": (
+        small_image() + bytes(11 * 2**20),
+        "This file has 11.0 MB, and a photo may have 10. Choose a smaller one.",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_upload_that_is_no_fit_photo_is_refused_and_leaves_nothing(what, alice, client_of, media_root):
+    content, message = REFUSED[what]
+    upload = SimpleUploadedFile("badge.jpg", content, "image/jpeg")
+    client, start = client_of(alice), time.perf_counter()
+
+    response = client.post(reverse("admin:customers_customer_add"), FORM | {"photo": upload}, secure=True)
+
+    assert time.perf_counter() - start < 2
+    assert list(response.context["adminform"].errors["photo"]) == [message]
+    assert (Customer.objects.count(), kept(media_root)) == (0, [])
+
+
+GROWTH = """
+import resource, sys
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import SimpleUploadedFile
+from PIL import Image
+from core_apps.common.photos.reading import photo_of
+settings.configure()
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+upload = SimpleUploadedFile("badge.jpg", sys.stdin.buffer.read())
+Image.init()
+before = peak()
+try:
+    photo_of(upload)
+except ValidationError:
+    pass
+print(peak() - before)
+"""
+
+
+def megabytes_for(content: bytes) -> float:
+    """By which a process grows that reads the upload."""
+    command = [sys.executable, "-W", "ignore", "-c", GROWTH]
+    return float(subprocess.run(command, input=content, stdout=subprocess.PIPE, check=True).stdout)
+
+
+@pytest.mark.parametrize("what", [name for name in REFUSED if "mega" in name or "bomb" in name])
+def test_refused_upload_takes_no_memory(what):
+    megabytes = megabytes_for(REFUSED[what][0])
+
+    print(f"{what}: refused with {megabytes:.0f} MB")
+    assert megabytes < 20
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("JPEG", "RGB"), ("PNG", "RGBA"), ("PNG", "P"), ("WEBP", "RGB")])
+def test_largest_photo_takes_bounded_memory(kind, mode):
+    megabytes = megabytes_for(encoded(Image.new(mode, (6000, 5000)), kind))
+
+    print(f"30 megapixels of {kind} in {mode}: {megabytes:.0f} MB")
+    assert megabytes < 300
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "MPO"])
+def test_photo_is_kept_as_a_jpeg_and_a_thumbnail(kind, alice, client_of, media_root):
+    options = {"save_all": True, "append_images": [Image.new("RGB", (20, 10))]} if kind == "MPO" else {}
+    picture = encoded(Image.new("RGB", (2000, 1000), "red"), kind, **options)
+    upload = SimpleUploadedFile("Badge of Ingrid.html", picture)
+
+    client_of(alice).post(reverse("admin:customers_customer_add"), FORM | {"photo": upload}, secure=True)
+
+    name = str(Customer.objects.get().photo)
+    assert re.fullmatch(r"photos/[0-9a-f]{32}\.jpg", name)
+    assert kept(media_root) == [name, name.replace(".jpg", "_small.jpg")]
+    images = [Image.open(BytesIO((media_root / name).read_bytes())) for name in kept(media_root)]
+    assert [(image.format, image.size) for image in images] == [("JPEG", (1600, 800)), ("JPEG", (160, 80))]
+
+
+def raw_form(filename: bytes) -> bytes:
+    fields = "".join(
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in FORM.items()
+    )
+    head = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="' + filename + b'"\r\n\r\n'
+    return fields.encode() + head + small_image() + b"\r\n--x--\r\n"
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [b"../../../badge.png", b"..\\..\\badge.png", b"/etc/passwd", b"badge.png\0.html", b"b\0adge", b"a" * 300, b".png"],
+)
+def test_name_of_an_upload_leads_nowhere(filename, alice, client_of, media_root, tmp_path):
+    form = {"content_type": "multipart/form-data; boundary=x", "secure": True}
+
+    client_of(alice).generic("POST", reverse("admin:customers_customer_add"), raw_form(filename), **form)
+
+    photo = Customer.objects.get().photo
+    assert re.fullmatch(r"photos/[0-9a-f]{32}\.jpg", str(photo))
+    assert sorted(str(path) for path in tmp_path.rglob("*.*")) == sorted(str(media_root / name) for name in photo.names)
+
+
+def taken_at_a_place() -> bytes:
+    exif = Image.Exif()
+    exif[ORIENTATION] = TURNED_LEFT
+    exif[GPS_INFO] = {LATITUDE: (52.0, 31.0, 12.0)}
+    picture = Image.new("RGB", (40, 20), "red")
+    picture.paste("blue", (20, 0, 40, 20))
+    return encoded(picture, "JPEG", exif=exif, comment=b"at home", xmp=b"<x:xmpmeta>home</x:xmpmeta>", quality=95)
+
+
+def test_photo_is_kept_upright_and_without_the_place_where_it_was_taken():
+    taken = taken_at_a_place()
+    assert Image.open(BytesIO(taken)).getexif().get_ifd(GPS_INFO) == {LATITUDE: (52.0, 31.0, 12.0)}
+
+    photo = photo_of(SimpleUploadedFile("badge.jpg", taken + b"PK\x03\x04<script>alert(1)</script>"))
+
+    large, small = Image.open(photo.file), Image.open(photo.small)
+    assert (large.size, small.size) == ((20, 40), (20, 40))
+    assert [red > 128 for red in large.resize((1, 2)).getchannel("R").tobytes()] == [True, False]
+    assert [dict(image.getexif()) for image in (large, small)] == [{}, {}]
+    assert [set(image.info) - {"jfif", "jfif_version", "jfif_unit", "jfif_density"} for image in (large, small)] == [
+        {"progressive", "progression"},
+        {"progressive", "progression"},
+    ]
+    stored = photo.open().read() + photo.small.open().read()
+    assert [secret for secret in (b"home", b"Exif", b"script", b"PK") if secret in stored] == []
+
+
+def test_transparent_photo_is_drawn_on_white():
+    photo = photo_of(SimpleUploadedFile("badge.png", encoded(Image.new("RGBA", (9, 9), (0, 0, 0, 0)), "PNG")))
+
+    assert Image.open(photo.file).getpixel((4, 4)) == (255, 255, 255)
+
+
+@pytest.fixture
+def customer(media_root, django_capture_on_commit_callbacks) -> Customer:
+    with django_capture_on_commit_callbacks(execute=True):
+        return make_customer(photo=SimpleUploadedFile("badge.png", small_image()))
+
+
+def test_photo_that_is_replaced_is_deleted(customer, alice, client_of, media_root, django_capture_on_commit_callbacks):
+    page = reverse("admin:customers_customer_change", args=[customer.pk])
+    upload = SimpleUploadedFile("newer.png", small_image())
+
+    with django_capture_on_commit_callbacks(execute=True):
+        client_of(alice).post(page, FORM | {"photo": upload}, secure=True)
+
+    before, customer = customer.photo, Customer.objects.get()
+    assert kept(media_root) == customer.photo.names != before.names
+
+
+def test_photo_that_is_cleared_is_deleted(customer, alice, client_of, media_root, django_capture_on_commit_callbacks):
+    page = reverse("admin:customers_customer_change", args=[customer.pk])
+
+    with django_capture_on_commit_callbacks(execute=True):
+        client_of(alice).post(page, FORM | {"photo-clear": "on"}, secure=True)
+
+    assert (Customer.objects.get().photo.name, kept(media_root)) == ("", [])
+
+
+def test_photo_stays_where_another_field_changes(customer, alice, client_of, media_root):
+    page = reverse("admin:customers_customer_change", args=[customer.pk])
+
+    client_of(alice).post(page, FORM | {"family_name": "Brandt"}, secure=True)
+
+    changed = Customer.objects.get()
+    assert (changed.family_name, changed.photo) == ("Brandt", customer.photo)
+    assert kept(media_root) == customer.photo.names
+
+
+def test_photo_is_deleted_with_its_customer(customer, alice, client_of, media_root, django_capture_on_commit_callbacks):
+    page = reverse("admin:customers_customer_delete", args=[customer.pk])
+
+    with django_capture_on_commit_callbacks(execute=True):
+        client_of(alice).post(page, {"post": "yes"}, secure=True)
+
+    assert (Customer.objects.count(), kept(media_root)) == (0, [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_photos_are_deleted_with_a_queryset_of_customers_once_that_is_committed(media_root):
+    for number in range(3):
+        make_customer(email=f"{number}@x.example", photo=SimpleUploadedFile("badge.png", small_image()))
+
+    with transaction.atomic():
+        Customer.objects.all().delete()
+        assert len(kept(media_root)) == 6
+
+    assert kept(media_root) == []
+
+
+def fail_after(work: Callable[[], object]) -> None:
+    with transaction.atomic():
+        work()
+        raise ZeroDivisionError
+
+
+@pytest.mark.django_db(transaction=True)
+def test_photo_stays_where_its_deletion_is_rolled_back(media_root):
+    customer = make_customer(photo=SimpleUploadedFile("badge.png", small_image()))
+
+    with pytest.raises(ZeroDivisionError):
+        fail_after(customer.delete)
+
+    assert kept(media_root) == Customer.objects.get().photo.names
+
+
+@pytest.mark.django_db(transaction=True)
+def test_row_that_cannot_be_saved_leaves_no_file(media_root):
+    with pytest.raises(IntegrityError):
+        make_customer(stage="won", photo=SimpleUploadedFile("badge.png", small_image()))
+
+    assert kept(media_root) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_row_that_is_rolled_back_later_leaves_no_file(media_root):
+    def add_a_customer() -> None:
+        make_customer(photo=SimpleUploadedFile("badge.png", small_image()))
+        assert len(kept(media_root)) == 2
+
+    with pytest.raises(ZeroDivisionError):
+        fail_after(add_a_customer)
+
+    assert kept(media_root) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_disk_that_fails_leaves_no_row_and_no_file(media_root):
+    media_root.mkdir()
+    (media_root / "photos").write_text("a file where the directory should be")
+
+    with pytest.raises(FileExistsError):
+        make_customer(photo=SimpleUploadedFile("badge.png", small_image()))
+
+    assert (Customer.objects.count(), kept(media_root)) == (0, ["photos"])
+
+
+def test_form_shows_the_photo_and_asks_for_types_that_are_taken(customer, alice, client_of):
+    page = reverse("admin:customers_customer_change", args=[customer.pk])
+
+    text = client_of(alice).get(page, secure=True).content.decode()
+
+    assert f'<a href="/media/{customer.photo.name}"><img src="/media/{customer.photo.small_name}"' in text
+    assert 'alt="Photo of Ingrid Haugen"' in text
+    assert 'accept="image/jpeg,image/png,image/webp"' in text
+
+
+def test_form_links_a_photo_that_has_no_thumbnail(customer, alice, client_of):
+    customer.photo.storage.delete(customer.photo.small_name)
+
+    page = reverse("admin:customers_customer_change", args=[customer.pk])
+    text = client_of(alice).get(page, secure=True).content.decode()
+
+    assert f'<a href="/media/{customer.photo.name}">Photo of Ingrid Haugen</a>' in text
