@@ -1,4 +1,4 @@
-"""A small demo: real exhibitions, invented companies and people, visits on days that are over."""
+"""A small demo: real exhibitions, invented companies and people, visits on days that are over, follow-ups."""
 
 import csv
 import unicodedata
@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils import timezone
 
-from customers.models import Company, Customer, Exhibition, Visit
+from core_apps.accounts.models import User
+from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
 
 NOTES = ("Wants a quote for the new line.", "Asked for references.", "Took the catalogue.", "Compares us with others.")
+TAGS = ("VIP", "Newsletter", "Reseller")
 INTERESTS: tuple[list[str], ...] = (["pilot order"], ["price list", "samples"], ["service contract"], [])
 
 
@@ -26,7 +28,10 @@ def load_demo() -> bool:
     customers = [demo_customer(row, companies[row.pop("domain")]) for row in read("people")]
     for customer in customers:
         customer.save()
-    Visit.objects.bulk_create(demo_visits(customers))
+    visits = Visit.objects.bulk_create(demo_visits(customers))
+    FollowUp.objects.bulk_create(demo_follow_ups(visits))
+    for number, name in enumerate(TAGS):
+        Tag.objects.create(name=name).customers.set(customers[number::5])
     return True
 
 
@@ -46,15 +51,18 @@ def demo_customer(row: dict[str, str], company: Company) -> Customer:
 
 
 def demo_visits(customers: list[Customer]) -> Iterator[Visit]:
-    """Two visits for each customer, at exhibitions that are over, in the opening hours of the place."""
-    over = list(Exhibition.objects.filter(ends_on__lt=timezone.localdate()).order_by("starts_on"))
+    """Everybody at the exhibition that was last, and at an earlier one, in the opening hours of the place."""
+    over = list(Exhibition.objects.filter(ends_on__lt=timezone.localdate()).order_by("-ends_on"))
+    somebody = User.objects.order_by("pk").first()
     for number, customer in enumerate(customers):
-        for exhibition in {over[number % len(over)], over[(number * 5 + 3) % len(over)]} if over else ():
-            yield demo_visit(number, customer, exhibition)
+        for exhibition in (*over[:1], *over[1 + number % 5 :][:1]):
+            yield demo_visit(number, customer, exhibition, somebody)
 
 
-def demo_visit(number: int, customer: Customer, exhibition: Exhibition) -> Visit:
-    opening = datetime.combine(exhibition.starts_on, time(10), ZoneInfo(exhibition.time_zone))
+def demo_visit(number: int, customer: Customer, exhibition: Exhibition, captured_by: User | None) -> Visit:
+    days = (exhibition.ends_on - exhibition.starts_on).days + 1
+    day = exhibition.starts_on + timedelta(days=number % days)
+    opening = datetime.combine(day, time(10), ZoneInfo(exhibition.time_zone))
     return Visit(
         customer=customer,
         exhibition=exhibition,
@@ -63,4 +71,22 @@ def demo_visit(number: int, customer: Customer, exhibition: Exhibition) -> Visit
         grade=Visit.Grade.values[number % 4],
         interests=INTERESTS[number % 4],
         note=NOTES[number % 4],
+        captured_by=captured_by,
     )
+
+
+def demo_follow_ups(visits: list[Visit]) -> Iterator[FollowUp]:
+    """Of the visits that are worth one: most are done after a day or two, and some are overdue."""
+    for number, visit in enumerate(visit for visit in visits if visit.grade in (Visit.Grade.A, Visit.Grade.B)):
+        done_at = visit.visited_at + timedelta(hours=(6, 20, 40)[number % 3])
+        is_done = number % 4 > 0 and done_at < timezone.now()
+        yield FollowUp(
+            customer=visit.customer,
+            visit=visit,
+            assignee=visit.captured_by if number % 2 else None,
+            channel=FollowUp.Channel.values[number % 3],
+            due_at=visit.visited_at + timedelta(days=1),
+            note=visit.note,
+            outcome=FollowUp.Outcome.values[number % 4] if is_done else "",
+            completed_at=done_at if is_done else None,
+        )
