@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from core_apps.accounts.models import User
-from customers.capturing import Entry, capture_visit, has_arrived
+from customers.services.capturing import Entry, capture_visit, has_arrived
 from customers.models import Customer, Exhibition, Visit
 
 HITS = 8  # as many as a thumb reaches

@@ -1,4 +1,4 @@
-"""What the first screen tells: of one exhibition, of what is overdue, and who came last. Its queries are few and fixed."""
+"""What the first screen tells: of one exhibition, what is overdue, who came last. Its queries are few and fixed."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from core_apps.accounts.models import User
 from customers.models import Capture, Company, Customer, Exhibition, Visit
 
-# A phone's clock may be wrong, and an entry may wait for weeks; none comes from the future, or before there were clocks.
+# A phone's clock may be wrong, and an entry may wait for weeks; none is of the future, or of before there were clocks.
 FASTEST_CLOCK = timedelta(days=1)
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -62,7 +62,7 @@ def refuse_unpermitted(entry: Entry, by: User) -> None:
 
 
 def new_receipt(client_uuid: UUID, by: User) -> Capture | None:
-    """None where there is one. Of several sendings at a time the first to get here is recorded; the others wait for it."""
+    """None where there is one. Of several sendings at a time one is recorded, and the others wait for it."""
     try:
         with transaction.atomic():
             return Capture.objects.create(client_uuid=client_uuid, captured_by=by)
