@@ -19,8 +19,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from core_apps.accounts.models import User
-from customers.services.capturing import Entry, capture_visit, has_arrived
 from customers.models import Customer, Exhibition, Visit
+from customers.services.capturing import Entry, capture_visit, has_arrived
 
 HITS = 8  # as many as a thumb reaches
 SIZE = 100_000  # bytes; a note has 10,000 characters at most
