@@ -6,15 +6,17 @@ from datetime import date, timedelta
 from itertools import islice
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from django.utils import timezone
 from psycopg2 import Error, extensions
 
 from customers.demo import read
+from customers.demo.following import follow_up, tag
 from customers.demo.inventing import YEARS, Invention, Values
-from customers.models import Company, Customer, Exhibition, Visit
+from customers.models import Company, Customer, Exhibition, FollowUp, Visit
 
-TABLES = (Company, Customer, Visit)
+TABLES = (Company, Customer, Customer.tags.through, Visit, FollowUp)
 ROWS_AT_ONCE = 2000
 FOREIGN_KEYS = """
     SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname),
@@ -25,25 +27,44 @@ INDEXES = """
     SELECT format('DROP INDEX %%s', indexrelid::regclass), pg_get_indexdef(indexrelid)
     FROM pg_index WHERE NOT indisunique AND indrelid = ANY (%s::regclass[])
 """
+# What they would write is invented with the row.
+TRIGGERS = """
+    SELECT DISTINCT format('ALTER TABLE %%s DISABLE TRIGGER USER', tgrelid::regclass),
+           format('ALTER TABLE %%s ENABLE TRIGGER USER', tgrelid::regclass)
+    FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = ANY (%s::regclass[])
+"""
 Progress = Callable[[str, int], None]
 
 
 def fill(customers: int, progress: Progress) -> int:
-    """Add so many customers, their companies and visits, all or none; returns the rows.
+    """Add so many customers, their companies, visits, follow-ups and tags, all or none; returns the rows.
 
     `progress` is called with the table's name and the rows that have been written to it so far.
     """
-    exhibitions = past_exhibitions()
-    with transaction.atomic(), plain_driver(), without_limits(), bare_tables():
-        invention = Invention(customers, next_key(Company), next_key(Customer), timezone.now())
+    exhibitions, team, now = past_exhibitions(), colleagues(), timezone.now()
+    with transaction.atomic(), plain_driver(), without_limits(), bare_tables(progress):
+        first = next_key(Company), next_key(Customer)
+        invention = Invention(customers, first, now, team, folded)
         rows = copy(Company, invention.COMPANY, invention.company_rows(), progress)
         rows += copy(Customer, invention.CUSTOMER, invention.customer_rows(), progress)
         rows += copy(Visit, invention.VISIT, invention.visit_rows(exhibitions), progress)
         for model in (Company, Customer):
             advance_sequence(model)
+        rows += follow_up(first[1], team, now) + tag(first[1])
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return rows
+
+
+def colleagues() -> list[int]:
+    """Who can look after customers."""
+    return list(get_user_model()._default_manager.filter(is_active=True, is_staff=True).values_list("pk", flat=True))
+
+
+def folded(words: list[str]) -> dict[str, str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT word, folded(word) FROM unnest(%s) AS word", [words])
+        return dict(cursor.fetchall())
 
 
 def past_exhibitions() -> list[Exhibition]:
@@ -85,16 +106,18 @@ def without_limits() -> Iterator[None]:
 
 
 @contextmanager
-def bare_tables() -> Iterator[None]:
+def bare_tables(progress: Progress) -> Iterator[None]:
     """Foreign keys are checked, and indexes that hold no constraint are built, at the end: all rows at once."""
     with connection.cursor() as cursor:
         # What this transaction has to check already, for it would stand in the way.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        laid_aside = [*of_tables(cursor, FOREIGN_KEYS), *of_tables(cursor, INDEXES)]
+        laid_aside = [statement for kind in (FOREIGN_KEYS, INDEXES, TRIGGERS) for statement in of_tables(cursor, kind)]
         for removal, _ in laid_aside:
             cursor.execute(removal)
         yield
-        for _, return_ in reversed(laid_aside):
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for number, (_, return_) in enumerate(reversed(laid_aside)):
+            progress("indexes", number)
             cursor.execute(return_)
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 

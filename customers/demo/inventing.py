@@ -2,7 +2,7 @@
 
 import csv
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
@@ -56,20 +56,25 @@ TRADES = {
     "Logistics": "Logistics & Supply Chain",
     "Toys": "Consumer Goods",
 }
+NAMES_OF_TRADES = tuple(TRADES)
 FORMS = ("GmbH", "Ltd", "SARL", "S.p.A.", "Inc.", "& Partners", "Group", "AG")
 TITLES = ("Head of purchasing", "Managing director", "Engineer", "Sales manager", "Buyer", "Founder", "", "Assistant")
 # How often each comes, in the order of the model's choices.
-STAGES, GRADES = (55, 25, 15, 5), (10, 30, 35, 15)
+STAGES, SOURCES, GRADES = (55, 25, 15, 5), (80, 10, 5, 4, 1), (10, 30, 35, 15)
 # Of 100 customers, so many have been at the stand 0, 1, 2… times; 2 visits each on the average.
 VISITS = (12, 30, 28, 16, 8, 6)
 PER_COMPANY = 7.7  # customers, on the average
 NO_COMPANY = 0.05  # of all customers
 MISSING = 0.15  # of all e-mail addresses and of all numbers; nobody lacks both
+ARCHIVED = 0.3  # of the inactive ones
+NOBODY = 0.2  # of all rows that somebody could look after
 YEARS = 3
 
 # As COPY has it. Nothing that is invented here holds a character that COPY's text format gives a meaning to.
 NULL = "\\N"
 Values = Sequence[Any]
+First = tuple[int, int]  # primary keys of a company and of a customer
+Fold = Callable[[list[str]], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -93,52 +98,50 @@ def nations() -> list[Nation]:
 class Invention:
     """Rows as COPY takes them, from these primary keys on; the same for the same numbers and the same day."""
 
-    COMPANY = ("id", "name", "domain", "country", "industry", "website", "created_at", "updated_at")
+    COMPANY = ("id", "name", "domain", "country", "industry", "website", "search_text", "created_at", "updated_at")
     CUSTOMER = (
         *("id", "given_name", "family_name", "email", "phone", "phone_e164", "job_title", "company_id", "country"),
-        *("stage", "source", "notes", "photo", "created_at", "updated_at"),
+        *("stage", "source", "owner_id", "notes", "photo", "archived_at", "search_text", "created_at", "updated_at"),
     )
     VISIT = (
-        "customer_id",
-        "exhibition_id",
-        "visited_at",
-        "stand",
-        "grade",
-        "interests",
-        "note",
-        "created_at",
-        "updated_at",
+        *("customer_id", "exhibition_id", "visited_at", "stand", "grade", "interests", "note", "captured_by_id"),
+        *("created_at", "updated_at"),
     )
 
-    def __init__(self, customers: int, first_company: int, first_customer: int, now: datetime) -> None:
+    def __init__(self, customers: int, first: First, now: datetime, team: Sequence[int], fold: Fold) -> None:
         # The same each time, and no secret.
         self.random = Random(customers)  # noqa: S311
-        self.now, self.nations = now, nations()
+        self.now, self.nations, self.team = now, nations(), team
         self.customers, self.companies = customers, max(1, round(customers / PER_COMPANY))
-        self.first_company, self.first_customer = first_company, first_customer
+        self.first_company, self.first_customer = first
+        # As the database would: there are few names, and it is asked once.
+        self.folded = fold([*{name for one in self.nations for name in (*one.given_names, *one.family_names)}])
 
     def company_rows(self) -> Iterator[Values]:
-        trades = list(TRADES.items())
+        industries = list(TRADES.values())
         for number in range(self.companies):
-            key = self.first_company + number
-            trade, industry = trades[number % len(trades)]
-            word, form = WORDS[number // len(trades) % len(WORDS)], FORMS[number % len(FORMS)]
-            domain = f"{word}-{trade}-{key}.example".lower()
-            moment = self.moment()
+            name = self.company_name(number)
+            domain = "-".join(name.split()[:3]).lower() + ".example"
+            moment, industry = self.moment(), industries[number % len(industries)]
             yield (
-                *(key, f"{word} {trade} {key} {form}", domain, self.nation_of(number).country, industry),
-                *(f"https://{domain}/", moment, moment),
+                *(self.first_company + number, name, domain, self.nation_of(number).country, industry),
+                *(f"https://{domain}/", f" {name} {domain}".upper(), moment, moment),
             )
+
+    def company_name(self, number: int) -> str:
+        word, form = WORDS[number // len(TRADES) % len(WORDS)], FORMS[number % len(FORMS)]
+        return f"{word} {NAMES_OF_TRADES[number % len(TRADES)]} {self.first_company + number} {form}"
 
     def nation_of(self, company: int) -> Nation:
         return self.nations[company * 7 % len(self.nations)]
 
     def customer_rows(self) -> Iterator[Values]:
         stages = self.endless(Customer.Stage.values, STAGES)
+        sources = self.endless(Customer.Source.values, SOURCES)
         for number in range(self.customers):
-            yield self.customer(self.first_customer + number, next(stages))
+            yield self.customer(self.first_customer + number, next(stages), next(sources))
 
-    def customer(self, key: int, stage: str) -> Values:
+    def customer(self, key: int, stage: str, source: str) -> Values:
         draw = self.random.random
         # The third power: a tenth of the companies have almost half of the customers.
         company = int(self.companies * draw() ** 3)
@@ -148,13 +151,22 @@ class Invention:
         lacks = draw()
         email = "" if lacks < MISSING else f"{latin(given)}.{latin(family)}{key}@example.com".strip(".")
         number = "" if lacks > 1 - MISSING else f"{int(draw() * 9 * 10**8) + 10**8}"
-        moment = self.moment()
+        digits, is_employed, moment = number and nation.dialling + number, draw() >= NO_COMPANY, self.moment()
+        words = ["", self.folded[given], self.folded[family], email.upper(), digits]
+        if is_employed:
+            words.append(self.company_name(company).upper())
         return (
             *(key, given, family, email, number and f"+{nation.dialling} {number[:3]} {number[3:]}"),
-            *(number and f"+{nation.dialling}{number}", TITLES[key % len(TITLES)]),
-            *(NULL if draw() < NO_COMPANY else self.first_company + company, nation.country, stage),
-            *("stand", NOTES[key % len(NOTES)] if draw() < 0.2 else "", "", moment, moment),
+            *(number and f"+{digits}", TITLES[key % len(TITLES)]),
+            *(self.first_company + company if is_employed else NULL, nation.country, stage, source),
+            *(self.colleague(), NOTES[key % len(NOTES)] if draw() < 0.2 else "", ""),
+            *(moment if stage == "inactive" and draw() < ARCHIVED else NULL, " ".join(words), moment, moment),
         )
+
+    def colleague(self) -> int | str:
+        """Somebody of the team, or nobody."""
+        place = int(self.random.random() * len(self.team) / (1 - NOBODY))
+        return self.team[place] if place < len(self.team) else NULL
 
     def visit_rows(self, exhibitions: Sequence[Exhibition]) -> Iterator[Values]:
         counts, grades = self.endless(range(len(VISITS)), VISITS), self.endless(Visit.Grade.values, GRADES)
@@ -172,7 +184,7 @@ class Invention:
         moment = (opens + timedelta(hours=hours, microseconds=number)).isoformat()
         interests = "{" + ",".join(f'"{word}"' for word in INTERESTS[customer % len(INTERESTS)]) + "}"
         note = NOTES[customer % len(NOTES)] if self.random.random() < 0.3 else ""
-        return customer, exhibition, moment, "7.1 C042", grade, interests, note, moment, moment
+        return customer, exhibition, moment, "7.1 C042", grade, interests, note, self.colleague(), moment, moment
 
     def moment(self) -> str:
         return (self.now - timedelta(days=365 * YEARS * self.random.random())).isoformat()

@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from customers.demo.filling import fill
-from customers.models import Company, Customer, Exhibition, Visit
+from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
 from customers.tests.factories import make_company, make_customer
 
 pytestmark = pytest.mark.django_db
@@ -22,9 +22,17 @@ def quietly(_table: str, _rows: int) -> None:
 
 
 def indexes() -> set[str]:
+    """And triggers that are on."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'")
+        cursor.execute(
+            "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'"
+            " UNION SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'O'"
+        )
         return {definition for (definition,) in cursor.fetchall()}
+
+
+def all_rows() -> int:
+    return sum(model.objects.count() for model in (Company, Customer, Customer.tags.through, Visit, FollowUp))
 
 
 def test_database_gets_so_many_customers_with_companies_and_visits():
@@ -33,13 +41,58 @@ def test_database_gets_so_many_customers_with_companies_and_visits():
     assert Customer.objects.count() == MANY
     assert Company.objects.count() == round(MANY / 7.7)
     assert 1.8 < Visit.objects.count() / MANY < 2.2
-    assert rows == Customer.objects.count() + Company.objects.count() + Visit.objects.count()
+    assert rows == all_rows()
 
 
+def test_search_text_is_what_the_database_would_write():
+    fill(MANY, quietly)
+
+    for model in (Company, Customer):
+        invented = dict(model.objects.values_list("pk", "search_text"))
+        model.objects.update(search_text="")
+        assert dict(model.objects.values_list("pk", "search_text")) == invented
+
+
+def test_follow_ups_are_those_of_a_team_that_works(alice, bob, charlie):
+    fill(MANY, quietly)
+
+    follow_ups = FollowUp.objects.select_related("visit")
+    good = Visit.objects.filter(grade__in=("A", "B")).count()
+    assert 0.3 * good < len(follow_ups) < 0.37 * good
+    assert {one.assignee_id for one in follow_ups} == {alice.pk, bob.pk, None}
+    done = [one for one in follow_ups if one.completed_at]
+    assert 0.8 * len(follow_ups) < len(done) < len(follow_ups)
+    assert {one.visit.customer_id == one.customer_id and one.visit.visited_at < one.due_at for one in follow_ups} == {
+        True
+    }
+    times = [one.completed_at - one.visit.visited_at for one in done]
+    assert all(timedelta(hours=1) <= time <= timedelta(hours=100) for time in times)
+    assert max(one.completed_at for one in done) <= timezone.now()
+    assert 0.4 < sum(time <= timedelta(days=1) for time in times) / len(times) < 0.6
+
+
+def test_some_customers_are_tagged_owned_and_archived(alice, bob):
+    fill(MANY, quietly)
+
+    tagged = {tag.name: tag.customers.count() / MANY for tag in Tag.objects.all()}
+    assert {name: round(share, 2) for name, share in tagged.items()} == {
+        "Newsletter": 0.2,
+        "Press": 0.02,
+        "Reseller": 0.07,
+        "VIP": 0.01,
+    }
+    assert set(Customer.objects.values_list("owner", flat=True)) == {alice.pk, bob.pk, None}
+    assert set(Visit.objects.values_list("captured_by", flat=True)) == {alice.pk, bob.pk, None}
+    archived = Customer.objects.archived()
+    assert set(archived.values_list("stage", flat=True)) == {"inactive"}
+    assert 0.2 < archived.count() / Customer.objects.filter(stage="inactive").count() < 0.4
+
+
+@pytest.mark.usefixtures("alice")
 def test_rows_pass_their_own_validation():
     fill(300, quietly)
 
-    for model in (Company, Customer, Visit, Exhibition):
+    for model in (Company, Customer, Visit, FollowUp, Exhibition):
         for row in model.objects.all()[:300]:
             row.full_clean()
 
@@ -102,5 +155,4 @@ def test_number_that_cannot_be_is_refused(number):
 def test_command_says_how_many_rows_it_added(capsys):
     call_command("fill_demo", "20")
 
-    rows = sum(model.objects.count() for model in (Company, Customer, Visit))
-    assert capsys.readouterr().out.startswith(f"Added {rows} rows in ")
+    assert capsys.readouterr().out.startswith(f"Added {all_rows()} rows in ")

@@ -13,7 +13,7 @@ MOST = 10_000_000
 
 
 class Command(BaseCommand):
-    help = "Adds so many invented customers, their companies and visits; to see how the site does with many."
+    help = "Adds so many invented customers with companies, visits and follow-ups; to see how the site does with many."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("customers", type=int)
