@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from core_apps.common.big_tables import BigTableAdmin
+from customers.admin.exporting import ExportMixin
 from customers.admin.filters import ArchivedFilter, OwnerFilter, RecentExhibitionFilter, TagFilter
 from customers.models import Customer, Tag
 from customers.services.customers import (
@@ -51,7 +52,7 @@ class CustomerActionForm(ActionForm):
 
 
 @admin.register(Customer)
-class CustomerAdmin(BigTableAdmin):
+class CustomerAdmin(ExportMixin, BigTableAdmin):
     form = CustomerForm
     action_form = CustomerActionForm
     list_display = ("name", "company", "job_title", "email", "phone", "stage", "owner", "created_at")
