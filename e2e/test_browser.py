@@ -28,7 +28,7 @@ PAGES = {
     "customers": "/admin/customers/customer/",
     "customer": "/admin/customers/customer/{customer}/change/",
     "follow-ups": "/admin/customers/followup/?state=all",
-    "delete": "/admin/customers/customer/{customer}/delete/",
+    "delete": "/admin/customers/visit/{visit}/delete/",
     "capture": "/admin/capture/",
     "history": "/admin/customers/customer/{customer}/history/",
     "users": "/admin/accounts/user/",
@@ -48,8 +48,9 @@ class Site:
         return (self.checkout.path / ".local" / "administrator.txt").read_text().split()[1::2]
 
     def stop(self) -> None:
-        self.run.press_ctrl_c()
-        self.run.wait()
+        if self.run.process.poll() is None:
+            self.run.press_ctrl_c()
+            self.run.wait()
 
     def start(self) -> None:
         self.run = self.checkout.make("run", f"PORT={self.run.port}")
@@ -122,10 +123,11 @@ def listen(visitor: Visitor) -> None:
     visitor.context.on("weberror", lambda error: note(error.error))
 
 
-def first_customer(visitor: Visitor) -> str:
-    visitor.open("/admin/customers/customer/?q=Falkenberg")
+def first(visitor: Visitor, model: str) -> str:
+    """The number of the first row that the list shows."""
+    visitor.open(f"/admin/customers/{model}/?q=Falkenberg")
     href = visitor.page.locator("#result_list tbody th a").first.get_attribute("href") or ""
-    return re.findall(r"/customer/(\d+)/", href)[0]
+    return re.findall(r"/(\d+)/change/", href)[0]
 
 
 # Pages
@@ -135,20 +137,23 @@ def first_customer(visitor: Visitor) -> str:
 def test_pages_have_no_serious_fault_of_accessibility(scheme: str, visit: Callable[..., Any]) -> None:
     axe, found = Axe(), []
     with visit(color_scheme=scheme) as visitor:
-        customer = first_customer(visitor)
+        rows = {model: first(visitor, model) for model in ("customer", "visit")}
         for name, address in PAGES.items():
-            visitor.open(address.format(customer=customer))
-            found += [f"{name}: {fault}" for fault in serious_faults(axe, visitor.page)]
+            visitor.open(address.format(**rows))
+            found += [f"{name}: {fault}" for fault in serious_faults(axe, visitor)]
             visitor.shoot(f"{name}-desk-{scheme}")
         visitor.context.clear_cookies()
         visitor.open("/admin/login/")
-        found += [f"login: {fault}" for fault in serious_faults(axe, visitor.page)]
+        found += [f"login: {fault}" for fault in serious_faults(axe, visitor)]
         visitor.shoot(f"login-desk-{scheme}")
     assert found == []
 
 
-def serious_faults(axe: Axe, page: Page) -> list[str]:
-    violations = axe.run(page).response["violations"]
+def serious_faults(axe: Axe, visitor: Visitor) -> list[str]:
+    heard = len(visitor.faults)
+    violations = axe.run(visitor.page).response["violations"]
+    visitor.page.wait_for_timeout(50)
+    del visitor.faults[heard:]  # its own inline styles, which the policy refuses
     return [
         f"{violation['id']} at {[node['target'] for node in violation['nodes']]}"
         for violation in violations
@@ -160,9 +165,9 @@ def serious_faults(axe: Axe, page: Page) -> list[str]:
 def test_pages_are_no_wider_than_a_phone(scheme: str, visit: Callable[..., Any]) -> None:
     wider = {}
     with visit(viewport=PHONE, color_scheme=scheme) as visitor:
-        customer = first_customer(visitor)
+        rows = {model: first(visitor, model) for model in ("customer", "visit")}
         for name, address in PAGES.items():
-            visitor.open(address.format(customer=customer))
+            visitor.open(address.format(**rows))
             visitor.shoot(f"{name}-phone-{scheme}")
             wider[name] = visitor.page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert {name: pixels for name, pixels in wider.items() if pixels > 0} == {}
@@ -225,7 +230,7 @@ def test_search_finds_a_customer(visit: Callable[..., Any]) -> None:
 
 def test_follow_up_is_done_by_one_click_on_the_first_screen(visit: Callable[..., Any]) -> None:
     with visit() as visitor:
-        customer = first_customer(visitor)
+        customer = first(visitor, "customer")
         visitor.open(f"/admin/customers/followup/add/?customer={customer}&due_at_0=2026-01-05&due_at_1=09:00")
         visitor.page.locator("[name=due_at_0]").fill("2026-01-05")
         visitor.page.locator("[name=due_at_1]").fill("09:00")
@@ -242,7 +247,7 @@ def test_photo_goes_up_and_is_shown(visit: Callable[..., Any]) -> None:
     picture = BytesIO()
     Image.new("RGB", (400, 300), "teal").save(picture, "PNG")
     with visit() as visitor:
-        visitor.open(f"/admin/customers/customer/{first_customer(visitor)}/change/")
+        visitor.open(f"/admin/customers/customer/{first(visitor, 'customer')}/change/")
         file = {"name": "badge.png", "mimeType": "image/png", "buffer": picture.getvalue()}
         visitor.page.locator("[name=photo]").set_input_files(files=[file])
         visitor.page.get_by_role("button", name="Save and continue editing").click()
@@ -268,7 +273,7 @@ def fill(visitor: Visitor, family_name: str, grade: str = "A") -> None:
     page = visitor.page
     page.get_by_role("button", name="New customer").click()
     page.get_by_label("Family name").fill(family_name)
-    page.get_by_label("Company").fill("Falkenberg Pumpen")
+    page.get_by_label("Company", exact=True).fill("Falkenberg Pumpen")
     page.get_by_label(re.compile(f"^{grade}:")).check(force=True)
     page.get_by_label("Note").fill("Wants a quote.")
 
