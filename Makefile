@@ -29,7 +29,7 @@ demo: .venv ## so many invented customers more, to see how it does: make demo CU
 
 ##@ Work on it
 
-.PHONY: test test-previous e2e lint lint-settings format
+.PHONY: test test-previous e2e lint lint-settings format messages
 test: .venv ## tests, on every core (ARGS="-k import" passes through)
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)
 
@@ -65,6 +65,10 @@ lint-settings:
 format: .venv ## lay the code out, and repair what ruff can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+messages: .venv ## the German catalogues in step with the source, and compiled (needs gettext)
+	@exec $(WITHIN) --scratch sh -c '$(BIN)/python manage.py makemessages --locale de --add-location file --no-obsolete \
+	  --ignore .venv --ignore .local --ignore tests && exec $(BIN)/python manage.py compilemessages -v0 --ignore .venv --ignore .local'
 
 bench-%: .venv ## the benchmark bench/NAME.py, on engines of its own
 	@exec $(WITHIN) --scratch $(BIN)/python -m bench.$(subst -,_,$*)

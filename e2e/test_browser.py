@@ -200,7 +200,7 @@ def test_german_is_chosen_by_the_person_and_stays(visit: Callable[..., Any]) -> 
     with visit() as visitor:
         visitor.open("/admin/")
         visitor.page.get_by_role("button", name="Deutsch").click()
-        expect(visitor.page.get_by_role("heading", name="Überfällige Nachfassaktionen")).to_be_visible()
+        expect(visitor.page.get_by_role("heading", name="Überfällige Wiedervorlagen")).to_be_visible()
         visitor.shoot("dashboard-desk-german")
         visitor.open("/admin/capture/")
         expect(visitor.page.locator("html")).to_have_attribute("lang", "de")
