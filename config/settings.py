@@ -193,7 +193,7 @@ CONTENT_SECURITY_POLICY = {
         "script-src": [SELF],
         "style-src": [SELF],
         "img-src": [SELF],
-        "connect-src": [SELF],  # autocomplete
+        "connect-src": [SELF],  # autocomplete, and the form for the stand
         "form-action": [SELF],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
