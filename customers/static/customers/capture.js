@@ -31,17 +31,16 @@ function row(entry) {
   field(".entry-when").textContent = new Date(entry.visited_at).toLocaleString(document.documentElement.lang);
   field(".entry-actions").hidden = !refusal;
   field(".entry-reason").hidden = !refusal;
-  if (refusal) field(".entry-reason").textContent = reasons(refusal, field(".entry-reason")).join(" ");
+  if (refusal) field(".entry-reason").textContent = reasons(refusal).join(" ");
   field(".correct").addEventListener("click", () => correct(entry));
   const discard = field(".discard");
   discard.addEventListener("click", () => window.confirm(discard.dataset.confirm) && outbox.discard(entry));
   return item;
 }
 
-function reasons(refusal, element) {
-  const byField = Object.values(refusal.errors).flat();
-  if (byField.length) return byField;
-  return [refusal.reason || `${element.dataset.status} ${refusal.status}`];
+function reasons({ errors, reason, status }) {
+  const byField = Object.values(errors).flat();
+  return byField.length ? byField : [reason || `${find("#entries").dataset.refused} ${status}`];
 }
 
 function draw(state) {
@@ -160,11 +159,7 @@ function keepDraft() {
 function correct(entry) {
   correcting = entry;
   fill(entry, !entry.customer);
-  find("#reasons").replaceChildren(...reasons(entry.refusal, find("#entry-template").content.querySelector("p")).map(text => {
-    const item = document.createElement("li");
-    item.textContent = text;
-    return item;
-  }));
+  find("#reasons").textContent = reasons(entry.refusal).join(" ");
   form.scrollIntoView();
 }
 
@@ -180,7 +175,7 @@ form.addEventListener("submit", event => {
   Outbox.write(NAMES.exhibition, entry.exhibition);
   outbox.keep({ ...entry, client_uuid, visited_at, person });
   correcting = null;
-  find("#reasons").replaceChildren();
+  find("#reasons").textContent = "";
   Outbox.remove(NAMES.draft);
   fill({ exhibition: entry.exhibition }, false);
   find("#outbox").hidden || window.scrollTo(0, 0);

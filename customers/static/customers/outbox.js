@@ -1,4 +1,4 @@
-// Entries that the server has not confirmed yet. Each has a key of its own, so that two tabs do not overwrite each other.
+// Entries that the server has not confirmed yet. Each has a key of its own: two tabs do not overwrite each other.
 "use strict";
 
 const Outbox = (() => {
