@@ -1,6 +1,7 @@
 """What an export says of a customer: texts that the database has put together."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -51,7 +52,9 @@ def batches_of(customers: QuerySet[Customer]) -> Iterator[list[Row]]:
     """Every row of the queryset, as of one moment; PostgreSQL limits the time of each batch, not of all."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, true)", [MOST_IDLE])
-        rows = customers.values_list(*COLUMNS.values()).iterator(ROWS_AT_ONCE)
-        while batch := list(islice(rows, ROWS_AT_ONCE)):
-            yield batch
+            # To compile the query, as PostgreSQL does for many rows, would keep the first of them waiting.
+            cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{MOST_IDLE}'; SET LOCAL jit = off")
+        # Its cursor is closed before the transaction ends, also where nobody wants the rest.
+        with closing(customers.values_list(*COLUMNS.values()).iterator(ROWS_AT_ONCE)) as rows:  # type: ignore[type-var]
+            while batch := list(islice(rows, ROWS_AT_ONCE)):
+                yield batch

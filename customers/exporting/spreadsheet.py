@@ -24,9 +24,11 @@ TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 WIDTH = '<sheetFormatPr defaultColWidth="20" defaultRowHeight="15"/>'
 SHEET_START = f'{HEAD}<worksheet xmlns="{MAIN}">{WIDTH}<sheetData>'
 SHEET_END = "</sheetData></worksheet>"
-CELL, CELL_END = '<c t="inlineStr"><is><t xml:space="preserve">', "</t></is></c>"
+CELL, CELL_END = '<c t="inlineStr"><is><t>', "</t></is></c>"
 BETWEEN = CELL_END + CELL
 EMPTY = CELL + CELL_END
+# Asked for only where it matters: it is a third of what there is to compress.
+PRESERVED = '<t xml:space="preserve">'
 # 0 is plain, 1 a date with a time. Excel asks for the rest, of which nothing is used.
 STYLES = (
     f'<styleSheet xmlns="{MAIN}"><fonts count="1"><font/></fonts>'
@@ -44,6 +46,8 @@ DIVIDER = "\0"
 ILLEGAL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1e\ufffe\uffff]")
 # Excel reads _x0041_ as the letter A, wherever it stands.
 CODED = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
+# Readers may drop space around a text, and join its lines.
+SPACE = (f" {DIVIDER}", f"{DIVIDER} ", "\n", "\t")
 
 
 class Outbox:
@@ -91,9 +95,12 @@ def row_of(row: Row) -> str:
         text = ILLEGAL.sub("", text)
     if "_x" in text:
         text = CODED.sub("_x005F_", text)
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "_x000D_")
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = text.replace("\r", "_x000D_").replace(TAG_SEPARATOR, ", ")
+    is_spaced = any(space in text for space in SPACE)
     created = (datetime.fromisoformat(row[-1]) - DAY_0).total_seconds() / SECONDS_PER_DAY
-    return row_of_texts(text.replace(TAG_SEPARATOR, ", "), f'<c s="1"><v>{created:.8f}</v></c>')
+    cells = row_of_texts(text, f'<c s="1"><v>{created:.8f}</v></c>')
+    return cells.replace("<t>", PRESERVED) if is_spaced else cells
 
 
 def row_of_texts(texts: str, last: str = "") -> str:
