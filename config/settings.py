@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "django_countries",  # for its catalogues
 ]
 MIDDLEWARE = [
     # First, so that no host check, redirect, session or log line stands between an orchestrator and its answer.

@@ -7,6 +7,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import models
+from django.utils.translation import get_language, override
+from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
 
@@ -65,17 +67,18 @@ class CountryField(models.CharField):  # type: ignore[type-arg]
     def validate(self, value: Any, model_instance: models.Model | None) -> None:
         """In constant time; Django's own check walks through all 250 choices for each row of an import."""
         if value not in country_names() and value != "":
-            raise ValidationError("“%(value)s” is not a country code.", params={"value": value})
+            raise ValidationError(_("“%(value)s” is not a country code."), params={"value": value})
 
 
 @cache
-def country_names() -> dict[str, str]:
-    """Names in English by code."""
-    return {code: str(name) for code, name in countries}
+def country_names(language: str = "en") -> dict[str, str]:
+    """By code, in the order of the names."""
+    with override(language):
+        return {code: str(name) for code, name in countries}
 
 
 def country_choices() -> list[tuple[str, str]]:
-    return list(country_names().items())
+    return list(country_names(get_language() or "en").items())
 
 
 def _fold(value: Any) -> Any:

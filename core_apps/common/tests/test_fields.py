@@ -1,8 +1,9 @@
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
+from django.utils.translation import override
 
-from core_apps.common.fields import WebAddressValidator
+from core_apps.common.fields import WebAddressValidator, country_choices, country_names
 
 PLAIN = ["http://nordlys.example", "https://www.nordlys.example/", "https://a-b.c1.example/en/?q=a:b#c@[d]"]
 UNUSUAL = [
@@ -50,3 +51,11 @@ def test_web_address_is_accepted_exactly_where_django_accepts_it(address):
 @pytest.mark.parametrize("address", PLAIN)
 def test_plain_web_address_passes_by_the_one_expression(address):
     assert WebAddressValidator.PLAIN.fullmatch(address)
+
+
+def test_country_is_chosen_by_its_name_in_the_language_of_the_person():
+    with override("de"):
+        german = dict(country_choices())
+
+    assert (german["DE"], dict(country_choices())["DE"], country_names()["DE"]) == ("Deutschland", "Germany", "Germany")
+    assert list(german.values()).index("Ägypten") < list(german.values()).index("Zypern")
