@@ -51,7 +51,7 @@ def fill(customers: int, progress: Progress) -> int:
         for model in (Company, Customer):
             advance_sequence(model)
         rows += follow_up(first[1], team, now) + tag(first[1])
-    with connection.cursor() as cursor:
+    with transaction.atomic(), without_limits(), connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return rows
 
