@@ -73,3 +73,18 @@ def test_refusal_has_the_headers_and_the_log_line_of_any_answer(caplog):
 @pytest.mark.parametrize("announced", ["", "-1", "many", "²"])
 def test_length_that_is_no_number_is_nothing_announced(announced):
     assert Client().get("/nothing/", CONTENT_LENGTH=announced, secure=True).status_code == 404
+
+
+@pytest.mark.parametrize("content_type", TYPES)
+@pytest.mark.parametrize(("announced", "read"), [({"CONTENT_LENGTH": "10"}, 10), ({}, 0)])
+def test_body_is_read_no_further_than_was_announced(announced, read, content_type):
+    """Chunked bodies announce nothing."""
+    stream = BytesIO(b"a" * 2 * LIMIT)
+    environ: dict[str, Any] = {"wsgi.input": stream, "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_TYPE": content_type}
+    client = Client(enforce_csrf_checks=True)
+
+    response = client.request(
+        REQUEST_METHOD="POST", PATH_INFO="/admin/login/", **environ, **announced, **{"wsgi.url_scheme": "https"}
+    )
+
+    assert (response.status_code, stream.tell() <= read) == (403, True)
