@@ -4,11 +4,13 @@ The wheel's own Python layer is not used: as root it creates an account and open
 reading, it trusts any local connection, and it takes any process with the recorded number for its server.
 """
 
+import locale
 import os
 import pwd
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,7 @@ class PostgreSQL(Server):
         # the one, and the path of the other is limited to 107 characters.
         command += ["--auth=scram-sha-256", f"--pwfile={self.home / 'password'}"]
         command += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        command += [f"--lc-ctype={locale_of_all_letters()}"]
         command += [] if self.durable else ["--no-sync"]
         with self.log.open("ab") as log:
             done = subprocess.run(command, stdout=log, stderr=log, start_new_session=True, **self.credentials)
@@ -93,6 +96,17 @@ class PostgreSQL(Server):
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME])
             if cursor.fetchone() is None:
                 cursor.execute(f"CREATE DATABASE {NAME}")
+
+
+def locale_of_all_letters() -> str:
+    """In «C», the last resort, pg_trgm indexes ASCII alone: a search for other letters would read every row."""
+    before = locale.setlocale(locale.LC_CTYPE)
+    for name in ("C.UTF-8", "en_US.UTF-8"):
+        with suppress(locale.Error):
+            locale.setlocale(locale.LC_CTYPE, name)
+            locale.setlocale(locale.LC_CTYPE, before)
+            return name
+    return "C"
 
 
 def unprivileged(home: Path) -> tuple[list[str], dict[str, Any]]:
