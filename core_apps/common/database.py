@@ -15,6 +15,7 @@ import psycopg2
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from psycopg2 import extensions
 
 from core_apps.common.breaker import Breaker, ServerAway
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 PATIENCE = 1.0  # seconds of silence after which the server is asked whether it is there
 ANSWER = 1.0  # seconds that it has for that answer
 RETRY_AFTER = 5  # seconds
+QUERY_CANCELED = "57014"
 BREAKER = Breaker(pause=1, trial=4)  # a trial may wait for the whole DATABASE_CONNECT_TIMEOUT
 
 # PostgreSQL's message formats: the length of the message and the code of an SSLRequest, answered at once by a letter.
@@ -73,6 +75,12 @@ def door(host: str, port: int) -> socket.socket:
     return local
 
 
+def asked_for_too_much(request: HttpRequest) -> HttpResponse:
+    """The database is well: it has ended a statement that took longer than DATABASE_STATEMENT_TIMEOUT."""
+    logger.warning("A statement was ended after %s s", settings.DATABASE_STATEMENT_TIMEOUT)
+    return render(request, "too_slow.html", {"address": request.path}, status=503)
+
+
 class DatabaseAwayMiddleware:
     """Answers 503 where the database does not: the fault is not the request's, and it can be sent again."""
 
@@ -85,6 +93,8 @@ class DatabaseAwayMiddleware:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, OperationalError | InterfaceError):
             return None
+        if getattr(error.__cause__, "pgcode", None) == QUERY_CANCELED:
+            return asked_for_too_much(request)
         logger.error("The database failed: %s", str(error).strip())
         text = "The database does not answer at the moment. See whether your change is there, then try again.\n"
         return HttpResponse(text, status=503, content_type="text/plain", headers={"Retry-After": str(RETRY_AFTER)})

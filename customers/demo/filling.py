@@ -18,10 +18,10 @@ from customers.models import Company, Customer, Exhibition, FollowUp, Visit
 
 TABLES = (Company, Customer, Customer.tags.through, Visit, FollowUp)
 ROWS_AT_ONCE = 2000
-FOREIGN_KEYS = """
+CONSTRAINTS = """
     SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname),
            format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', conrelid::regclass, conname, pg_get_constraintdef(oid))
-    FROM pg_constraint WHERE contype = 'f' AND conrelid = ANY (%s::regclass[])
+    FROM pg_constraint WHERE contype IN ('f', 'u') AND conrelid = ANY (%s::regclass[])
 """
 INDEXES = """
     SELECT format('DROP INDEX %%s', indexrelid::regclass), pg_get_indexdef(indexrelid)
@@ -107,11 +107,11 @@ def without_limits() -> Iterator[None]:
 
 @contextmanager
 def bare_tables(progress: Progress) -> Iterator[None]:
-    """Foreign keys are checked, and indexes that hold no constraint are built, at the end: all rows at once."""
+    """Constraints of more than one row are checked, and indexes are built, at the end: all rows at once."""
     with connection.cursor() as cursor:
         # What this transaction has to check already, for it would stand in the way.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        laid_aside = [statement for kind in (FOREIGN_KEYS, INDEXES, TRIGGERS) for statement in of_tables(cursor, kind)]
+        laid_aside = [statement for kind in (CONSTRAINTS, INDEXES, TRIGGERS) for statement in of_tables(cursor, kind)]
         for removal, _ in laid_aside:
             cursor.execute(removal)
         yield

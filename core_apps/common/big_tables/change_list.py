@@ -42,6 +42,8 @@ class BigChangeList(ChangeList):
         keyset = Keyset(self.queryset, self.sorting(), self.list_per_page, self.complete, is_short=is_short)
         self.page = keyset.page(request.GET.get(PAGE_VAR, ""))
         self.result_list = self.page.rows
+        if self.page.previous is None and self.page.next is None:  # whatever the planner takes for sure
+            self.result_count = Count(len(self.page.rows))
         self.show_full_result_count, self.full_result_count = False, None
         self.show_admin_actions = True
         self.can_show_all, self.multi_page, self.paginator = False, False, None

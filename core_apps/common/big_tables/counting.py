@@ -9,6 +9,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 MOST_COUNTED = 10_000
+SURELY = 3  # how many times the most that is counted an estimate must be, so that nobody counts
 DIGITS = 2  # of an estimate; what follows is chance
 
 
@@ -38,15 +39,24 @@ class EstimatedCount(Count):
 
 
 def capped_count(queryset: QuerySet[Any], most: int = MOST_COUNTED) -> Count:
-    """Keep the order: by it an index offers itself, where any rows would do PostgreSQL reads the table."""
+    """Counted, unless the planner is sure that there are more.
+
+    Keep the order: by it an index offers itself, where any rows would do PostgreSQL reads the table.
+    """
+    if planned_rows(queryset) > SURELY * most:
+        return CappedCount(most)
     number = queryset.select_related(None).values("pk")[: most + 1].count()
     return Count(number) if number <= most else CappedCount(most)
 
 
 def estimated_count(queryset: QuerySet[Any]) -> Count:
     """The planner's estimate; few rows are counted, and so are those that statistics have not seen yet."""
-    plan = json.loads(queryset.order_by().values("pk").explain(format="json"))
-    rows = int(plan[0]["Plan"]["Plan Rows"])
+    rows = planned_rows(queryset)
     if rows < MOST_COUNTED:
         return capped_count(queryset)
     return EstimatedCount(round(rows, DIGITS - 1 - int(log10(rows))))
+
+
+def planned_rows(queryset: QuerySet[Any]) -> int:
+    plan = json.loads(queryset.order_by().select_related(None).values("pk").explain(format="json"))
+    return int(plan[0]["Plan"]["Plan Rows"])

@@ -1,0 +1,315 @@
+"""The lists of BigTableAdmin, on the table of users; test_big_lists.py and test_query_plans.py are about ours."""
+
+import re
+from typing import Any, ClassVar
+
+import pytest
+from django.contrib.admin import AdminSite
+from django.contrib.admin.models import LogEntry
+from django.core.paginator import InvalidPage
+from django.db import connection
+from django.http import HttpResponse
+from django.test.utils import CaptureQueriesContext
+from django.urls import path
+
+from config import urls
+from core_apps.accounts.models import User
+from core_apps.common.big_tables import BigTableAdmin
+from core_apps.common.big_tables.counting import CappedCount, Count, EstimatedCount, capped_count, estimated_count
+from core_apps.common.big_tables.deleting import MOST_DELETED
+from core_apps.common.big_tables.paging import SuggestionPaginator
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
+
+LIST = "/big/accounts/user/"
+
+
+class UserList(BigTableAdmin):
+    list_display = ("email", "name", "date_joined", "last_login")
+    list_sorting: ClassVar = {"date_joined": ("-date_joined", "-pk"), "email": ("email", "pk"), "name": ("name", "pk")}
+    list_filter = ("is_active",)
+    search_fields = ("email", "name")
+    list_per_page = 5
+
+
+def slow(request: Any) -> HttpResponse:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 10; SELECT pg_sleep(5)")
+    return HttpResponse()
+
+
+site = AdminSite("big")
+site.register(User, UserList)
+urlpatterns = [*urls.urlpatterns, path("big/", site.urls), path("slow/", slow)]
+
+
+@pytest.fixture
+def browser(alice, client_of) -> Any:
+    return client_of(alice)
+
+
+@pytest.fixture
+def crowd(alice) -> list[User]:
+    """Sixteen with Alice; all joined when she did, and some share a name."""
+    names = (f"Person {number % 4}" for number in range(15))
+    people = [
+        User(email=f"p{n:02}@example.com", name=name, date_joined=alice.date_joined) for n, name in enumerate(names)
+    ]
+    return [alice, *User.objects.bulk_create(people)]
+
+
+def page(browser: Any, address: str = LIST) -> Any:
+    response = browser.get(address, secure=True)
+    assert response.status_code == 200
+    return response
+
+
+def emails(response: Any) -> list[str]:
+    return [user.email for user in response.context["cl"].result_list]
+
+
+def links(response: Any) -> dict[str, str]:
+    return {name: LIST + address for name, address in response.context["cl"].pages() if address}
+
+
+def walk(browser: Any, address: str, direction: str) -> list[list[str]]:
+    pages = []
+    while address:
+        response = page(browser, address)
+        pages.append(emails(response))
+        address = links(response).get(direction, "")
+    return pages
+
+
+# Pages.
+
+
+@pytest.mark.parametrize(
+    ("query", "key"),
+    [
+        ("", lambda user: (-user.date_joined.timestamp(), -user.pk)),
+        ("?o=3", lambda user: (user.date_joined.timestamp(), user.pk)),
+        ("?o=-3", lambda user: (-user.date_joined.timestamp(), -user.pk)),
+        ("?o=1", lambda user: user.email),
+        ("?o=2", lambda user: (user.name, user.pk)),
+        ("?o=2.1", lambda user: (user.name, user.pk)),
+        ("?o=4", lambda user: (-user.date_joined.timestamp(), -user.pk)),  # not one to sort by
+        ("?o=nonsense", lambda user: (-user.date_joined.timestamp(), -user.pk)),
+        ("?o=99", lambda user: (-user.date_joined.timestamp(), -user.pk)),
+    ],
+)
+def test_pages_hold_each_row_once_in_order(query, key, crowd, browser):
+    expected = [user.email for user in sorted(crowd, key=key)]
+
+    forward = walk(browser, LIST + query, "next")
+    backward = walk(browser, links(page(browser, LIST + query))["last"], "previous")
+
+    assert [email for one in forward for email in one] == expected
+    assert [len(one) for one in forward] == [5, 5, 5, 1]
+    assert backward[0] == expected[-5:]
+    assert [email for one in backward[::-1] for email in one][-15:] == expected[-15:]
+    assert backward[-1] == expected[:5]
+
+
+def test_sorting_backwards_turns_the_order_round(crowd, browser):
+    ahead = [email for one in walk(browser, LIST + "?o=2", "next") for email in one]
+
+    assert [email for one in walk(browser, LIST + "?o=-2", "next") for email in one] == ahead[::-1]
+
+
+def test_rows_that_come_and_go_move_no_others(crowd, browser):
+    first = page(browser)
+    before, expected = emails(first), [user.email for user in User.objects.order_by("-date_joined", "-pk")]
+    User.objects.create_user("new@example.com")
+    User.objects.get(email=before[-1]).delete()
+
+    assert emails(page(browser, links(first)["next"])) == expected[5:10]
+
+
+def test_page_reads_one_row_more_than_it_shows_and_leaves_none_out(crowd, browser):
+    second = links(page(browser))["next"]
+
+    with CaptureQueriesContext(connection) as queries:
+        page(browser, second)
+
+    (rows,) = [query["sql"] for query in queries if "LIMIT 6" in query["sql"]]
+    assert 'date_joined", U0."id") < (' in rows
+    assert not [query for query in queries if "OFFSET" in query["sql"]]
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "", "2", "%00", "\ud83d", "after", "x" * 5000, "WyJhZnRlciJd:1vM:sig"])
+def test_bad_cursor_is_the_first_page(cursor, crowd, browser):
+    response = browser.get(LIST, {"p": cursor.encode(errors="replace")}, secure=True)
+
+    assert emails(response) == emails(page(browser))
+
+
+def test_cursor_of_another_order_is_the_first_page(crowd, browser):
+    cursor = links(page(browser))["next"].partition("p=")[2]
+
+    assert emails(page(browser, f"{LIST}?o=2&p={cursor}")) == emails(page(browser, f"{LIST}?o=2"))
+
+
+def test_cursor_behind_the_last_row_is_the_first_page(crowd, browser):
+    third = walk(browser, LIST, "next")[3]
+    cursor = links(page(browser, links(page(browser, links(page(browser))["next"]))["next"]))["next"]
+    User.objects.filter(email__in=third).exclude(email="alice@example.com").delete()
+    User.objects.filter(email="alice@example.com").update(date_joined="2099-01-01T00:00Z")
+
+    assert emails(page(browser, cursor)) == emails(page(browser))
+
+
+def test_links_keep_search_filter_and_order(crowd, browser):
+    first = page(browser, f"{LIST}?q=person&is_active__exact=1&o=1")
+    second = page(browser, links(first)["next"])
+
+    assert emails(first) == [f"p0{n}@example.com" for n in range(5)]
+    assert emails(second) == [f"p0{n}@example.com" for n in range(5, 10)]
+    assert links(second)["first"] == f"{LIST}?is_active__exact=1&o=1&q=person"
+
+
+def test_pages_are_links_in_a_labelled_navigation(crowd, browser):
+    navigation = re.search(r'<nav class="paginator" aria-label="Pages">.*?</nav>', page(browser).text, re.DOTALL)
+
+    assert navigation
+    assert re.findall(r"<a .*?>(\w+)</a>", navigation[0]) == ["Next", "Last"]
+    assert "16 users" in navigation[0]
+
+
+def test_only_columns_with_an_index_can_be_sorted_by(crowd, browser):
+    headers = re.findall(r'<th scope="col" class="(sortable )?column-(\w+)', page(browser).text)
+
+    assert headers == [("sortable ", "email"), ("sortable ", "name"), ("sortable ", "date_joined"), ("", "last_login")]
+
+
+def test_filter_that_is_not_offered_is_refused(crowd, browser):
+    assert browser.get(LIST, {"password__startswith": "a"}, secure=True).status_code == 400
+
+
+# Counts.
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (Count(0), "0"),
+        (Count(12345), "12,345"),
+        (CappedCount(10_000), "10,000+"),
+        (EstimatedCount(10**6), "about 1,000,000"),
+    ],
+)
+def test_count_reads_as_it_was_found_out(count, text):
+    assert str(count) == text
+
+
+def test_count_stops_at_its_cap(crowd):
+    users = User.objects.order_by("pk")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE accounts_user")
+
+    assert [str(capped_count(users, most)) for most in (15, 16, 17)] == ["15+", "16", "16"]
+
+
+@pytest.fixture
+def multitude(alice) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO accounts_user (email, name, password, is_staff, is_superuser, is_active, date_joined)"
+            " SELECT n || '@example.com', 'Many', '', false, false, n % 100 > 0, now() FROM generate_series(1, 31000) n"
+        )
+        cursor.execute("ANALYZE accounts_user")
+
+
+@pytest.mark.usefixtures("multitude")
+def test_many_rows_are_estimated_and_many_that_match_are_capped(browser):
+    assert str(estimated_count(User.objects.all())) == "about 31,000"
+    assert "about 31,000 users" in page(browser).text
+    assert "10,000+ users" in page(browser, f"{LIST}?is_active__exact=1").text
+    assert "310 users" in page(browser, f"{LIST}?is_active__exact=0").text
+
+
+# Actions and deletion.
+
+
+def act(browser: Any, action: str, query: str = "", **values: Any) -> Any:
+    chosen = {"action": action, "index": "0", "_selected_action": [str(User.objects.first().pk)]}  # type: ignore[union-attr]
+    return browser.post(LIST + query, chosen | values, secure=True)
+
+
+@pytest.mark.usefixtures("multitude")
+def test_more_than_one_request_can_delete_are_refused(browser):
+    act(browser, "delete_selected", "?q=many", select_across="1", post="yes")
+
+    assert User.objects.count() == 31_001
+    messages = [str(message) for message in page(browser).context["messages"]]
+    assert messages == ["No more than 500 can be deleted at once: narrow the list by a search or a filter."]
+
+
+def test_deletion_of_all_that_match_asks_first_and_lists_a_few(crowd, browser):
+    people = [User(email=f"{n}@b.example", name="Brandt") for n in range(30)]
+    User.objects.bulk_create(people)
+
+    asked = act(browser, "delete_selected", "?q=brandt", select_across="1")
+
+    assert asked.text.count("User: ") == 20
+    assert "and more users" in asked.text
+    assert {name: str(count) for name, count in asked.context["model_count"]} == {"users": "30"}
+    keys = re.findall(r'name="_selected_action" value="(\d+)"', asked.text)
+    browser.post(LIST, {"action": "delete_selected", "post": "yes", "_selected_action": keys}, secure=True)
+    assert User.objects.count() == len(crowd)
+    assert LogEntry.objects.count() == 30
+
+
+def test_bound_of_a_deletion_fits_into_a_form(settings):
+    assert settings.DATA_UPLOAD_MAX_NUMBER_FIELDS > MOST_DELETED
+
+
+def test_deletion_lists_what_goes_with_it_up_to_a_bound(alice, charlie, browser):
+    entries = [
+        LogEntry(user=charlie, content_type_id=None, object_repr=f"Row {n}", action_flag=1, change_message="")
+        for n in range(25)
+    ]
+    LogEntry.objects.bulk_create(entries)
+
+    response = page(browser, f"{LIST}{charlie.pk}/delete/")
+
+    assert response.text.count("Log entry: ") == 20
+    assert "and more log entries" in response.text
+    assert {name: str(count) for name, count in response.context["model_count"]} == {"users": "1", "log entries": "25"}
+
+
+# Autocomplete.
+
+
+def test_suggestions_come_in_pages_and_end(crowd):
+    paginator = SuggestionPaginator(User.objects.order_by("email"), 6)
+
+    pages = [paginator.page(number) for number in (1, 2, 3)]
+    assert [[user.email for user in one.object_list] for one in pages] == [
+        [user.email for user in sorted(crowd, key=lambda user: user.email)][first : first + 6] for first in (0, 6, 12)
+    ]
+    assert [one.has_next() for one in pages] == [True, True, False]
+
+
+@pytest.mark.parametrize("number", [0, -1, 11])
+def test_suggestions_beyond_the_last_page_are_refused(number, crowd):
+    with pytest.raises(InvalidPage):
+        SuggestionPaginator(User.objects.order_by("email"), 6).page(number)
+
+
+@pytest.mark.parametrize(("query", "status"), [("", 200), ("&page=2", 200), ("&page=99", 404), ("&page=x", 404)])
+def test_autocomplete_answers(query, status, crowd, browser):
+    address = "/big/autocomplete/?app_label=admin&model_name=logentry&field_name=user&term=person"
+
+    assert browser.get(address + query, secure=True).status_code == status
+
+
+# Too slow.
+
+
+def test_statement_that_takes_too_long_ends_in_a_page_that_says_what_to_do(browser):
+    response = browser.get("/slow/", secure=True)
+
+    assert response.status_code == 503
+    assert "<h1>This took too long</h1>" in response.text
+    assert "search for a longer part of a name" in response.text
