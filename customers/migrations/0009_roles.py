@@ -32,16 +32,31 @@ ROLES = {
 
 
 def make_roles(apps: Any, schema_editor: Any) -> None:
-    # Django makes permissions when all migrations are done, which is too late here.
-    for label in ("accounts", "auth", "customers"):
-        config = apps.get_app_config(label)
-        config.models_module = True
-        create_permissions(config, apps=apps, verbosity=0)
-        config.models_module = None
+    make_permissions(apps)
     Group, Permission = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")  # noqa: N806
+    keep_the_view(apps, Permission.objects.get(codename="view_every_customer"))
     for name, codenames in ROLES.items():
         role, _ = Group.objects.get_or_create(name=name)
         role.permissions.add(*Permission.objects.filter(codename__in=codenames))
+
+
+def make_permissions(apps: Any) -> None:
+    """Django makes them when all migrations are done, which is too late here."""
+    for label in ("accounts", "auth", "customers"):
+        config = apps.get_app_config(label)
+        # Django asks for it to tell whether the app has models; that of a migration does not know.
+        config.models_module = getattr(config, "models_module", None) or True
+        create_permissions(config, apps=apps, verbosity=0)
+
+
+def keep_the_view(apps: Any, every: Any) -> None:
+    """Who saw customers until now saw those of every exhibition, and goes on to."""
+    see = {"codename__in": ("view_customer", "change_customer"), "content_type__app_label": "customers"}
+    seeing = apps.get_model("auth", "Permission").objects.filter(**see)
+    for group in apps.get_model("auth", "Group").objects.filter(permissions__in=seeing).distinct():
+        group.permissions.add(every)
+    for user in apps.get_model("accounts", "User").objects.filter(user_permissions__in=seeing).distinct():
+        user.user_permissions.add(every)
 
 
 class Migration(migrations.Migration):
