@@ -53,7 +53,9 @@ class Site:
             self.run.wait()
 
     def start(self) -> None:
-        self.run = self.checkout.make("run", f"PORT={self.run.port}")
+        port = self.run.port  # the page that is open knows no other
+        self.run = self.checkout.make("run", f"PORT={port}")
+        self.run.port = port
         self.run.seconds_to_served()
 
 
