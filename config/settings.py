@@ -93,7 +93,9 @@ DATABASES = {
             # Limits that the server itself enforces, in milliseconds; PostgreSQL's defaults are endless.
             "options": f"-c statement_timeout={1000 * DATABASE_STATEMENT_TIMEOUT}"
             f" -c lock_timeout={1000 * DATABASE_LOCK_TIMEOUT}"
-            f" -c idle_in_transaction_session_timeout={1000 * DATABASE_IDLE_TRANSACTION_TIMEOUT}",
+            f" -c idle_in_transaction_session_timeout={1000 * DATABASE_IDLE_TRANSACTION_TIMEOUT}"
+            # The planner's defaults are those of a disk that turns; and a page's queries are over before compiled.
+            " -c random_page_cost=1.1 -c jit=off",
         },
     }
 }

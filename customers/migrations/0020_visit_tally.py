@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = (("customers", "0009_roles"),)
+    dependencies = (("customers", "0010_visit_by_exhibition_met"),)
     operations = (
         AddIndexConcurrently(
             "visit",

@@ -65,6 +65,8 @@ class Visit(TimeStampedModel):
             models.Index(
                 fields=("exhibition",), include=("id", "visited_at", "grade", "captured_by"), name="visit_tally"
             ),
+            # Who was met there, without a look at the table.
+            models.Index(fields=("exhibition", "customer"), name="visit_by_exhibition_met"),
             models.Index(fields=("customer", "-visited_at", "-id"), name="visit_by_customer"),
             models.Index(fields=("grade", "-visited_at", "-id"), name="visit_by_grade"),
             models.Index(fields=("captured_by", "-visited_at"), name="visit_by_captured_by"),

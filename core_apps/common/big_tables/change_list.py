@@ -38,7 +38,7 @@ class BigChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         self.result_count = self.counted()
-        is_short = self.result_count.is_exact and self.is_narrowed()
+        is_short = self.is_narrowed() and (self.result_count.is_exact or self.is_scoped())
         keyset = Keyset(self.queryset, self.sorting(), self.list_per_page, self.complete, is_short=is_short)
         self.page = keyset.page(request.GET.get(PAGE_VAR, ""))
         self.result_list = self.page.rows
@@ -56,7 +56,11 @@ class BigChangeList(ChangeList):
 
     def is_narrowed(self) -> bool:
         """By the person, or to what the person may see."""
-        return bool(self.query or self.get_filters_params() or self.root_queryset.query.where)
+        return bool(self.query or self.get_filters_params() or self.is_scoped())
+
+    def is_scoped(self) -> bool:
+        """To what the person may see: some exhibitions' rows, which lie together far from either end of the list."""
+        return bool(self.root_queryset.query.where)
 
     def pages(self) -> list[tuple[str, str | None]]:
         """The neighbours' names in the template, and their addresses; None where there is none."""
