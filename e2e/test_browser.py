@@ -371,7 +371,7 @@ def test_refused_entry_shows_why_and_is_sent_once_corrected(visit: Callable[...,
     with visit(NO_ANSWER, viewport=PHONE) as visitor:
         visitor.open("/admin/capture/")
         fill(visitor, "Refused")
-        visitor.page.get_by_label("E-mail").fill("not an address")
+        visitor.page.get_by_label("E-mail", exact=True).fill("not an address")
         save(visitor)
         reason = visitor.page.locator(".entry-reason")
         expect(reason).to_have_text("Enter a valid email address.")
@@ -380,7 +380,7 @@ def test_refused_entry_shows_why_and_is_sent_once_corrected(visit: Callable[...,
         expect(reason).to_have_text("Enter a valid email address.")
         visitor.page.get_by_role("button", name="Correct").click()
         expect(visitor.page.get_by_label("Family name")).to_have_value("Refused")
-        visitor.page.get_by_label("E-mail").fill("right@example.com")
+        visitor.page.get_by_label("E-mail", exact=True).fill("right@example.com")
         save(visitor)
         expect(visitor.page.locator("#outbox")).to_be_hidden()
         assert captured(visitor, "Refused") == 1

@@ -34,6 +34,8 @@
     [".select2-container:not(.select2-container--open > *)", nameAutocomplete],
     [".select2-dropdown .select2-search__field", nameSearch],
     [".datetime input:not([aria-label])", nameMoment],
+    // In a list of its own making.
+    ["ul > .select2-selection__clear", cross => cross.setAttribute("role", "listitem")],
     // Its label is a picture alone.
     ["#searchbar", field => field.setAttribute("aria-label", field.form.querySelector("[type=submit]").value)],
   ];
