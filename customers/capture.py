@@ -10,7 +10,6 @@ from django import forms
 from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.validators import MaxLengthValidator
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -99,13 +98,13 @@ def form(request: HttpRequest) -> HttpResponse:
 @require_GET
 @for_team("customers.view_customer")
 def find_customers(request: HttpRequest) -> HttpResponse:
-    found: QuerySet[Customer] = Customer.objects.visible_to(request.user).current()
-    hits = found.matching(request.GET.get("q", "")[:200]).select_related("company")[:HITS]
+    found = Customer.objects.visible_to(request.user).current().matching(request.GET.get("q", "")[:200])
+    hits = found.select_related("company")[:HITS]
     return JsonResponse({"customers": [hit(customer) for customer in hits]})
 
 
 def hit(customer: Customer) -> dict[str, str]:
-    more = (customer.job_title, customer.company and customer.company.name)
+    more = (customer.job_title, customer.company.name if customer.company else "")
     return {"id": str(customer.public_id), "name": str(customer), "more": ", ".join(filter(None, more))}
 
 
@@ -138,7 +137,7 @@ def record(checked: EntryForm, user: User) -> bool:
         return capture_visit(checked.entry(), by=user)
     if has_arrived(checked.cleaned_data.get("client_uuid"), by=user):
         return False
-    raise ValidationError(checked.errors.as_data())  # type: ignore[arg-type]
+    raise ValidationError(checked.errors.as_data())
 
 
 def entry_data(request: HttpRequest) -> dict[str, str]:
