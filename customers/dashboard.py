@@ -87,9 +87,10 @@ def dashboard_for(user: User | AnonymousUser, now: datetime, wanted: str = "") -
         add_exhibition(dashboard, user, now, wanted)
     if user.has_perm("customers.view_followup"):
         overdue = FollowUp.objects.visible_to(user).overdue_at(now).order_by("due_at", "pk")
-        dashboard.overdue = overdue.select_related("customer__company", "assignee")[:LISTED]
+        dashboard.overdue = list(overdue.select_related("customer__company", "assignee")[:LISTED])
     if user.has_perm("customers.view_customer"):
-        dashboard.newest = Customer.objects.visible_to(user).current().select_related("company")[:LISTED]
+        newest = Customer.objects.visible_to(user).current().select_related("company")
+        dashboard.newest = list(newest[:LISTED])
     return dashboard
 
 

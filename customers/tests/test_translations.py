@@ -76,7 +76,7 @@ def compiled(app: str) -> dict[Text, Text]:
 def translations(raw: gettext.GNUTranslations, text: Text) -> Text:
     if len(text) == 1:
         return (raw.gettext(*text),)
-    return raw.ngettext(*text, 1), raw.ngettext(*text, 2)
+    return raw.ngettext(text[0], text[1], 1), raw.ngettext(text[0], text[1], 2)
 
 
 def places(text: str) -> list[str]:
