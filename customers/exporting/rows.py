@@ -15,8 +15,15 @@ from customers.models import Customer, Tag
 Row: TypeAlias = tuple[str, ...]
 
 ROWS_AT_ONCE = 1000
-# Between two batches the transaction waits for whoever reads, which may be a telephone in a train.
-MOST_IDLE = "10min"
+SETTINGS = """
+-- Between two batches the transaction waits for whoever reads, which may be a telephone in a train.
+SET LOCAL idle_in_transaction_session_timeout = '10min';
+-- To compile a query for many rows would keep the first of them waiting.
+SET LOCAL jit = off;
+-- The part of the rows that the planner takes to be wanted. With all, it sorts a million before the first one; with its
+-- usual tenth, it looks along the index of the order, in seconds, for the few that a search finds.
+SET LOCAL cursor_tuple_fraction = 0.5;
+"""
 LONGEST_CELL = 32_767  # characters, https://support.microsoft.com/office/1672b34d-7043-467e-8e27-269d656771c3
 TAG_SEPARATOR = "\x1f"  # "unit separator": no tag that a person types contains it
 
@@ -43,7 +50,7 @@ COLUMNS: dict[str, Any] = {
     "source": "source",
     "owner": Coalesce(NullIf("owner__name", Value("")), "owner__email", Value(""), output_field=CharField()),
     "tags": Coalesce(Subquery(TAGS), Value(""), output_field=TextField()),
-    "created (UTC)": Func(UTC_TIME, Value("YYYY-MM-DD HH24:MI:SS"), function="to_char", output_field=CharField()),
+    "created (UTC)": Left(Cast(UTC_TIME, TextField()), len("2026-11-22 09:30:15")),
 }
 HEADINGS = tuple(COLUMNS)
 
@@ -52,8 +59,7 @@ def batches_of(customers: QuerySet[Customer]) -> Iterator[list[Row]]:
     """Every row of the queryset, as of one moment; PostgreSQL limits the time of each batch, not of all."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            # To compile the query, as PostgreSQL does for many rows, would keep the first of them waiting.
-            cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{MOST_IDLE}'; SET LOCAL jit = off")
+            cursor.execute(SETTINGS)
         # Its cursor is closed before the transaction ends, also where nobody wants the rest.
         with closing(customers.values_list(*COLUMNS.values()).iterator(ROWS_AT_ONCE)) as rows:  # type: ignore[type-var]
             while batch := list(islice(rows, ROWS_AT_ONCE)):
