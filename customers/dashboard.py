@@ -1,6 +1,6 @@
 """What the first screen tells: of one exhibition, what is overdue, who came last. Its queries are few and fixed."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -104,7 +104,7 @@ def add_exhibition(dashboard: Dashboard, user: User | AnonymousUser, now: dateti
         dashboard.all.add(row)
     dashboard.days = lines(sorted(rows, key=lambda row: row["day"]), "day")
     dashboard.grades = lines(sorted(rows, key=lambda row: GRADES.index(row["grade"])), "grade")
-    people = lines(rows, "person")
+    people = lines(rows, "email", "person")
     dashboard.people = sorted(people, key=lambda line: -line.tally.visits)[:LISTED]
 
 
@@ -131,13 +131,14 @@ def tallied(visits: Any, exhibition: Exhibition) -> Iterable[dict[str, Any]]:
         yield row | {"person": row["name"] or row["email"] or ""}
 
 
-def lines(rows: Iterable[dict[str, Any]], key: str) -> list[Line]:
+def lines(rows: Sequence[dict[str, Any]], key: str, label: str = "") -> list[Line]:
     """One for each value of the key, in the order in which they come."""
-    tallies: dict[Any, Tally] = {}
+    tallies: dict[Any, Tally] = defaultdict(Tally)
     for row in rows:
-        tallies.setdefault(row[key], Tally()).add(row)
+        tallies[row[key]].add(row)
+    labels = {row[key]: row[label or key] for row in rows}
     longest = max((tally.visits for tally in tallies.values()), default=0)
-    return [Line(label, tally, list(bars(tally, longest))) for label, tally in tallies.items()]
+    return [Line(labels[value], tally, list(bars(tally, longest))) for value, tally in tallies.items()]
 
 
 def bars(tally: Tally, longest: int) -> Iterable[Bar]:

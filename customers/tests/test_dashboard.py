@@ -96,14 +96,16 @@ def test_first_of_several_contacts_counts_and_none_from_before_the_visit(alice, 
     assert (tally.percent_24_h, tally.percent_48_h) == (50, 50)
 
 
-def test_people_are_listed_by_their_visits(alice, bob, client_of):
+def test_people_are_listed_by_their_visits_and_namesakes_apart(alice, bob, member_of, client_of):
     exhibition = make_exhibition()
-    for person in (bob, alice, bob, None):
+    other_bob = member_of("Manager", name="Bob 2")
+    User.objects.filter(pk=other_bob.pk).update(name="Bob")
+    for person in (bob, alice, bob, None, other_bob, bob, alice, None, None, None):
         visit_of(exhibition, by=person)
 
     people = dashboard_of(client_of(alice)).people
 
-    assert [(line.label, line.tally.visits) for line in people] == [("Bob", 2), ("Alice", 1), ("", 1)]
+    assert [(line.label, line.tally.visits) for line in people] == [("", 4), ("Bob", 3), ("Alice", 2), ("Bob", 1)]
 
 
 def test_open_exhibition_comes_before_a_later_one_that_is_over(alice, client_of):
