@@ -52,7 +52,7 @@ function draw(state) {
   find("#entries").replaceChildren(...mine.map(row));
   find("#others").hidden = others === 0;
   find("#others-count").textContent = others;
-  find("#send-now").hidden = mine.length === 0;
+  find("#send-now").hidden = mine.every(entry => entry.refusal);
   find("#memory-only").hidden = !outbox.onlyInMemory();
   if (form.dataset.last && !mine.some(entry => entry.client_uuid === form.dataset.last)) {
     delete form.dataset.last;
