@@ -401,6 +401,30 @@ def test_who_was_logged_out_loses_nothing(visit: Callable[..., Any]) -> None:
         assert captured(visitor, "Loggedout") == 1
 
 
+def test_entry_of_another_person_waits_for_that_person(visit: Callable[..., Any]) -> None:
+    entry = {"client_uuid": "1", "person": "0", "family_name": "Somebody", "visited_at": "2026-03-11T09:30:00.000Z"}
+    with visit(viewport=PHONE) as visitor:
+        visitor.open("/admin/capture/")
+        visitor.page.evaluate("entry => localStorage.setItem('capture:entry:1', JSON.stringify(entry))", entry)
+        visitor.page.reload()
+        expect(visitor.page.locator("#others")).to_have_text(re.compile("that person logs in here: 1$"))
+        assert (kept(visitor), captured(visitor, "Somebody")) == (0, 0)
+        assert visitor.page.evaluate("JSON.parse(localStorage.getItem('capture:entry:1'))") == entry
+
+
+def test_browser_that_keeps_nothing_says_so_and_sends_while_the_page_is_open(visit: Callable[..., Any]) -> None:
+    with visit(NO_ANSWER, viewport=PHONE) as visitor:
+        visitor.context.add_init_script("Storage.prototype.setItem = () => { throw new Error('full') }")
+        visitor.open("/admin/capture/")
+        visitor.context.set_offline(True)
+        fill(visitor, "Unkept")
+        save(visitor)
+        expect(visitor.page.get_by_text("This browser keeps nothing.")).to_be_visible()
+        visitor.context.set_offline(False)
+        expect(visitor.page.locator("#outbox")).to_be_hidden()
+        assert captured(visitor, "Unkept") == 1
+
+
 def test_entries_wait_for_a_server_that_was_stopped(visit: Callable[..., Any]) -> None:
     with visit(NO_ANSWER, viewport=PHONE) as visitor:
         visitor.open("/admin/capture/")
