@@ -171,9 +171,8 @@ form.addEventListener("submit", event => {
   if (problems.length) return;
   const { client_uuid = Outbox.uuid(), visited_at = new Date().toISOString() } = correcting || {};
   form.dataset.last = client_uuid;
-  show(find("#done"), "kept");
   Outbox.write(NAMES.exhibition, entry.exhibition);
-  outbox.keep({ ...entry, client_uuid, visited_at, person });
+  show(find("#done"), outbox.keep({ ...entry, client_uuid, visited_at, person }) ? "kept" : "");
   correcting = null;
   find("#reasons").textContent = "";
   Outbox.remove(NAMES.draft);
