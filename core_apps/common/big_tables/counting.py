@@ -42,13 +42,13 @@ class EstimatedCount(Count):
         return gettext("about %(number)s") % {"number": super().__str__()}
 
 
-def capped_count(queryset: QuerySet[Any], most: int = MOST_COUNTED) -> Count:
+def capped_count(queryset: QuerySet[Any], most: int = MOST_COUNTED, planned: int | None = None) -> Count:
     """Counted, unless the planner is sure that there are many more; where it is sure of few, in the order they have."""
-    planned = planned_rows(queryset)
+    planned = planned_rows(queryset) if planned is None else planned
     if planned > SURELY * most:
         return CappedCount(most)
     keys = queryset.select_related(None).values("pk")
-    if planned < most // SURELY:
+    if planned <= most:
         number = keys[: most + 1].count()
     else:
         with no_sequential_scan():
@@ -69,10 +69,12 @@ def estimated_count(queryset: QuerySet[Any]) -> Count:
     """The planner's estimate; few rows are counted, and so are those that statistics have not seen yet."""
     rows = planned_rows(queryset)
     if rows < MOST_COUNTED:
-        return capped_count(queryset)
+        return capped_count(queryset, planned=rows)
     return EstimatedCount(round(rows, DIGITS - 1 - int(log10(rows))))
 
 
 def planned_rows(queryset: QuerySet[Any]) -> int:
+    if queryset.query.is_empty():
+        return 0
     plan = json.loads(queryset.order_by().select_related(None).values("pk").explain(format="json"))
     return int(plan[0]["Plan"]["Plan Rows"])

@@ -1,0 +1,101 @@
+"""At 200,000 customers no page of the admin reads a big table from end to end; and what each list costs in queries."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from core_apps.accounts.models import User
+from core_apps.common.big_tables import BigTableAdmin
+from customers.demo.filling import fill
+from customers.models import Company, Customer, Exhibition, FollowUp, Visit
+
+CUSTOMERS = 200_000
+BIG = ("customers_customer", "customers_company", "customers_visit", "customers_followup", "customers_customer_tags")
+RELATION = {Visit: "pk", Company: "customer__company", Exhibition: "exhibition"}
+ADMINS = [one for one in admin.site._registry.values() if isinstance(one, BigTableAdmin)]
+NAMES = [one.opts.model_name for one in ADMINS]
+
+
+@pytest.fixture(scope="module")
+def filled(django_db_setup, django_db_blocker) -> Iterator[User]:
+    """Two hundred thousand customers, until the module's transaction is rolled back; and who may see all."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        boss = User.objects.create_superuser("boss@example.com")
+        fill(CUSTOMERS, lambda _table, _rows: None)
+        yield boss
+        transaction.set_rollback(True)
+
+
+def address(model: type, what: str = "changelist", *arguments: object) -> str:
+    return reverse(f"admin:customers_{model._meta.model_name}_{what}", args=arguments)  # type: ignore[attr-defined]
+
+
+def requests_of_lists(client: Any) -> Iterator[str]:
+    for model_admin in ADMINS:
+        page = address(model_admin.model)
+        changes = client.get(page, secure=True).context["cl"]
+        yield from (page, f"{page}?p=last", page + changes.page_address(changes.page.next or ""))
+        numbers = [number for number, name in enumerate(changes.list_display) if name in model_admin.list_sorting]
+        yield from (f"{page}?o={sign}{number}" for number in numbers for sign in ("", "-"))
+        for spec in changes.filter_specs:
+            yield from (page + choice["query_string"] for choice in list(spec.choices(changes))[:6])
+
+
+def requests_of_searches() -> Iterator[str]:
+    for model in (Customer, Visit, FollowUp, Company):
+        for words in ("petra", "nordlys robotics", "gmbh ltd", "a", "an", "ж", "+49 30 12", "petra.brandt", "zzyzx"):
+            yield f"{address(model)}?q={words.replace('+', '%2B')}"
+
+
+def requests_of_autocompletes() -> Iterator[str]:
+    for model, field in (
+        ("customer", "company"),
+        ("visit", "customer"),
+        ("followup", "visit"),
+        ("visit", "exhibition"),
+    ):
+        for term in ("", "an", "nordlys"):
+            query = f"app_label=customers&model_name={model}&field_name={field}&term={term}"
+            yield f"{reverse('admin:autocomplete')}?{query}"
+
+
+def requests_of_forms() -> Iterator[str]:
+    for model in (Customer, Visit, FollowUp, Company, Exhibition):
+        row = model.objects.order_by("-pk")[0]  # type: ignore[attr-defined]
+        yield from (address(model, "change", row.pk), address(model, "history", row.pk), address(model, "add"))
+    for model in (Visit, Company, Exhibition):
+        yield address(model, "delete", Visit.objects.values_list(RELATION[model], flat=True).order_by("-pk")[0])
+    yield reverse("admin:index")
+
+
+def scans(client: Any, page: str) -> set[str]:
+    """Tables that a request reads from end to end, each with the query that does."""
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(page, secure=True).status_code == 200, page
+    return {f"{page}: {table}: {sql}" for sql, tables in plans(queries) for table in tables if table in BIG}
+
+
+def plans(queries: Any) -> Iterator[tuple[str, list[str]]]:
+    """Each query, and the tables that it reads from end to end with the settings that it was asked under."""
+    with connection.cursor() as cursor:
+        for sql in [query["sql"] for query in queries]:
+            if sql.startswith("SET LOCAL"):
+                cursor.execute(sql)
+            elif sql.startswith("SELECT"):
+                cursor.execute(f"EXPLAIN {sql}")
+                yield sql, re.findall(r"Seq Scan on (\w+)", "\n".join(line for (line,) in cursor.fetchall()))
+
+
+@pytest.mark.django_db
+def test_no_page_reads_a_big_table_from_end_to_end(filled, client_of):
+    client = client_of(filled)
+    pages = [*requests_of_lists(client), *requests_of_searches(), *requests_of_autocompletes(), *requests_of_forms()]
+
+    assert {scan for page in pages for scan in scans(client, page)} == set()
+    assert len(pages) > 150
