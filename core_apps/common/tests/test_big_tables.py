@@ -10,9 +10,8 @@ from django.core.paginator import InvalidPage
 from django.db import connection
 from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
-from django.urls import path
+from django.urls import include, path
 
-from config import urls
 from core_apps.accounts.models import User
 from core_apps.common.big_tables import BigTableAdmin
 from core_apps.common.big_tables.counting import CappedCount, Count, EstimatedCount, capped_count, estimated_count
@@ -40,7 +39,7 @@ def slow(request: Any) -> HttpResponse:
 
 site = AdminSite("big")
 site.register(User, UserList)
-urlpatterns = [*urls.urlpatterns, path("big/", site.urls), path("slow/", slow)]
+urlpatterns = [path("", include("config.urls")), path("big/", site.urls), path("slow/", slow)]
 
 
 @pytest.fixture
