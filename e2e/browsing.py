@@ -41,15 +41,16 @@ def log_in(page: Page, email: str = ADMINISTRATOR) -> None:
     expect(page).to_have_url(re.compile("/admin/$"))
 
 
-def add_lovelace(page: Page, directory: Path) -> bytes:
-    """A customer with a photo, which is returned."""
+def add_lovelace(page: Page, directory: Path) -> str:
+    """A customer with a photo, whose address is returned."""
     photo = directory / "photo.png"
     photo.write_bytes(png())
     open_url(page, "/admin/customers/customer/add/")
     page.get_by_label("Family name").fill("Lovelace")
     page.get_by_label("Photo").set_input_files(photo)
     page.get_by_role("button", name="Save", exact=True).click()
-    return photo.read_bytes()
+    page.get_by_role("link", name="Lovelace").first.click()
+    return page.get_by_role("link", name="Photo of Lovelace").get_attribute("href") or ""
 
 
 def png() -> bytes:

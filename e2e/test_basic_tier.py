@@ -73,13 +73,15 @@ def test_customer_and_photo_outlive_down_and_up(basic: Stack, browser: Browser, 
     basic.create_administrator()
     page = browser.new_page(base_url=basic.url)
     log_in(page)
-    photo = add_lovelace(page, tmp_path)
+    url = add_lovelace(page, tmp_path)
+    photo = page.request.get(url).body()
     basic.make("down")
     basic.make("up")
     page.goto("/admin/customers/customer/")
     page.get_by_role("link", name="Lovelace").click()
-    shown = page.request.get(page.get_by_role("link", name="photos/").get_attribute("href") or "")
-    assert (shown.status, shown.body()) == (200, photo)
+    assert page.get_by_role("link", name="Photo of Lovelace").get_attribute("href") == url
+    shown = page.request.get(url)
+    assert (shown.status, shown.headers["content-type"], shown.body()) == (200, "image/jpeg", photo)
     page.close()
 
 

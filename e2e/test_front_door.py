@@ -28,16 +28,19 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": ["same-origin"],
     "Permissions-Policy": ["camera=(), geolocation=(), microphone=(), payment=(), usb=()"],
 }
-# Prints a session's key and the name of a photo that its owner may see.
+# Prints a session's key and the name of a photo that its owner may see; of a type that is told by its name alone.
 PEOPLE = """
 from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.test import Client
 from core_apps.accounts.models import User
 from customers.models import Customer
 client = Client()
 client.force_login(User.objects.create_superuser("alice@trade-fair.test", "correct horse battery", name="Alice"))
-photo = Customer.objects.create(family_name="Lovelace", photo=ContentFile(b"a photo of Ada", name="ada.png")).photo
-print(client.cookies["sessionid"].value, photo.name)
+photo = default_storage.save("photos/ada.png", ContentFile(b"a photo of Ada"))
+Customer.objects.bulk_create([Customer(family_name="Lovelace")])
+Customer.objects.update(photo=photo)
+print(client.cookies["sessionid"].value, photo)
 """
 LIMIT = 25 * 2**20  # bytes
 BROTLI = """FROM {image}
