@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from http.client import HTTPConnection
 from io import BytesIO
 from time import perf_counter
@@ -33,10 +34,10 @@ from customers.exporting import FORMATS, HEADINGS, Row, batches_of  # noqa: E402
 from customers.models import Customer  # noqa: E402
 
 CUSTOMERS = int(os.environ.get("CUSTOMERS") or 200_000)
-COMPARED = 100_000
+COMPARED, ROUNDS = 100_000, 2
 PORT = 8765
 LEAST_ROWS_PER_SECOND, MOST_FIRST_BYTE_MS, MOST_MEGABYTES = 30_000, 300, 30
-NARROWED = {"a stage": "stage=lead", "a search": "q=an"}
+NARROWED = {"CSV of a stage": "format=csv&stage=lead", "CSV of a search": "format=csv&q=an"}
 MEGABYTE = 2**20
 
 
@@ -49,6 +50,11 @@ class Download:
     grown: float  # megabytes of the worker that served it, at its largest
     rows: int = 0
 
+    def beside(self, other: "Download") -> "Download":
+        """The time of the quicker one, for what else the machine does can only slow it down; the worse of the rest."""
+        seconds, first = min(self.seconds, other.seconds), max(self.first_byte, other.first_byte)
+        return replace(self, seconds=seconds, first_byte=first, grown=max(self.grown, other.grown))
+
     def line(self) -> str:
         speed, first = self.rows / self.seconds, 1000 * self.first_byte
         verdicts = [self.grown <= MOST_MEGABYTES, first <= MOST_FIRST_BYTE_MS]
@@ -56,7 +62,7 @@ class Download:
             verdicts.append(speed >= LEAST_ROWS_PER_SECOND)
         return (
             f"{self.name:18}{self.rows:>11,}{self.size / MEGABYTE:>9.1f}{self.seconds:>9.1f}{speed:>10,.0f}"
-            f"{first:>12.0f}{self.grown:>9.1f}   {'met' if all(verdicts) else 'MISSED'}"
+            f"{first:>12.0f}{self.grown:>9.1f}  {'met' if all(verdicts) else 'MISSED':6}"
         )
 
 
@@ -111,14 +117,14 @@ def cookie_of_an_administrator() -> str:
 
 def through_gunicorn() -> None:
     cookie = cookie_of_an_administrator()
-    print(f"\n{'':18}{'rows':>11}{'MB':>9}{'seconds':>9}{'rows/s':>10}{'first byte':>12}{'grown MB':>9}")
+    print(f"\n{'':18}{'rows':>11}{'MB':>9}{'seconds':>9}{'rows/s':>10}{'first byte':>12}{'grown MB':>9}{'load':>16}")
     with one_worker() as worker:
         for kind in FORMATS:  # what is loaded once and for all is no cost of an export
             download(worker, cookie, kind, f"format={kind}&stage=inactive")
-        for kind in FORMATS:
-            print(download(worker, cookie, FORMATS[kind].label, f"format={kind}").line(), flush=True)
-        for name, query in NARROWED.items():
-            print(download(worker, cookie, f"CSV of {name}", f"format=csv&{query}").line(), flush=True)
+        cases = {kind.label: f"format={kind.name}" for kind in FORMATS.values()}
+        for name, query in (cases | NARROWED).items():
+            rounds = [download(worker, cookie, name, query) for _ in range(ROUNDS)]
+            print(f"{reduce(Download.beside, rounds).line()}{os.getloadavg()[0]:8.1f}", flush=True)
 
 
 def with_openpyxl(batches: list[list[Row]]) -> Iterator[bytes]:
