@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from psycopg2 import extensions
 
 from core_apps.common.breaker import Breaker, ServerAway
@@ -96,5 +97,6 @@ class DatabaseAwayMiddleware:
         if getattr(error.__cause__, "pgcode", None) == QUERY_CANCELED:
             return asked_for_too_much(request)
         logger.error("The database failed: %s", str(error).strip())
-        text = "The database does not answer at the moment. See whether your change is there, then try again.\n"
-        return HttpResponse(text, status=503, content_type="text/plain", headers={"Retry-After": str(RETRY_AFTER)})
+        text = _("The database does not answer at the moment. See whether your change is there, then try again.")
+        headers = {"Retry-After": str(RETRY_AFTER)}
+        return HttpResponse(f"{text}\n", status=503, content_type="text/plain", headers=headers)

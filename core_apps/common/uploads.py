@@ -5,6 +5,8 @@ from http import HTTPStatus
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import get_language_from_request, override
+from django.utils.translation import gettext as _
 
 MEGABYTE = 2**20  # bytes, as in nginx's client_max_body_size
 
@@ -21,7 +23,7 @@ class UploadLimitMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if announced_bytes(request) > settings.UPLOAD_LIMIT_MB * MEGABYTE:
-            return too_large()
+            return too_large(request)
         return self.get_response(request)
 
 
@@ -30,10 +32,12 @@ def announced_bytes(request: HttpRequest) -> int:
     return int(announced) if announced.isdecimal() else 0
 
 
-def too_large() -> HttpResponse:
-    text = (
-        f"This upload is larger than the limit of {settings.UPLOAD_LIMIT_MB} MB, and nothing of it was kept. "
-        "Go back and choose a smaller file, such as a photo of fewer pixels. "
-        "Whoever runs this site can raise the limit: UPLOAD_LIMIT_MB.\n"
-    )
-    return HttpResponse(text, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, content_type="text/plain")
+def too_large(request: HttpRequest) -> HttpResponse:
+    # Of LocaleMiddleware's answer nothing is known yet: it comes later.
+    with override(get_language_from_request(request)):
+        text = _(
+            "This upload is larger than the limit of %(limit)s MB, and nothing of it was kept. "
+            "Go back and choose a smaller file, such as a photo of fewer pixels. "
+            "Whoever runs this site can raise the limit: UPLOAD_LIMIT_MB."
+        ) % {"limit": settings.UPLOAD_LIMIT_MB}
+    return HttpResponse(f"{text}\n", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, content_type="text/plain")
