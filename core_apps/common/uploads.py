@@ -33,7 +33,7 @@ def announced_bytes(request: HttpRequest) -> int:
 
 
 def too_large(request: HttpRequest) -> HttpResponse:
-    # Of LocaleMiddleware's answer nothing is known yet: it comes later.
+    # LocaleMiddleware comes later.
     with override(get_language_from_request(request)):
         text = _(
             "This upload is larger than the limit of %(limit)s MB, and nothing of it was kept. "
