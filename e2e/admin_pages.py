@@ -252,7 +252,7 @@ def autocomplete(selection: Locator) -> None:
     """Searches, and chooses the first row, or leaves the list where there is none."""
     page = selection.page
     selection.click()
-    page.locator(".select2-search__field").fill("a")
+    page.locator(".select2-container--open .select2-search__field").fill("a")
     results = page.locator(".select2-results__option:not(.loading-results)")
     results.first.wait_for()
     settle(page)
