@@ -54,4 +54,4 @@ def tag(first_customer: int) -> int:
 def inserted(statement: str, values: Any) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
-        return cursor.rowcount
+        return int(cursor.rowcount)

@@ -3,6 +3,7 @@
 import unicodedata
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -56,7 +57,7 @@ def test_search_text_is_what_the_database_would_write():
 def test_follow_ups_are_those_of_a_team_that_works(alice, bob, charlie):
     fill(MANY, quietly)
 
-    follow_ups = FollowUp.objects.select_related("visit")
+    follow_ups: Any = FollowUp.objects.select_related("visit")
     good = Visit.objects.filter(grade__in=("A", "B")).count()
     assert 0.3 * good < len(follow_ups) < 0.37 * good
     assert {one.assignee_id for one in follow_ups} == {alice.pk, bob.pk, None}

@@ -32,8 +32,8 @@ def filled(django_db_setup, django_db_blocker) -> Iterator[User]:
         transaction.set_rollback(True)
 
 
-def address(model: type, what: str = "changelist", *arguments: object) -> str:
-    return reverse(f"admin:customers_{model._meta.model_name}_{what}", args=arguments)  # type: ignore[attr-defined]
+def address(model: Any, what: str = "changelist", *arguments: object) -> str:
+    return reverse(f"admin:customers_{model._meta.model_name}_{what}", args=arguments)
 
 
 def requests_of_lists(client: Any) -> Iterator[str]:
@@ -67,7 +67,7 @@ def requests_of_autocompletes() -> Iterator[str]:
 
 def requests_of_forms() -> Iterator[str]:
     for model in (Customer, Visit, FollowUp, Company, Exhibition):
-        row = model.objects.order_by("-pk")[0]  # type: ignore[attr-defined]
+        row = model.objects.order_by("-pk")[0]
         yield from (address(model, "change", row.pk), address(model, "history", row.pk), address(model, "add"))
     for model in (Visit, Company, Exhibition):
         yield address(model, "delete", Visit.objects.values_list(RELATION[model], flat=True).order_by("-pk")[0])

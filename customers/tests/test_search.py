@@ -19,9 +19,9 @@ def text_of(row: Customer | Company) -> str:
     return type(row).objects.values_list("search_text", flat=True).get(pk=row.pk)
 
 
-def execute(statement: str, *values: object) -> None:
+def execute(statement: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(statement)
 
 
 @pytest.fixture

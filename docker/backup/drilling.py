@@ -138,7 +138,7 @@ def prove(backup: Path, key: Path | None, directory: Path, figures: dict[str, An
     figures["listed"] = check_rows(wanted, seen)
 
 
-def check_rows(wanted: Manifest, seen: dict[str, Any]) -> int:
+def check_rows(wanted: Manifest, seen: dict[str, dict[str, int]]) -> int:
     """How many the application's pages tell of; of a big table they tell that there are at least so many."""
     all_rows, at_least = seen.get("rows", {}), seen.get("at_least", {})
     for table, count in {**all_rows, **at_least}.items():
