@@ -268,7 +268,10 @@ def use_popup(link: Locator) -> None:
         link.click()
     popup = opened.value
     settle(popup)
-    if "add-related" not in (link.get_attribute("class") or ""):
+    choices = popup.locator(".form-row:has(label.required) select.admin-autocomplete")
+    # What belongs to a row that is not marked would not be found again.
+    belongs_to_others = choices.evaluate_all("choices => choices.some(choice => !choice.value)")
+    if belongs_to_others or "add-related" not in (link.get_attribute("class") or ""):
         popup.close()
         return
     fill_required(popup)
