@@ -14,6 +14,7 @@ from core_apps.accounts.models import User
 from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
 
 NOTES = ("Wants a quote for the new line.", "Asked for references.", "Took the catalogue.", "Compares us with others.")
+GRADES = "BCABCDB"  # no divisor of its length is one of the days' or the notes'
 TAGS = ("VIP", "Newsletter", "Reseller")
 INTERESTS: tuple[list[str], ...] = (["pilot order"], ["price list", "samples"], ["service contract"], [])
 
@@ -68,7 +69,7 @@ def demo_visit(number: int, customer: Customer, exhibition: Exhibition, captured
         exhibition=exhibition,
         visited_at=opening + timedelta(minutes=20 * number),
         stand="7.1 C042",
-        grade=Visit.Grade.values[number % 4],
+        grade=GRADES[number % len(GRADES)],
         interests=INTERESTS[number % 4],
         note=NOTES[number % 4],
         captured_by=captured_by,
@@ -79,7 +80,7 @@ def demo_follow_ups(visits: list[Visit]) -> Iterator[FollowUp]:
     """Of the visits that are worth one: most are done after a day or two, and some are overdue."""
     for number, visit in enumerate(visit for visit in visits if visit.grade in (Visit.Grade.A, Visit.Grade.B)):
         done_at = visit.visited_at + timedelta(hours=(6, 20, 40)[number % 3])
-        is_done = number % 4 > 0 and done_at < timezone.now()
+        is_done = number % 5 > 0 and done_at < timezone.now()
         yield FollowUp(
             customer=visit.customer,
             visit=visit,
