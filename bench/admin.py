@@ -281,7 +281,6 @@ def prepare() -> None:
     storage = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = settings.STORAGES | {"staticfiles": storage}
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
-    stock_admin.register_twins()
     # Stock takes longer than a request may.
     connection.settings_dict["OPTIONS"]["options"] += " -c statement_timeout=600s"
 

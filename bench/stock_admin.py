@@ -12,7 +12,6 @@ from core_apps.accounts.models import User
 from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
 
 site = admin.AdminSite("stock")
-urlpatterns = [*urls.urlpatterns, path("stock/", site.urls)]
 
 PERSON = ("given_name", "family_name", "email", "phone", "company__name")
 SEARCH: dict[type[Model], tuple[str, ...]] = {
@@ -53,3 +52,7 @@ def register_twins() -> None:
             "raw_id_fields": RAW.get(model, ()),
         }
         site.register(model, type(f"Stock{model.__name__}", (admin.ModelAdmin,), options))
+
+
+register_twins()
+urlpatterns = [*urls.urlpatterns, path("stock/", site.urls)]

@@ -39,7 +39,8 @@ class BigChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         self.result_count = self.counted()
         is_short = self.is_narrowed() and (self.result_count.is_exact or self.is_scoped())
-        rows = self.queryset if self.result_count else self.queryset.none()
+        keys = self.result_count.keys
+        rows = self.queryset if keys is None else self.model._default_manager.filter(pk__in=keys)
         keyset = Keyset(rows, self.sorting(), self.list_per_page, self.complete, is_short=is_short)
         self.page = keyset.page(request.GET.get(PAGE_VAR, ""))
         self.result_list = self.page.rows

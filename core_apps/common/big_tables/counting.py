@@ -12,6 +12,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 MOST_COUNTED = 10_000
+FEW = 1000
 # How many times too high or too low an estimate may be: words that exclude each other, or come together, mislead it.
 SURELY = 10
 DIGITS = 2  # of an estimate; what follows is chance
@@ -21,6 +22,8 @@ class Count(int):
     """A number of rows that reads as it was found out."""
 
     is_exact = True
+    keys: list[Any] | None = None
+    """Of the rows themselves, where they are few: who has found them need not search again."""
 
     def __str__(self) -> str:
         return number_format(int(self), force_grouping=True)
@@ -47,13 +50,20 @@ def capped_count(queryset: QuerySet[Any], most: int = MOST_COUNTED, planned: int
     planned = planned_rows(queryset) if planned is None else planned
     if planned > SURELY * most:
         return CappedCount(most)
-    keys = queryset.select_related(None).values("pk")
+    keys = queryset.select_related(None).values_list("pk", flat=True)
     if planned <= most:
-        number = keys[: most + 1].count()
-    else:
-        with no_sequential_scan():
-            number = keys.order_by()[: most + 1].count()
+        return count_of(list(keys[: most + 1]), most)
+    with no_sequential_scan():
+        number = keys.order_by()[: most + 1].count()
     return Count(number) if number <= most else CappedCount(most)
+
+
+def count_of(keys: list[Any], most: int) -> Count:
+    if len(keys) > most:
+        return CappedCount(most)
+    count = Count(len(keys))
+    count.keys = keys if len(keys) <= FEW else None
+    return count
 
 
 @contextmanager

@@ -139,12 +139,14 @@ class SuggestionPaginator(Paginator):  # type: ignore[type-arg]
         if not 1 <= int(number) <= MOST_PAGES:
             raise InvalidPage
         first = (int(number) - 1) * self.per_page
-        found = list(self.in_order()[first : first + self.per_page + 1])
+        found = list(self.in_order().select_related()[first : first + self.per_page + 1])  # for their names
         self.count = first + len(found)
         return Page(found[: self.per_page], int(number), self)
 
     def in_order(self) -> QuerySet[Any]:
         queryset: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        if capped_count(queryset, MOST_SUGGESTED).is_exact:
-            return as_one_row(queryset, [str(name) for name in queryset.query.order_by])
-        return queryset
+        ordering = [str(name) for name in queryset.query.order_by]
+        count = capped_count(queryset, MOST_SUGGESTED)
+        if count.keys is not None:
+            return queryset.model._default_manager.filter(pk__in=count.keys).order_by(*ordering)
+        return as_one_row(queryset, ordering) if count.is_exact else queryset
