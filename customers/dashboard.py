@@ -13,6 +13,7 @@ from django.db.models.functions import TruncDate
 
 from core_apps.accounts.models import User
 from customers.models import Customer, Exhibition, FollowUp, Visit
+from customers.querysets import EVERY
 
 GRADES = (*Visit.Grade.values, "")  # the last one: not graded
 LISTED = 10  # exhibitions to choose from, follow-ups, customers, people
@@ -78,6 +79,7 @@ class Dashboard:
     people: Sequence[Line] = ()
     overdue: Sequence[FollowUp] = ()
     newest: Sequence[Customer] = ()
+    met_last: Sequence[Customer] = ()
 
 
 def dashboard_for(user: User | AnonymousUser, now: datetime, wanted: str = "") -> Dashboard:
@@ -89,8 +91,7 @@ def dashboard_for(user: User | AnonymousUser, now: datetime, wanted: str = "") -
         overdue = FollowUp.objects.visible_to(user).overdue_at(now).order_by("due_at", "pk")
         dashboard.overdue = list(overdue.select_related("customer__company", "assignee")[:LISTED])
     if user.has_perm("customers.view_customer"):
-        newest = Customer.objects.visible_to(user).current().select_related("company")
-        dashboard.newest = list(newest[:LISTED])
+        add_customers(dashboard, user)
     return dashboard
 
 
@@ -106,6 +107,17 @@ def add_exhibition(dashboard: Dashboard, user: User | AnonymousUser, now: dateti
     dashboard.grades = lines(sorted(rows, key=lambda row: GRADES.index(row["grade"])), "grade")
     people = lines(rows, "email", "person")
     dashboard.people = sorted(people, key=lambda line: -line.tally.visits)[:LISTED]
+
+
+def add_customers(dashboard: Dashboard, user: User | AnonymousUser) -> None:
+    """The newest of all or, for a stand's staff, whom they met last: theirs have no order that an index knows."""
+    if user.has_perm(EVERY):
+        newest = Customer.objects.visible_to(user).current().select_related("company")
+        dashboard.newest = list(newest[:LISTED])
+    elif dashboard.exhibition:
+        visits = Visit.objects.visible_to(user).met_at(dashboard.exhibition).filter(customer__archived_at=None)
+        last = visits.select_related("customer__company").order_by("-visited_at", "-pk")[: LISTED * 2]
+        dashboard.met_last = list({visit.customer_id: visit.customer for visit in last}.values())[:LISTED]
 
 
 def chosen(exhibitions: Sequence[Exhibition], now: datetime, wanted: str) -> Exhibition | None:

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from core_apps.accounts.models import User
 from customers.dashboard import Dashboard
-from customers.models import Exhibition
+from customers.models import Customer, Exhibition
 from customers.tests.factories import make_company, make_customer, make_exhibition, make_follow_up, make_visit
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +51,8 @@ def test_first_screen_takes_the_same_six_queries_for_1_and_3_rows(
         dashboard = dashboard_of(client)
 
     assert (len(dashboard.exhibitions), dashboard.all.visits) == (rows, rows)
-    assert (len(dashboard.overdue), len(dashboard.newest)) == (rows * rows, rows * rows)
+    assert len(dashboard.overdue) == rows * rows
+    assert (len(dashboard.newest), len(dashboard.met_last)) == ((rows * rows, 0) if role == "Manager" else (0, rows))
 
 
 def test_visits_are_counted_by_day_at_the_place_and_by_grade(alice, client_of):
@@ -139,7 +140,21 @@ def test_stand_staff_see_their_exhibitions_alone(member_of, client_of):
 
     assert (dashboard.exhibitions, dashboard.exhibition) == ([ours], ours)
     assert [follow_up.note for follow_up in dashboard.overdue] == ["ours"]
-    assert list(dashboard.newest) == [visit.customer]
+    assert (dashboard.newest, dashboard.met_last) == ((), [visit.customer])
+
+
+def test_stand_staff_see_whom_they_met_last_each_once_and_nobody_archived(member_of, client_of):
+    exhibition = make_exhibition()
+    dana = member_of("Stand staff", exhibition)
+    visits = [visit_of(exhibition, visited_at=MORNING + timedelta(minutes=number)) for number in range(13)]
+    for visit in (visits[0], visits[12]):
+        make_visit(exhibition=exhibition, customer=visit.customer, visited_at=MORNING + timedelta(hours=1))
+    Customer.objects.filter(pk=visits[11].customer_id).update(archived_at=timezone.now())
+
+    met_last = dashboard_of(client_of(dana)).met_last
+
+    expected = [visits[number].customer for number in (12, 0, 10, 9, 8, 7, 6, 5, 4, 3)]
+    assert met_last == expected
 
 
 def test_who_has_no_rights_sees_an_empty_screen(charlie, client_of):
