@@ -39,7 +39,8 @@ Progress = Callable[[str, int], None]
 def fill(customers: int, progress: Progress) -> int:
     """Add so many customers, their companies, visits, follow-ups and tags, all or none; returns the rows.
 
-    `progress` is called with the table's name and the rows that have been written to it so far.
+    `progress` is called with the table's name and the rows that have been written to it so far, at last with the
+    share of the indexes that are built.
     """
     exhibitions, team, now = past_exhibitions(), colleagues(), timezone.now()
     with transaction.atomic(), plain_driver(), without_limits(), bare_tables(progress):
@@ -117,7 +118,7 @@ def bare_tables(progress: Progress) -> Iterator[None]:
         yield
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for number, (_, return_) in enumerate(reversed(laid_aside)):
-            progress("indexes", number)
+            progress("percent of the indexes", 100 * number // len(laid_aside))
             cursor.execute(return_)
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 

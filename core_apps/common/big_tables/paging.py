@@ -148,5 +148,6 @@ class SuggestionPaginator(Paginator):  # type: ignore[type-arg]
         ordering = [str(name) for name in queryset.query.order_by]
         count = capped_count(queryset, MOST_SUGGESTED)
         if count.keys is not None:
-            return queryset.model._default_manager.filter(pk__in=count.keys).order_by(*ordering)
+            rows: QuerySet[Any] = queryset.model._default_manager.filter(pk__in=count.keys)
+            return rows.order_by(*ordering)
         return as_one_row(queryset, ordering) if count.is_exact else queryset
