@@ -15,6 +15,7 @@ class VisitAdmin(BigTableAdmin):
     list_display = ("customer", "exhibition", "visited_at", "grade", "stand", "captured_by")
     list_filter = ("grade", RecentExhibitionFilter, "visited_at")
     list_sorting: ClassVar = {"visited_at": ("-visited_at", "-pk")}
+    link_filters = ("customer__id__exact",)
     list_select_related = ("customer", "exhibition", "captured_by")
     autocomplete_fields = ("customer", "exhibition", "captured_by")
     search_fields = ("customer__search_text",)

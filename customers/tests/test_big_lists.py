@@ -70,6 +70,17 @@ def test_list_shows_no_columns_that_cost_a_query_each(big):
     assert big.date_hierarchy is None
 
 
+def test_lists_that_other_pages_link_to_are_narrowed(alice, client_of):
+    visit = make_visit(customer=make_customer(company=make_company()))
+    follow_up = make_follow_up(visit=visit)
+    make_follow_up(visit=make_visit(customer=make_customer(email="else@x.example"), exhibition=visit.exhibition))
+    client, key, company = client_of(alice), visit.customer_id, visit.customer.company_id
+
+    assert rows(client, f"/admin/customers/visit/?customer__id__exact={key}") == [visit]
+    assert rows(client, f"/admin/customers/followup/?customer__id__exact={key}&state=all") == [follow_up]
+    assert rows(client, f"/admin/customers/customer/?company__id__exact={company}") == [visit.customer]
+
+
 # What a person may not see.
 
 
