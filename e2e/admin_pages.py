@@ -222,6 +222,8 @@ def use_widgets(page: Page, used: Counter[str]) -> None:
         ("autocomplete", ".select2-selection", autocomplete),
         ("popup", "a.related-widget-wrapper-link[href][data-popup]", use_popup),
         ("inline to remove", ".inline-deletelink", Locator.click),
+        # Chosen before a popup has changed what it has to fit to.
+        ("choice to clear", ".form-row:not(:has(label.required)) .select2-selection__clear", Locator.click),
     ):
         for widget in reversed(page.locator(f"#content-main :is({selector}):visible").all()):
             use(widget)

@@ -13,11 +13,10 @@ WIDGETS = {
     "autocomplete",
     "calendar",
     "choice of many",
+    "choice to clear",
     "clock",
     "date or time shortcut",
     "filter",
-    "inline to add",
-    "inline to remove",
     "password choice",
     "popup",
 }
