@@ -3,12 +3,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from e2e.browsing import LocalSite, Visitor, log_in, visiting
 from e2e.checkout import Checkout, clone
 from e2e.stack import Site, Stack, new_stack
 
@@ -63,6 +65,26 @@ def chromium(*arguments: str) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*sandbox, *arguments])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def local_site(checkout_of: Callable[[str], Checkout], browser: Browser) -> Iterator[LocalSite]:
+    """A run of its own, whose administrator has logged in."""
+    checkout = checkout_of("second")
+    run = checkout.make("run")
+    run.seconds_to_served()
+    site = LocalSite(checkout, run)
+    context = browser.new_context()
+    log_in(context.new_page(), site)
+    site.state = context.storage_state()
+    yield site
+    site.stop()
+    checkout.assert_nothing_runs()
+
+
+@pytest.fixture
+def visit(local_site: LocalSite, browser: Browser) -> Callable[..., AbstractContextManager[Visitor]]:
+    return partial(visiting, local_site, browser)
 
 
 @pytest.fixture(scope="module")
