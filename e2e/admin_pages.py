@@ -223,7 +223,7 @@ def use_widgets(page: Page, used: Counter[str]) -> None:
         ("popup", "a.related-widget-wrapper-link[href][data-popup]", use_popup),
         ("inline to remove", ".inline-deletelink", Locator.click),
         # Chosen before a popup has changed what it has to fit to.
-        ("choice to clear", ".form-row:not(:has(label.required)) .select2-selection__clear", Locator.click),
+        ("choice to clear", ".form-row:not(:has(label.required)) .select2-selection__clear", clear_choice),
     ):
         for widget in reversed(page.locator(f"#content-main :is({selector}):visible").all()):
             use(widget)
@@ -262,6 +262,12 @@ def autocomplete(selection: Locator) -> None:
         page.locator(".select2-results__option[aria-selected]").first.click()
     else:
         page.keyboard.press("Escape")
+
+
+def clear_choice(cross: Locator) -> None:
+    """Which opens the list to choose from: it would lie over what is clicked next."""
+    cross.click()
+    cross.page.keyboard.press("Escape")
 
 
 def use_popup(link: Locator) -> None:
