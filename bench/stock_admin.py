@@ -42,13 +42,15 @@ def column(ours: Any, model: type[Model], name: str) -> str:
 def register_twins() -> None:
     for model, search_fields in SEARCH.items():
         ours = admin.site.get_model_admin(model)
-        names = (column(ours, model, str(name)) for name in ours.list_display)
+        names = (column(ours, model, getattr(name, "__name__", name)) for name in ours.list_display)
         options = {
             "list_display": list(dict.fromkeys(names)),
             "list_filter": [name for name in ours.list_filter if is_field(model, name)],
             "list_select_related": ours.list_select_related,
             "list_per_page": 50,
             "search_fields": search_fields,
+            "change_form_template": "admin/change_form.html",  # ours calls views of our admin
+            "change_list_template": "admin/change_list.html",
             "raw_id_fields": RAW.get(model, ()),
         }
         site.register(model, type(f"Stock{model.__name__}", (admin.ModelAdmin,), options))

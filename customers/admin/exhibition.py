@@ -4,12 +4,13 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.big_tables import BigTableAdmin
+from customers.admin.columns import country
 from customers.models import Exhibition
 
 
 @admin.register(Exhibition)
 class ExhibitionAdmin(BigTableAdmin):
-    list_display = ("name", "edition", "city", "country", "starts_on", "ends_on", "industry")
+    list_display = ("name", "edition", "city", country, "starts_on", "ends_on", "industry")
     list_filter = ("starts_on", "industry")
     list_sorting: ClassVar = {"starts_on": ("-starts_on", "-pk")}
     autocomplete_fields = ("staff",)

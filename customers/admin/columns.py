@@ -1,0 +1,16 @@
+"""Columns that several lists have."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+from core_apps.common.fields import country_names
+
+
+@admin.display(description=_("country"))
+def country(row: Any) -> str:
+    """Looked up; for a field with choices the admin makes a dictionary of all countries in each row."""
+    names = country_names(get_language() or "en")
+    return names.get(row.country, "")
