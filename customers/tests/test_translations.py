@@ -12,6 +12,7 @@ from string import Formatter
 
 import pytest
 from django.urls import reverse
+from django.utils.translation import deactivate
 from django.utils.translation.template import templatize
 
 from customers.tests.factories import make_customer, make_exhibition
@@ -21,6 +22,13 @@ APPS = ("customers", "core_apps/common", "core_apps/accounts")
 MARKS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy", "pgettext", "pgettext_lazy"}
 PLURAL = {"ngettext", "ngettext_lazy"}
 Text = tuple[str, ...]  # the singular, and the plural where there is one
+
+
+@pytest.fixture(autouse=True)
+def _language_ends_with_the_test():
+    """A request leaves its thread in its language."""
+    yield
+    deactivate()
 
 
 def texts_of_python(source: str) -> Iterator[Text]:
