@@ -9,6 +9,12 @@ from playwright.sync_api import expect
 
 from e2e.browsing import PHONE, Visitor, log_in
 
+# A browser that has no room for entries.
+FULL = """const setItem = Storage.prototype.setItem
+Storage.prototype.setItem = function (name, value) {
+  if (name.startsWith("capture:")) throw new DOMException("full", "QuotaExceededError")
+  setItem.call(this, name, value)
+}"""
 Visit = Callable[..., AbstractContextManager[Visitor]]
 SHORTEST_TARGET = 44  # pixels: WCAG 2.2, 2.5.5
 # The browser's own words for an answer that a test wants it to get, or not to get.
@@ -158,7 +164,7 @@ def test_entry_of_another_person_waits_for_that_person(visit: Visit) -> None:
 
 def test_browser_that_keeps_nothing_says_so_and_sends_while_the_page_is_open(visit: Visit) -> None:
     with visit(NO_ANSWER, viewport=PHONE) as visitor:
-        visitor.context.add_init_script("Storage.prototype.setItem = () => { throw new Error('full') }")
+        visitor.context.add_init_script(FULL)
         visitor.open("/admin/capture/")
         visitor.context.set_offline(True)
         fill(visitor, "Unkept")
