@@ -135,7 +135,8 @@ def record(checked: EntryForm, user: User) -> bool:
     """Raises ValidationError; not for what had arrived before its exhibition, say, was another team's."""
     if checked.is_valid():
         return capture_visit(checked.entry(), by=user)
-    if has_arrived(checked.cleaned_data.get("client_uuid"), by=user):
+    client_uuid = checked.cleaned_data.get("client_uuid")
+    if client_uuid and has_arrived(client_uuid, by=user):
         return False
     raise ValidationError(checked.errors.as_data())
 

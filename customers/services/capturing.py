@@ -51,7 +51,7 @@ def capture_visit(entry: Entry, *, by: User) -> bool:
     return True
 
 
-def has_arrived(client_uuid: UUID | None, *, by: User) -> bool:
+def has_arrived(client_uuid: UUID, *, by: User) -> bool:
     return Capture.objects.filter(client_uuid=client_uuid, captured_by=by).exists()
 
 
