@@ -33,8 +33,8 @@ ROLES = {
 
 def make_roles(apps: Any, schema_editor: Any) -> None:
     make_permissions(apps)
-    Group = apps.get_model("auth", "Group")  # noqa: N806
-    Permission = apps.get_model("auth", "Permission")  # noqa: N806
+    Group = apps.get_model("auth", "Group")
+    Permission = apps.get_model("auth", "Permission")
     keep_the_view(apps, Permission.objects.get(codename="view_every_customer"))
     for name, codenames in ROLES.items():
         role, _ = Group.objects.get_or_create(name=name)
