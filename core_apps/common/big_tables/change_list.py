@@ -46,7 +46,9 @@ class BigChangeList(ChangeList):
         self.result_list = self.page.rows
         if self.page.previous is None and self.page.next is None:  # whatever the planner takes for sure
             self.result_count = Count(len(self.page.rows))
-        self.show_full_result_count, self.full_result_count = False, None
+        # Where the person has narrowed nothing, the search offers no way back to all.
+        has_narrowed = bool(self.query or self.get_filters_params())
+        self.show_full_result_count, self.full_result_count = False, None if has_narrowed else self.result_count
         self.show_admin_actions = True
         self.can_show_all, self.multi_page, self.paginator = False, False, None
 

@@ -83,6 +83,13 @@ def walk(browser: Any, address: str, direction: str) -> list[list[str]]:
 # Pages.
 
 
+@pytest.mark.parametrize(("query", "offered"), [("", False), ("?q=crowd", True), ("?is_active__exact=1", True)])
+def test_way_back_to_all_is_offered_where_the_person_narrowed_the_list(query, offered, crowd, browser):
+    response = page(browser, LIST + query)
+
+    assert ('<a href="?">Show all</a>' in response.content.decode()) == offered
+
+
 @pytest.mark.parametrize(
     ("query", "key"),
     [
