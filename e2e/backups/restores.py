@@ -104,11 +104,11 @@ class Restorable(Deployed):
         return self.service.sql("SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1").split()
 
     def serves(self) -> int:
-        """The number of customers that the administrator, who is logged in, sees."""
+        """The number of customers that the administrator, who is logged in, is told; of many it is an estimate."""
         answer = ask(self.site, "GET", "/admin/customers/customer/", {"Cookie": self.session["cookie"]})
         assert answer.status == 200
-        (count,) = set(re.findall(r"(\d+) customers?\b", answer.text))
-        return int(count)
+        (count,) = set(re.findall(r"([\d,]+) customers?\b", answer.text))
+        return int(count.replace(",", ""))
 
     def log_in(self) -> None:
         self.session = log_in(self.site)
