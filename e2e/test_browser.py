@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
-from e2e.browsing import PHONE, Visitor, first
+from e2e.visiting import PHONE, Visitor, first
 
 Visit = Callable[..., AbstractContextManager[Visitor]]
 PAGES = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import expect
 
-from e2e.browsing import PHONE, Visitor, log_in
+from e2e.visiting import PHONE, Visitor, log_in
 
 # A browser that has no room for entries.
 FULL = """const setItem = Storage.prototype.setItem
