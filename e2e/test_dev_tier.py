@@ -80,7 +80,7 @@ def test_password_reset_mail_is_in_the_logs(dev: Stack, browser: Browser) -> Non
     page = browser.new_page(base_url=dev.url)
     page.goto("/admin/password_reset/")
     page.locator("[name=email]").fill(ADMINISTRATOR)
-    page.locator("[type=submit]").click()
+    page.locator("input[type=submit]").click()
     expect(page).to_have_url(f"{dev.url}/admin/password_reset/done/")
     page.close()
     # dev-logs follows until somebody stops it.
