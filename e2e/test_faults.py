@@ -37,7 +37,7 @@ def stack(stack_of: Callable[[str], Stack]) -> Stack:
 @pytest.fixture(scope="module")
 def log_in(stack: Stack) -> Request:
     page = stack.get("/admin/login/")
-    (token,) = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+    token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[0]  # the language's form has one too
     form = {"csrfmiddlewaretoken": token, "username": ADMINISTRATOR, "password": PASSWORD, "next": "/admin/"}
     headers = {"Cookie": page.headers["Set-Cookie"], "Content-Type": "application/x-www-form-urlencoded"}
     return Request("POST", "/admin/login/", 302, headers, urlencode(form))
