@@ -80,7 +80,7 @@ def reset_links(front: Front) -> list[str]:
 def ask_for_reset(front: Front, headers: list[str]) -> bytes:
     """By the second visitor, with the page's own cookie and token."""
     (page,) = front.sent_by("second", request("GET", "/admin/password_reset/", *headers))
-    (token,) = re.findall(rb'name="csrfmiddlewaretoken" value="(\w+)"', page)
+    token = re.findall(rb'name="csrfmiddlewaretoken" value="(\w+)"', page)[0]
     (cookie,) = re.findall(rb"\r\nset-cookie: (csrftoken=\w+);[^\r]* Secure\r\n", page, re.I)
     form = urlencode({"csrfmiddlewaretoken": token.decode(), "email": ADMINISTRATOR})
     own = [f"Cookie: {cookie.decode()}", "Origin: https://localhost", f"Content-Length: {len(form)}"]
@@ -112,7 +112,7 @@ def test_forged_header_changes_nothing(front: Front, forged: str) -> None:
 def test_site_on_a_port_of_its_own_accepts_forms_and_names_the_port(front: Front) -> None:
     links, here = reset_links(front), f"localhost:{front.site.port}"
     page = front.get("/admin/password_reset/", {"Host": here})
-    (token,) = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+    token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[0]
     headers = {"Host": here, "Origin": f"https://{here}", "Cookie": page.headers["Set-Cookie"].partition(";")[0]}
     form = urlencode({"csrfmiddlewaretoken": token, "email": ADMINISTRATOR}).encode()
     headers["Content-Type"] = "application/x-www-form-urlencoded"
