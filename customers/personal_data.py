@@ -34,6 +34,7 @@ INVENTED = {
         "password": "'!' || gen_random_uuid()",
     },
     "customers_company": {
+        "public_id": "gen_random_uuid()",
         "name": "'Company ' || id",
         "domain": "'company' || id || '.example'",
         "website": "'https://company' || id || '.example/'",
@@ -52,12 +53,15 @@ INVENTED = {
         "photo": "''",
     },
     "customers_followup": {
+        "public_id": "gen_random_uuid()",
         "note": "{notes}",
     },
     "customers_tag": {
+        "public_id": "gen_random_uuid()",
         "name": "'Tag ' || id",
     },
     "customers_visit": {
+        "public_id": "gen_random_uuid()",
         "interests": "ARRAY[{interests}]",
         "note": "{notes}",
     },

@@ -1,3 +1,4 @@
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -8,6 +9,21 @@ class TimeStampedModel(models.Model):
 
     created_at = models.DateTimeField(_("created"), auto_now_add=True, db_default=Now())
     updated_at = models.DateTimeField(_("updated"), auto_now=True, db_default=Now())
+
+    class Meta:
+        abstract = True
+
+
+class PublicModel(TimeStampedModel):
+    """A row that URLs name without telling how many there are.
+
+    NULL only in rows that a migration has still to fill. An index, not a constraint: 122 random bits need none, and a
+    migration could not add one beside a running version.
+    """
+
+    public_id = models.UUIDField(
+        _("public id"), null=True, editable=False, db_default=RandomUUID(), help_text=_("Names it in URLs.")
+    )
 
     class Meta:
         abstract = True

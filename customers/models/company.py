@@ -7,12 +7,12 @@ from django.db.models.functions import Lower, Upper
 from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.fields import CountryField, WebAddressField
-from core_apps.common.models import TimeStampedModel
+from core_apps.common.models import PublicModel
 from customers.models.rules import COUNTRY, DOMAIN, WEB_ADDRESS, blank_or_matches, validate_domain
 from customers.querysets import CompanyQuerySet
 
 
-class Company(TimeStampedModel):
+class Company(PublicModel):
     """An organisation; known by its web domain or, where it has none, by its name in its country."""
 
     name = models.CharField(_("name"), max_length=200)
@@ -55,6 +55,7 @@ class Company(TimeStampedModel):
             ),
         )
         indexes = (
+            models.Index(fields=("public_id",), name="company_by_public_id"),
             models.Index(fields=("name", "id"), name="company_by_name"),
             models.Index(Upper("name"), name="company_by_upper_name"),
             models.Index(fields=("country", "name"), name="company_by_country"),

@@ -7,12 +7,12 @@ from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.fields import CountryField, WebAddressField
-from core_apps.common.models import TimeStampedModel
+from core_apps.common.models import PublicModel
 from customers.models.rules import COUNTRY, WEB_ADDRESS, blank_or_matches, validate_time_zone
 from customers.querysets import ExhibitionQuerySet
 
 
-class Exhibition(TimeStampedModel):
+class Exhibition(PublicModel):
     """One edition of a trade fair; its dates are days in its own time zone."""
 
     name = models.CharField(_("name"), max_length=200)
@@ -67,6 +67,7 @@ class Exhibition(TimeStampedModel):
             ),
         )
         indexes = (
+            models.Index(fields=("public_id",), name="exhibition_by_public_id"),
             models.Index(fields=("-starts_on", "-id"), name="exhibition_newest_first"),
             models.Index(fields=("country", "starts_on"), name="exhibition_by_country"),
             models.Index(fields=("industry", "starts_on"), name="exhibition_by_industry"),

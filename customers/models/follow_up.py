@@ -7,13 +7,13 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from core_apps.common.models import TimeStampedModel
+from core_apps.common.models import PublicModel
 from customers.models.customer import Customer
 from customers.models.visit import Visit
 from customers.querysets import FollowUpQuerySet
 
 
-class FollowUp(TimeStampedModel):
+class FollowUp(PublicModel):
     """What somebody promised to do for a customer, by when, and what became of it."""
 
     class Channel(models.TextChoices):
@@ -83,6 +83,7 @@ class FollowUp(TimeStampedModel):
             ),
         )
         indexes = (
+            models.Index(fields=("public_id",), name="follow_up_by_public_id"),
             models.Index(fields=("due_at", "id"), name="follow_up_by_due"),
             models.Index(fields=("due_at", "id"), name="follow_up_open", condition=Q(completed_at=None)),
             models.Index(

@@ -3,10 +3,10 @@ from django.db.models import Q
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
-from core_apps.common.models import TimeStampedModel
+from core_apps.common.models import PublicModel
 
 
-class Tag(TimeStampedModel):
+class Tag(PublicModel):
     """A word of the team's own that customers are marked with."""
 
     name = models.CharField(_("name"), max_length=50)
@@ -21,6 +21,7 @@ class Tag(TimeStampedModel):
                 Upper("name"), name="tag_unique_name", violation_error_message=_("This tag exists already.")
             ),
         )
+        indexes = (models.Index(fields=("public_id",), name="tag_by_public_id"),)
 
     def __str__(self) -> str:
         return self.name

@@ -7,13 +7,13 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from core_apps.common.models import TimeStampedModel
+from core_apps.common.models import PublicModel
 from customers.models.customer import Customer
 from customers.models.exhibition import Exhibition
 from customers.querysets import VisitQuerySet
 
 
-class Visit(TimeStampedModel):
+class Visit(PublicModel):
     """A customer at our stand: when, what they want, and how good a lead they are."""
 
     class Grade(models.TextChoices):
@@ -59,6 +59,7 @@ class Visit(TimeStampedModel):
             ),
         )
         indexes = (
+            models.Index(fields=("public_id",), name="visit_by_public_id"),
             models.Index(fields=("-visited_at", "-id"), name="visit_newest_first"),
             models.Index(fields=("exhibition", "-visited_at", "-id"), name="visit_by_exhibition"),
             # All that the dashboard counts by, so that it reads nothing but the index.
