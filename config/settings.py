@@ -33,6 +33,9 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "django_countries",  # for its catalogues
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "rest_framework",
 ]
 MIDDLEWARE = [
     # First, so that no host check, redirect, session or log line stands between an orchestrator and its answer.
@@ -41,6 +44,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "core_apps.common.content_security_policy.ContentSecurityPolicyMiddleware",
+    # Around all that may refuse a request of the API.
+    "core_apps.common.rest.problems.ProblemMiddleware",
     # Before all that could read a body, and behind what gives its answer the headers of any other.
     "core_apps.common.uploads.UploadLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -163,6 +168,16 @@ UPLOAD_LIMIT_MB = env.number("UPLOAD_LIMIT_MB", default=25, least=1)  # 0 would 
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# API
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ("rest_framework.authentication.SessionAuthentication",),
+    "DEFAULT_PERMISSION_CLASSES": ("core_apps.common.rest.access.RolePermission",),
+    "DEFAULT_PARSER_CLASSES": ("core_apps.common.rest.parsing.JSONParser",),
+    "DEFAULT_RENDERER_CLASSES": ("rest_framework.renderers.JSONRenderer",),
+    "EXCEPTION_HANDLER": "core_apps.common.rest.problems.handle",
 }
 
 # E-mail

@@ -1,0 +1,161 @@
+"""The view that each resource of the API is written on."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from django_filters import MultipleChoiceFilter
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.serializers import BaseSerializer
+from rest_framework.viewsets import GenericViewSet, ModelViewSet
+
+from core_apps.common.big_tables.paging import Ordering
+from core_apps.common.rest import conditions, pages, parameters
+from core_apps.common.rest.access import RolePermission
+from core_apps.common.rest.serializers import narrow
+
+FIELDS = "fields"
+
+
+class StrictView(GenericViewSet[Any]):
+    """For any view of the API: `model` names whose permissions it asks; `query_parameters`, what its address holds."""
+
+    model: type[Model]
+    query_parameters: ClassVar[frozenset[str]] = frozenset()
+    permission_classes = (RolePermission,)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        parameters.check(request, self.known_parameters(), self.repeatable_parameters())
+
+    def known_parameters(self) -> frozenset[str]:
+        return self.query_parameters
+
+    def repeatable_parameters(self) -> frozenset[str]:
+        return frozenset()
+
+
+class ResourceViewSet(StrictView, ModelViewSet[Any]):
+    """Rows of one model under their public ids; PATCH changes what is sent, and there is no PUT.
+
+    The rules are the admin's: Django's permissions, and `visible_to(user)` of the model's queryset where it has it.
+    """
+
+    # What `?ordering=` offers by name, the first from the start; an index backs each, as in BigTableAdmin.
+    list_sorting: ClassVar[dict[str, Ordering]]
+    filterset_class: Any = None
+
+    lookup_field = "public_id"
+    lookup_value_converter = "uuid"  # of a router with use_regex_path=False
+    http_method_names = ("get", "head", "post", "patch", "delete")  # type: ignore[assignment]
+    filter_backends = (DjangoFilterBackend, pages.Search)
+    pagination_class = pages.CursorPages
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """The rows that the person sees."""
+        rows = self.model._default_manager.all()
+        visible_to = getattr(rows, "visible_to", None)
+        return visible_to(self.request.user) if visible_to else rows
+
+    def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows of one page, or one row, for subclasses to join what the serializer reads."""
+        return rows
+
+    def known_parameters(self) -> frozenset[str]:
+        names = {*self.query_parameters, FIELDS}
+        if self.action == "list":
+            names |= {pages.CURSOR, pages.SIZE, pages.ORDERING, *self.filters()}
+            names |= {pages.SEARCH} if pages.is_searchable(self.model) else set()
+        return frozenset(names)
+
+    def repeatable_parameters(self) -> frozenset[str]:
+        return frozenset(name for name, one in self.filters().items() if isinstance(one, MultipleChoiceFilter))
+
+    def filters(self) -> dict[str, Any]:
+        return self.filterset_class.base_filters if self.filterset_class else {}
+
+    # Reads: each is bytes behind an ETag, which `remembered` may keep.
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        return conditions.answer(request, self.remembered(self.listed))
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        return conditions.answer(request, self.remembered(self.retrieved))
+
+    def remembered(self, compute: Callable[[], bytes]) -> bytes:
+        return compute()
+
+    def listed(self) -> bytes:
+        rows = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return conditions.tagged(rendered(self.paginator.body(self.represented(rows, many=True))))  # type: ignore[union-attr]
+
+    def retrieved(self) -> bytes:
+        return self.tagged(self.get_object())
+
+    def get_object(self) -> Any:
+        """The row of the address as it stands, with what `complete` adds. Raises Http404."""
+        return get_object_or_404(self.complete(self.get_queryset()), public_id=self.kwargs[self.lookup_field])
+
+    def tagged(self, row: Any) -> bytes:
+        return conditions.tagged(rendered(self.represented(row)), row)
+
+    def represented(self, rows: Any, *, many: bool = False) -> Any:
+        """What the client asked to see of them. Raises ValidationError for an unknown field."""
+        serializer = self.get_serializer(rows, many=many)
+        one = serializer.child if many else serializer  # type: ignore[attr-defined]
+        narrow(one, parameters.words(self.request, FIELDS, one.fields))  # type: ignore[arg-type]
+        return serializer.data
+
+    # Writes: each is one transaction, and ends with the row as a GET would show it.
+
+    @transaction.atomic
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        serializer = self.checked(self.get_serializer(data=request.data))
+        self.perform_create(serializer)
+        return self.created(serializer.instance)
+
+    @transaction.atomic
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        row = self.locked()
+        serializer = self.checked(self.get_serializer(row, data=request.data, partial=True))
+        if serializer.validated_data:
+            self.perform_update(serializer)
+        return conditions.answer(request, self.tagged(self.written(row)))
+
+    @transaction.atomic
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        self.perform_destroy(self.locked())
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+
+    def locked(self) -> Any:
+        """The row, held until the transaction ends. Raises Http404, and Outdated by `If-Match`."""
+        rows = self.get_queryset().select_for_update(of=("self",))
+        row = get_object_or_404(rows, public_id=self.kwargs[self.lookup_field])
+        conditions.refuse_outdated(self.request, row)
+        return row
+
+    def checked(self, serializer: BaseSerializer[Any]) -> BaseSerializer[Any]:
+        """Raises ValidationError, for an unknown field of the answer too: nothing is written then."""
+        parameters.words(self.request, FIELDS, serializer.fields)  # type: ignore[attr-defined]
+        serializer.is_valid(raise_exception=True)
+        return serializer
+
+    def written(self, row: Any) -> Any:
+        """The same row as it now is: the database fills in what Django did not, and its writer sees it all the same."""
+        return self.complete(self.model._default_manager.all()).get(pk=row.pk)
+
+    def created(self, row: Any) -> HttpResponse:
+        row = self.written(row)
+        response = conditions.answer(self.request, self.tagged(row), HTTPStatus.CREATED)
+        response["Location"] = self.request.build_absolute_uri(f"{self.request.path}{row.public_id}/")
+        return response
+
+
+def rendered(data: Any) -> bytes:
+    return JSONRenderer().render(data)
