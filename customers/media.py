@@ -1,27 +1,15 @@
 """Uploaded files, for those who may see the row they belong to."""
 
 import re
-from pathlib import PurePosixPath
-from urllib.parse import quote
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_required, permission_required
-from django.core.files.storage import default_storage
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 
+from core_apps.common.sending import sent
 from customers.models import Customer
 
-HEADERS = {
-    # A name is never used for a second file; a shared cache would show it to everybody.
-    "Cache-Control": "private, max-age=3600",
-    # Whatever was uploaded, nothing in it runs, and it is taken for nothing but what its name says.
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "X-Content-Type-Options": "nosniff",
-}
-# What a browser may show. Files from before photos were drawn anew can be of other types.
-SHOWN = frozenset({".jpeg", ".jpg", ".png", ".webp"})
 THUMBNAIL = re.compile(r"(photos/[0-9a-f]{32})_small(\.jpg)")
 
 
@@ -31,19 +19,4 @@ def media(request: HttpRequest, name: str) -> HttpResponseBase:
     """The photo or thumbnail of that name. It is one that a row has, so no path leads out of MEDIA_ROOT."""
     photo = THUMBNAIL.sub(r"\1\2", name) if THUMBNAIL.fullmatch(name) else name
     get_object_or_404(Customer.objects.visible_to(request.user), photo=photo)
-    try:
-        file = default_storage.open(name, "rb")
-    except FileNotFoundError:
-        raise Http404(f"The file {name} is gone.") from None
-    is_shown = PurePosixPath(name).suffix.lower() in SHOWN
-    response = FileResponse(file, as_attachment=not is_shown, headers=HEADERS)
-    if not settings.MEDIA_ACCEL_URL:
-        return response
-    file.close()
-    return handed_to_nginx(response, name)
-
-
-def handed_to_nginx(response: FileResponse, name: str) -> HttpResponse:
-    """The same answer, whose body nginx fetches by itself; it unquotes the path."""
-    headers = {header: value for header, value in response.headers.items() if header != "Content-Length"}
-    return HttpResponse(headers=headers | {"X-Accel-Redirect": settings.MEDIA_ACCEL_URL + quote(name)})
+    return sent(name)
