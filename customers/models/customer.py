@@ -9,6 +9,7 @@ from django.core.validators import validate_image_file_extension
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Lower, Upper
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.fields import CountryField, FoldedEmailField
@@ -136,6 +137,15 @@ class Customer(TimeStampedModel):
     @property
     def full_name(self) -> str:
         return f"{self.given_name} {self.family_name}".strip()
+
+    @property
+    def archived(self) -> bool:
+        return self.archived_at is not None
+
+    @archived.setter
+    def archived(self, wanted: bool) -> None:
+        if wanted != self.archived:
+            self.archived_at = timezone.now() if wanted else None
 
     def clean(self) -> None:
         self.normalise()
