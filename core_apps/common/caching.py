@@ -5,6 +5,8 @@ cache would cost more than having it ever saved.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import redis
@@ -14,21 +16,41 @@ from core_apps.common.breaker import Breaker, ServerAway
 BREAKER = Breaker(pause=2, trial=1)
 
 
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Around a question to Redis; raises redis.ConnectionError at once while the breaker is open."""
+    try:
+        BREAKER.check()
+    except ServerAway as away:
+        raise redis.ConnectionError("Redis does not answer") from away
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError):
+        BREAKER.failed()
+        raise
+    except redis.ResponseError:
+        BREAKER.answered()  # a refusal is an answer
+        raise
+    BREAKER.answered()
+
+
 class GuardedRedis(redis.Redis):
     """The client that django-redis makes; one breaker for all threads of the process."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        try:
-            BREAKER.check()
-        except ServerAway as away:
-            raise redis.ConnectionError("Redis does not answer") from away
-        try:
-            answer = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
-        except (redis.ConnectionError, redis.TimeoutError):
-            BREAKER.failed()
-            raise
-        BREAKER.answered()
-        return answer
+        with guarded():
+            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "GuardedPipeline":
+        return GuardedPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+
+class GuardedPipeline(redis.client.Pipeline):
+    """Sends its commands past the client's `execute_command`."""
+
+    def execute(self, raise_on_error: bool = True) -> Any:
+        with guarded():
+            return super().execute(raise_on_error)
 
 
 def not_while_away(record: logging.LogRecord) -> bool:
