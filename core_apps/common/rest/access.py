@@ -1,32 +1,25 @@
 """Who may do what: Django's permissions as in the admin, which a token's scopes narrow."""
 
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-READ, WRITE, DELETE, CAPTURE = "read", "write", "delete", "capture"
+from core_apps.common.rest.scopes import Scope
 
-SAFE = ("GET", "HEAD")
+READ, WRITE, DELETE, CAPTURE = Scope.READ, Scope.WRITE, Scope.DELETE, Scope.CAPTURE
+
 NEEDED = {"GET": "view", "HEAD": "view", "POST": "add", "PUT": "change", "PATCH": "change", "DELETE": "delete"}
 SCOPES = {"GET": READ, "HEAD": READ, "POST": WRITE, "PUT": WRITE, "PATCH": WRITE, "DELETE": DELETE}
 
 
-class Token(Protocol):
-    """What `request.auth` is where a token has authenticated the request."""
-
-    scopes: list[str]
-
-
 class RolePermission(BasePermission):
-    """For views with a `model`; `needed` and `scope_names` change what a method asks for.
+    """For views with a `model`; their `needed` and `scope_names` change what a method asks for.
 
     A row that the person does not see is not found, which is the queryset's part.
     """
-
-    needed: ClassVar[dict[str, str]] = NEEDED
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Raises PermissionDenied that names what is missing; False is a 401 for whoever has not said who they are."""
@@ -48,7 +41,7 @@ def needed_permission(request: Request, view: Any) -> str | None:
 
 
 def refuse_scope(request: Request, view: Any) -> None:
-    """Raises PermissionDenied; a session has every scope."""
+    """Raises PermissionDenied. `request.auth` is the token; a session has none, and every scope."""
     scopes = getattr(request.auth, "scopes", None)
     wanted = (getattr(view, "scope_names", None) or SCOPES).get(str(request.method))
     if scopes is not None and wanted and wanted not in scopes:

@@ -40,7 +40,7 @@ def problem_of_integrity(error: IntegrityError) -> APIException | None:
     constraint = constraints().get(getattr(error.__cause__, "diag", None) and error.__cause__.diag.constraint_name)  # type: ignore[union-attr]
     if constraint is None:
         return None
-    text = constraint.get_violation_error_message()
+    text = str(constraint.get_violation_error_message())
     return Conflict(text) if code == errorcodes.UNIQUE_VIOLATION else ValidationError(text)
 
 

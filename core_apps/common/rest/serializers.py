@@ -70,7 +70,7 @@ class ModelSerializer(serializers.ModelSerializer[Any]):
 
     def candidate(self, attrs: dict[str, Any]) -> models.Model:
         """The row as it would be saved."""
-        row = copy.copy(self.instance) if self.instance else self.Meta.model()
+        row: models.Model = copy.copy(self.instance) if self.instance else self.Meta.model()  # type: ignore[misc]
         many = {field.name for field in row._meta.many_to_many}
         for name, value in attrs.items():
             if name not in many:

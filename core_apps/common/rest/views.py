@@ -10,10 +10,10 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django_filters import MultipleChoiceFilter
 from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.generics import GenericAPIView
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
-from rest_framework.serializers import BaseSerializer
-from rest_framework.viewsets import GenericViewSet, ModelViewSet
+from rest_framework.viewsets import ModelViewSet
 
 from core_apps.common.big_tables.paging import Ordering
 from core_apps.common.rest import conditions, pages, parameters
@@ -23,7 +23,7 @@ from core_apps.common.rest.serializers import narrow
 FIELDS = "fields"
 
 
-class StrictView(GenericViewSet[Any]):
+class StrictView(GenericAPIView[Any]):
     """For any view of the API: `model` names whose permissions it asks; `query_parameters`, what its address holds."""
 
     model: type[Model]
@@ -53,7 +53,7 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
 
     lookup_field = "public_id"
     lookup_value_converter = "uuid"  # of a router with use_regex_path=False
-    http_method_names = ("get", "head", "post", "patch", "delete")  # type: ignore[assignment]
+    http_method_names = ("get", "head", "post", "patch", "delete")
     filter_backends = (DjangoFilterBackend, pages.Search)
     pagination_class = pages.CursorPages
 
@@ -107,9 +107,9 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
 
     def represented(self, rows: Any, *, many: bool = False) -> Any:
         """What the client asked to see of them. Raises ValidationError for an unknown field."""
-        serializer = self.get_serializer(rows, many=many)
-        one = serializer.child if many else serializer  # type: ignore[attr-defined]
-        narrow(one, parameters.words(self.request, FIELDS, one.fields))  # type: ignore[arg-type]
+        serializer: Any = self.get_serializer(rows, many=many)
+        one = serializer.child if many else serializer
+        narrow(one, parameters.words(self.request, FIELDS, one.fields))
         return serializer.data
 
     # Writes: each is one transaction, and ends with the row as a GET would show it.
@@ -140,9 +140,9 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
         conditions.refuse_outdated(self.request, row)
         return row
 
-    def checked(self, serializer: BaseSerializer[Any]) -> BaseSerializer[Any]:
+    def checked(self, serializer: Any) -> Any:
         """Raises ValidationError, for an unknown field of the answer too: nothing is written then."""
-        parameters.words(self.request, FIELDS, serializer.fields)  # type: ignore[attr-defined]
+        parameters.words(self.request, FIELDS, serializer.fields)
         serializer.is_valid(raise_exception=True)
         return serializer
 
