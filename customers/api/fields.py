@@ -1,0 +1,48 @@
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from core_apps.accounts.models import User
+from customers.models import Customer, Tag
+
+MOST_TAGS = 50
+
+
+@extend_schema_field({"type": "string", "format": "email", "nullable": True})
+class ColleagueField(serializers.SlugRelatedField):  # type: ignore[type-arg]
+    """A member of the team by e-mail address, in any case."""
+
+    def __init__(self, **options: Any) -> None:
+        if not options.get("read_only"):
+            options["queryset"] = User.objects.filter(is_active=True)
+        super().__init__(slug_field="email", **options)
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value(data.strip().lower() if isinstance(data, str) else "")
+
+
+class TagNamesField(serializers.ListField):
+    """The names of a customer's tags, in order of the alphabet; only tags that exist can be given."""
+
+    child = serializers.CharField(max_length=50)
+    default_error_messages = {"unknown": "There is no tag named “{name}”."}  # noqa: RUF012 - as DRF has it
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=MOST_TAGS, required=False, **options)
+
+    def get_attribute(self, instance: Customer) -> list[str]:
+        """What the query of the page brought along; a row that was just written asks."""
+        names = getattr(instance, "tag_names", None)
+        return list(instance.tags.values_list("name", flat=True)) if names is None else names
+
+    def to_internal_value(self, data: Any) -> list[Tag]:
+        names = super().to_internal_value(data)
+        known = {tag.name: tag for tag in Tag.objects.filter(name__in=names)}
+        for name in names:
+            if name not in known:
+                self.fail("unknown", name=name)
+        return list(known.values())
+
+    def to_representation(self, names: list[str]) -> list[str]:
+        return names

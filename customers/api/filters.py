@@ -1,0 +1,86 @@
+"""What a list can be narrowed by: only what an index answers, alone or in the order of the list."""
+
+from typing import Any, ClassVar
+
+import django_filters as filters
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
+
+
+class ExhibitionFilter(filters.FilterSet):
+    open = filters.BooleanFilter(method="filter_open", label="On today, at the place itself.")
+    starts_after = filters.DateFilter(field_name="starts_on", lookup_expr="gte")
+    starts_before = filters.DateFilter(field_name="starts_on", lookup_expr="lte")
+
+    class Meta:
+        model = Exhibition
+        fields: ClassVar = ["country", "industry"]
+
+    def filter_open(self, rows: Any, _name: str, is_open: bool) -> QuerySet[Exhibition]:
+        on_today = Q(pk__in=Exhibition.objects.open_at(timezone.now()).order_by().values("pk"))
+        return rows.filter(on_today if is_open else ~on_today)  # type: ignore[no-any-return]
+
+
+class CompanyFilter(filters.FilterSet):
+    domain = filters.CharFilter(method="filter_domain", label="The whole web domain.")
+
+    class Meta:
+        model = Company
+        fields: ClassVar = ["country", "industry"]
+
+    def filter_domain(self, rows: Any, _name: str, domain: str) -> QuerySet[Company]:
+        return rows.filter(domain=domain.lower())  # type: ignore[no-any-return]
+
+
+class CustomerFilter(filters.FilterSet):
+    email = filters.CharFilter(method="filter_email", label="The whole address.")
+    company = filters.UUIDFilter(field_name="company__public_id")
+    owner = filters.CharFilter(field_name="owner__email", label="A colleague's e-mail address.")
+    exhibition = filters.UUIDFilter(method="filter_exhibition", label="Who was met there.")
+    tag = filters.CharFilter(method="filter_tag", label="The name of a tag.")
+    archived = filters.BooleanFilter(field_name="archived_at", lookup_expr="isnull", exclude=True)
+    created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+
+    class Meta:
+        model = Customer
+        fields: ClassVar = ["stage", "source", "country"]
+
+    def filter_email(self, rows: Any, _name: str, email: str) -> QuerySet[Customer]:
+        return rows.filter(email=email.lower()) if email else rows  # type: ignore[no-any-return]
+
+    def filter_exhibition(self, rows: Any, _name: str, public_id: Any) -> QuerySet[Customer]:
+        exhibition = Exhibition.objects.visible_to(self.request.user).filter(public_id=public_id).first()  # type: ignore[union-attr]
+        return rows.met_at(exhibition) if exhibition else rows.none()  # type: ignore[no-any-return]
+
+    def filter_tag(self, rows: Any, _name: str, name: str) -> QuerySet[Customer]:
+        tag = Tag.objects.filter(name__iexact=name).first()
+        return rows.tagged_with(tag.pk) if tag else rows.none()  # type: ignore[no-any-return]
+
+
+class VisitFilter(filters.FilterSet):
+    customer = filters.UUIDFilter(field_name="customer__public_id")
+    exhibition = filters.UUIDFilter(field_name="exhibition__public_id")
+    captured_by = filters.CharFilter(field_name="captured_by__email", label="A colleague's e-mail address.")
+    visited_after = filters.IsoDateTimeFilter(field_name="visited_at", lookup_expr="gte")
+    visited_before = filters.IsoDateTimeFilter(field_name="visited_at", lookup_expr="lt")
+
+    class Meta:
+        model = Visit
+        fields: ClassVar = ["grade"]
+
+
+class FollowUpFilter(filters.FilterSet):
+    customer = filters.UUIDFilter(field_name="customer__public_id")
+    visit = filters.UUIDFilter(field_name="visit__public_id")
+    assignee = filters.CharFilter(field_name="assignee__email", label="A colleague's e-mail address.")
+    unassigned = filters.BooleanFilter(field_name="assignee", lookup_expr="isnull")
+    completed = filters.BooleanFilter(field_name="completed_at", lookup_expr="isnull", exclude=True)
+    due_after = filters.IsoDateTimeFilter(field_name="due_at", lookup_expr="gte")
+    due_before = filters.IsoDateTimeFilter(field_name="due_at", lookup_expr="lt")
+
+    class Meta:
+        model = FollowUp
+        fields: ClassVar = ["channel", "priority"]

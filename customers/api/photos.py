@@ -1,0 +1,81 @@
+"""A customer's photo, at an address below the customer's own."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db import transaction
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+
+from core_apps.common.photos import Photo, photo_of, small_name
+from core_apps.common.rest import conditions, parameters
+from core_apps.common.rest.access import WRITE
+from core_apps.common.rest.views import StrictView
+from core_apps.common.sending import sent
+from customers.models import Customer
+
+SIZE = "size"
+SIZES = {"large": lambda name: name, "small": small_name}
+
+
+class PhotoSerializer(serializers.Serializer[Any]):
+    photo = serializers.FileField(help_text="JPEG, PNG or WebP, up to 10 MB and 30 megapixels; it is drawn anew.")
+
+    def validate_photo(self, upload: Any) -> Photo:
+        return photo_of(upload)
+
+
+class PhotoView(StrictView):
+    """The photo as it is kept: a JPEG of at most 1600 pixels a side, with nothing of the uploaded file's metadata."""
+
+    model = Customer
+    parser_classes = (MultiPartParser,)
+    serializer_class = PhotoSerializer
+    query_parameters = frozenset({SIZE})
+    needed: ClassVar = {"GET": "view", "HEAD": "view", "PUT": "change", "DELETE": "change"}
+    scope_names: ClassVar = {"GET": "read", "HEAD": "read", "PUT": WRITE, "DELETE": WRITE}
+
+    def customer(self, public_id: UUID, *, lock: bool = False) -> Customer:
+        """Raises Http404."""
+        customers = Customer.objects.visible_to(self.request.user)
+        rows = customers.select_for_update(of=("self",)) if lock else customers
+        return get_object_or_404(rows, public_id=public_id)
+
+    @extend_schema(
+        parameters=[OpenApiParameter(SIZE, enum=list(SIZES), description="small: at most 160 pixels a side.")],
+        responses={(200, "image/jpeg"): OpenApiTypes.BINARY},
+    )
+    def download(self, request: Request, public_id: UUID) -> HttpResponseBase:
+        """Raises Http404 where there is none."""
+        named = parameters.one_of(request, SIZE, SIZES)
+        customer = self.customer(public_id)
+        if not customer.photo:
+            raise Http404
+        return sent(named(customer.photo.name))
+
+    @extend_schema(request={"multipart/form-data": PhotoSerializer}, responses={204: None})
+    @transaction.atomic
+    def upload(self, request: Request, public_id: UUID) -> HttpResponse:
+        """In place of the one that is there. Raises ValidationError with what is wrong with the file."""
+        customer = self.customer(public_id, lock=True)
+        conditions.refuse_outdated(request, customer)
+        sent_photo = PhotoSerializer(data=request.data)
+        sent_photo.is_valid(raise_exception=True)
+        customer.photo = sent_photo.validated_data["photo"]
+        customer.save()
+        return HttpResponse(status=204)
+
+    @extend_schema(responses={204: None})
+    @transaction.atomic
+    def remove(self, request: Request, public_id: UUID) -> HttpResponse:
+        customer = self.customer(public_id, lock=True)
+        conditions.refuse_outdated(request, customer)
+        customer.photo = ""
+        customer.save()
+        return HttpResponse(status=204)
