@@ -93,7 +93,7 @@ class CaptureView(StrictView):
     scope_names: ClassVar = {"POST": CAPTURE}
 
     @extend_schema(request=EntriesSerializer, responses=OutcomesSerializer)
-    def capture(self, request: Request) -> Response:
+    def post(self, request: Request) -> Response:
         sent = EntriesSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         outcomes = [self.outcome(data) for data in sent.validated_data["entries"]]

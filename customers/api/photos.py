@@ -51,7 +51,7 @@ class PhotoView(StrictView):
         parameters=[OpenApiParameter(SIZE, enum=list(SIZES), description="small: at most 160 pixels a side.")],
         responses={(200, "image/jpeg"): OpenApiTypes.BINARY},
     )
-    def download(self, request: Request, public_id: UUID) -> HttpResponseBase:
+    def get(self, request: Request, public_id: UUID) -> HttpResponseBase:
         """Raises Http404 where there is none."""
         named = parameters.one_of(request, SIZE, SIZES)
         customer = self.customer(public_id)
@@ -61,7 +61,7 @@ class PhotoView(StrictView):
 
     @extend_schema(request={"multipart/form-data": PhotoSerializer}, responses={204: None})
     @transaction.atomic
-    def upload(self, request: Request, public_id: UUID) -> HttpResponse:
+    def put(self, request: Request, public_id: UUID) -> HttpResponse:
         """In place of the one that is there. Raises ValidationError with what is wrong with the file."""
         customer = self.customer(public_id, lock=True)
         conditions.refuse_outdated(request, customer)
@@ -73,7 +73,7 @@ class PhotoView(StrictView):
 
     @extend_schema(responses={204: None})
     @transaction.atomic
-    def remove(self, request: Request, public_id: UUID) -> HttpResponse:
+    def delete(self, request: Request, public_id: UUID) -> HttpResponse:
         customer = self.customer(public_id, lock=True)
         conditions.refuse_outdated(request, customer)
         customer.photo = ""

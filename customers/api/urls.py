@@ -1,13 +1,9 @@
 """The whole URL map of the API, below /api/v1/."""
 
-from typing import Any
-
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from customers.api import capturing, photos, views
-
-PHOTO: Any = {"get": "download", "put": "upload", "delete": "remove"}
 
 router = SimpleRouter(use_regex_path=False)
 router.register("exhibitions", views.ExhibitionViewSet, "exhibition")
@@ -18,7 +14,7 @@ router.register("follow-ups", views.FollowUpViewSet, "follow_up")
 router.register("tags", views.TagViewSet, "tag")
 
 urlpatterns = [
-    path("visits/capture/", capturing.CaptureView.as_view({"post": "capture"}), name="api_capture"),
-    path("customers/<uuid:public_id>/photo/", photos.PhotoView.as_view(PHOTO), name="customer_photo"),
+    path("visits/capture/", capturing.CaptureView.as_view(), name="api_capture"),
+    path("customers/<uuid:public_id>/photo/", photos.PhotoView.as_view(), name="customer_photo"),
     *router.urls,
 ]
