@@ -28,6 +28,12 @@ def _no_server_known_to_be_away(monkeypatch):
     monkeypatch.setattr(database, "BREAKER", Breaker(pause=1, trial=4))
 
 
+@pytest.fixture(autouse=True)
+def _no_limit_of_requests_reached(settings):
+    """All tests share an address, and many share a minute."""
+    settings.API_RATE_PER_TOKEN = settings.API_RATE_PER_ADDRESS = settings.API_RATE_OF_FAILURES = 1_000_000
+
+
 @pytest.fixture
 def alice(db) -> User:
     """The administrator."""

@@ -34,7 +34,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_countries",  # for its catalogues
     "drf_spectacular",
-    "drf_spectacular_sidecar",
+    "drf_spectacular_sidecar",  # Swagger UI as files of ours
+    "knox",
     "rest_framework",
 ]
 MIDDLEWARE = [
@@ -173,12 +174,24 @@ STORAGES = {
 # API
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ("rest_framework.authentication.SessionAuthentication",),
+    # The first one says how to authenticate, in the answer to whoever has not.
+    "DEFAULT_AUTHENTICATION_CLASSES": (
+        "core_apps.accounts.api_tokens.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ),
     "DEFAULT_PERMISSION_CLASSES": ("core_apps.common.rest.access.RolePermission",),
     "DEFAULT_PARSER_CLASSES": ("core_apps.common.rest.parsing.JSONParser",),
     "DEFAULT_RENDERER_CLASSES": ("rest_framework.renderers.JSONRenderer",),
     "EXCEPTION_HANDLER": "core_apps.common.rest.problems.handle",
 }
+KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105 - a model
+# Its migrations would make the table of the model that ours replaces.
+MIGRATION_MODULES = {"knox": None}
+# Requests per minute. A token's, or a person's in the browser; those of an address, behind which may be a whole office;
+# and those of an address that show no valid token.
+API_RATE_PER_TOKEN = env.number("API_RATE_PER_TOKEN", default=600, least=1)
+API_RATE_PER_ADDRESS = env.number("API_RATE_PER_ADDRESS", default=1200, least=1)
+API_RATE_OF_FAILURES = env.number("API_RATE_OF_FAILURES", default=30, least=1)
 
 # E-mail
 

@@ -1,14 +1,17 @@
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permission, PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
+from knox.models import AbstractAuthToken, AuthTokenManager
 
 from core_apps.common.fields import FoldedEmailField
+from core_apps.common.rest.scopes import Scope
 
 
 class UserManager(BaseUserManager["User"]):
@@ -65,3 +68,38 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_short_name(self) -> str:
         return str(self)
+
+
+class ApiToken(AbstractAuthToken):  # type: ignore[misc]
+    """What a program shows instead of a password; the database has its SHA-512 alone."""
+
+    # Knox's key: it would stand in addresses, and in the log with them.
+    digest = models.CharField(max_length=128, unique=True, editable=False)
+    user = models.ForeignKey(User, models.CASCADE, verbose_name=_("user"), related_name="+")
+    name = models.CharField(
+        _("name"), max_length=100, help_text=_("Which program has it, so that you know what stops without it.")
+    )
+    scopes = ArrayField(
+        models.CharField(max_length=10, choices=Scope),
+        verbose_name=_("scopes"),
+        help_text=_("What it may do at most; within this, your own rights hold."),
+    )
+    expiry = models.DateTimeField(_("expires"))
+    last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
+
+    objects: ClassVar[Any] = AuthTokenManager()
+
+    class Meta:
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
+        ordering = ("-created", "-pk")
+        constraints = (
+            models.CheckConstraint(name="api_token_name_not_blank", condition=~Q(name="")),
+            models.CheckConstraint(
+                name="api_token_scopes_known",
+                condition=Q(scopes__len__gte=1, scopes__contained_by=["read", "write", "delete", "capture"]),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name

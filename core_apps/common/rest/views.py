@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 from django_filters import MultipleChoiceFilter
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.generics import GenericAPIView
@@ -16,9 +18,11 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ModelViewSet
 
 from core_apps.common.big_tables.paging import Ordering
-from core_apps.common.rest import conditions, pages, parameters
+from core_apps.common.rest import conditions, idempotency, pages, parameters
 from core_apps.common.rest.access import RolePermission
+from core_apps.common.rest.refusals import Gone
 from core_apps.common.rest.serializers import narrow
+from core_apps.common.rest.throttles import refuse_too_many
 
 FIELDS = "fields"
 
@@ -29,6 +33,11 @@ class StrictView(GenericAPIView[Any]):
     model: type[Model]
     query_parameters: ClassVar[frozenset[str]] = frozenset()
     permission_classes = (RolePermission,)
+
+    def perform_authentication(self, request: Request) -> None:
+        """Counts what it then refuses as well, which the framework's own throttles would not."""
+        super().perform_authentication(request)
+        refuse_too_many(request)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -116,9 +125,18 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
 
     @transaction.atomic
     def create(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        """201, also where the `Idempotency-Key` has been here: then with the row as it is now.
+
+        Raises Gone where that row is gone, or out of the person's sight.
+        """
+        receipt = idempotency.receipt_for(request)
+        if receipt and receipt.public_id:
+            return self.replayed(receipt.public_id)
         serializer = self.checked(self.get_serializer(data=request.data))
         self.perform_create(serializer)
-        return self.created(serializer.instance)
+        row = self.written(serializer.instance)
+        idempotency.keep(receipt, row.public_id)
+        return self.created(row)
 
     @transaction.atomic
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
@@ -151,9 +169,16 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
         return self.complete(self.model._default_manager.all()).get(pk=row.pk)
 
     def created(self, row: Any) -> HttpResponse:
-        row = self.written(row)
         response = conditions.answer(self.request, self.tagged(row), HTTPStatus.CREATED)
         response["Location"] = self.request.build_absolute_uri(f"{self.request.path}{row.public_id}/")
+        return response
+
+    def replayed(self, public_id: UUID) -> HttpResponse:
+        row = self.complete(self.get_queryset()).filter(public_id=public_id).first()
+        if row is None:
+            raise Gone(_("What this Idempotency-Key made is not there any more, or not for you."))
+        response = self.created(row)
+        response[idempotency.REPLAYED] = "true"
         return response
 
 
