@@ -9,8 +9,14 @@ from django.utils import timezone
 from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
 
 
+def yes_or_no(**options: Any) -> filters.TypedChoiceFilter:
+    """Django's own takes any other word for no answer, and would return everything."""
+    words = [(word, word) for word in ("true", "false")]
+    return filters.TypedChoiceFilter(choices=words, coerce="true".__eq__, **options)
+
+
 class ExhibitionFilter(filters.FilterSet):
-    open = filters.BooleanFilter(method="filter_open", label="On today, at the place itself.")
+    open = yes_or_no(method="filter_open", label="On today, at the place itself.")
     starts_after = filters.DateFilter(field_name="starts_on", lookup_expr="gte")
     starts_before = filters.DateFilter(field_name="starts_on", lookup_expr="lte")
 
@@ -40,7 +46,7 @@ class CustomerFilter(filters.FilterSet):
     owner = filters.CharFilter(field_name="owner__email", label="A colleague's e-mail address.")
     exhibition = filters.UUIDFilter(method="filter_exhibition", label="Who was met there.")
     tag = filters.CharFilter(method="filter_tag", label="The name of a tag.")
-    archived = filters.BooleanFilter(field_name="archived_at", lookup_expr="isnull", exclude=True)
+    archived = yes_or_no(field_name="archived_at", lookup_expr="isnull", exclude=True)
     created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
     created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
 
@@ -76,8 +82,8 @@ class FollowUpFilter(filters.FilterSet):
     customer = filters.UUIDFilter(field_name="customer__public_id")
     visit = filters.UUIDFilter(field_name="visit__public_id")
     assignee = filters.CharFilter(field_name="assignee__email", label="A colleague's e-mail address.")
-    unassigned = filters.BooleanFilter(field_name="assignee", lookup_expr="isnull")
-    completed = filters.BooleanFilter(field_name="completed_at", lookup_expr="isnull", exclude=True)
+    unassigned = yes_or_no(field_name="assignee", lookup_expr="isnull")
+    completed = yes_or_no(field_name="completed_at", lookup_expr="isnull", exclude=True)
     due_after = filters.IsoDateTimeFilter(field_name="due_at", lookup_expr="gte")
     due_before = filters.IsoDateTimeFilter(field_name="due_at", lookup_expr="lt")
 

@@ -94,10 +94,17 @@ class FollowUp(PublicModel):
         )
 
     def clean(self) -> None:
-        if self.outcome and not self.completed_at:
-            self.completed_at = timezone.now()
+        self.normalise()
         if self.visit_id and self.customer_id and self.visit and self.visit.customer_id != self.customer_id:
             raise ValidationError({"visit": _("This is a visit of another customer: %s.") % self.visit.customer})
 
     def __str__(self) -> str:
         return f"{self.get_channel_display()}: {self.customer}"
+
+    def save(self, *args: object, **kwargs: object) -> None:
+        self.normalise()
+        super().save(*args, **kwargs)  # type: ignore[arg-type]
+
+    def normalise(self) -> None:
+        if self.outcome and not self.completed_at:
+            self.completed_at = timezone.now()
