@@ -8,6 +8,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from core_apps.accounts.models import User
+from core_apps.accounts.token_admin import ApiTokenAdmin
+
+__all__ = ["ApiTokenAdmin", "UserAdmin"]
 
 
 class UserCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
