@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from core_apps.common.big_tables.change_list import BigChangeList
 from core_apps.common.big_tables.deleting import Deletion, delete_selected
 from core_apps.common.big_tables.paging import Ordering, SuggestionPaginator
+from core_apps.common.optimistic_locking import OptimisticLocking
 
 Sortings = dict[str, tuple[str, ...]]
 
@@ -40,7 +41,7 @@ def visible(rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
     return visible_to(request.user) if visible_to else rows
 
 
-class BigTableAdmin(VisibleRows, admin.ModelAdmin):  # type: ignore[type-arg]
+class BigTableAdmin(OptimisticLocking, VisibleRows, admin.ModelAdmin):  # type: ignore[type-arg]
     """What every list has in common. Its querysets may have `visible_to(user)` and `matching(text)`."""
 
     # What a person can sort by: a column of list_display and the order that it means, the first one from the start.

@@ -1,0 +1,83 @@
+"""Two persons in one form: the second one to save is told, instead of undoing what the first one did.
+
+The API's ETag has the same version of a row (core_apps.common.rest.conditions).
+"""
+
+from typing import Any
+
+from django import forms
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from core_apps.common.models import TimeStampedModel
+from core_apps.common.rest.conditions import version_of
+
+VERSION = "version"
+
+
+class VersionForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Carries the version of the row that the person saw."""
+
+    version = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance.pk:
+            self.initial[VERSION] = version_of(self.instance)
+
+    def clean(self) -> Any:
+        values = super().clean()
+        seen = self.cleaned_data.get(VERSION)
+        if self.instance.pk and seen and (changed := self.changed_since(seen)):
+            raise ValidationError(refusal(changed), code="outdated")
+        return values
+
+    def changed_since(self, version: str) -> Model | None:
+        """The row, which nobody else can change from here to the end of the admin's transaction."""
+        row = type(self.instance)._base_manager.select_for_update(of=("self",)).get(pk=self.instance.pk)
+        return row if version_of(row) != version else None
+
+
+def refusal(row: Any) -> SafeString:
+    by = last_editor(row)
+    moment = date_format(timezone.localtime(row.updated_at), "SHORT_DATETIME_FORMAT")
+    told = _("%(person)s has changed this at %(moment)s.") if by else _("This was changed at %(moment)s.")
+    advice = _("Nothing of yours is saved. Open the page anew in another tab, and make your change there.")
+    return format_html("{} {}", told % {"person": by, "moment": moment}, advice)
+
+
+def last_editor(row: Any) -> str:
+    """Blank where it was not a form: the API, an import, a service."""
+    entries = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(row), object_id=str(row.pk))
+    last = entries.filter(action_time__gte=row.updated_at).select_related("user").order_by("-action_time").first()
+    return str(last.user) if last else ""
+
+
+class OptimisticLocking:
+    """For an admin: where a row has `updated_at`, its form is refused if the row has changed since it was shown."""
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        if self.is_versioned():
+            form = options.get("form", self.form)  # type: ignore[attr-defined]
+            options["form"] = type(form.__name__, (VersionForm, form), {})
+        return super().get_form(request, obj, change=change, **options)  # type: ignore[misc]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)  # type: ignore[misc]
+        if not self.is_versioned():
+            return fieldsets
+        (name, options), *more = fieldsets
+        fields = [field for field in options["fields"] if field != VERSION]
+        is_form = obj is not None and self.has_change_permission(request, obj)  # type: ignore[attr-defined]
+        return [(name, options | {"fields": (*fields, VERSION) if is_form else fields}), *more]
+
+    def is_versioned(self) -> bool:
+        return issubclass(self.model, TimeStampedModel)  # type: ignore[attr-defined]
