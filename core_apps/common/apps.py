@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.core.signals import request_finished, request_started
 from django.db.backends.signals import connection_created
 from psycopg2 import extensions
 
@@ -9,7 +10,9 @@ class CommonConfig(AppConfig):
     name = "core_apps.common"
 
     def ready(self) -> None:
-        from core_apps.common.versioned_cache import writing  # it needs the models
+        from core_apps.common.versioned_cache import memory, writing  # they need the models
 
         extensions.set_wait_callback(database.wait)
         connection_created.connect(writing.install)
+        request_started.connect(memory.begin_request)
+        request_finished.connect(memory.end_request)

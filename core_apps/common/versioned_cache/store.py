@@ -4,8 +4,9 @@ import hashlib
 import json
 import secrets
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from random import uniform
 from typing import Any
 
@@ -25,32 +26,26 @@ COMPRESSED_FROM = 1_000  # bytes
 COMPUTING, UNCACHED, PLAIN, PACKED = b"!", b"-", b"=", b"z"
 PREFIX = "versioned:"
 
-# Keys: the version, counters. Arguments: a version that is known or "", my claim, its and the lock's milliseconds,
-# where the bytes are, seconds of the counters.
-# Without memory Redis refuses to write, which `pcall` ignores: then nothing is claimed, locked or counted.
+# Key: the version. Arguments: a version that is known or "", my claim, its milliseconds and those of the lock, and the
+# two parts of the key of the bytes, between which the version is.
+# Without memory Redis refuses to write, which `pcall` ignores: then nothing is claimed or locked.
 READ = """
-local counts = {}
-for i = 2, #KEYS do
-  local count = redis.pcall('INCR', KEYS[i])
-  if count == 1 then redis.call('EXPIRE', KEYS[i], ARGV[7]) end
-  counts[i - 1] = type(count) == 'number' and count or -1
-end
 local version = ARGV[1]
 if version == '' then
   version = redis.call('GET', KEYS[1])
   if not version then
     redis.pcall('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
     local now = redis.call('TIME')
-    return {ARGV[2], now[1] * 1000 + math.floor(now[2] / 1000), counts}
+    return {ARGV[2], now[1] * 1000 + math.floor(now[2] / 1000)}
   end
-  if string.sub(version, 1, 1) == '?' then return {version, false, counts} end
+  if string.sub(version, 1, 1) == '?' then return {version, false} end
 end
 local place = ARGV[5] .. version .. ':' .. ARGV[6]
 local body = redis.call('GET', place)
 if not body and ARGV[4] ~= '0' then redis.pcall('SET', place, '!', 'PX', ARGV[4]) end
-return {version, body, counts}
+return {version, body}
 """
-# Keys: the version. Arguments: my claim, the version, until when in milliseconds of Redis' clock.
+# Key: the version. Arguments: my claim, the version, until when in milliseconds of Redis' clock.
 PUBLISH = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3]) end
 """
@@ -69,14 +64,15 @@ def failures() -> Iterator[None]:
         raise Unavailable from error
 
 
-def run(script: str, keys: Sequence[str], *arguments: Any) -> Any:
+def run(script: str, *arguments: Any) -> Any:
+    """Runs one of the scripts on the version's key."""
     client = get_redis_connection("default")
     with failures():
         try:
-            return client.evalsha(SCRIPTS[script], len(keys), *keys, *arguments)
+            return client.evalsha(SCRIPTS[script], 1, version_key(), *arguments)
         except redis.exceptions.NoScriptError:
             start_over(client)
-            return client.evalsha(SCRIPTS[script], len(keys), *keys, *arguments)
+            return client.evalsha(SCRIPTS[script], 1, version_key(), *arguments)
 
 
 def start_over(client: Any) -> None:
@@ -92,10 +88,14 @@ def start_over(client: Any) -> None:
 
 
 def version_key() -> str:
-    """Of this database: another installation may share the Redis."""
     parameters = connections[DEFAULT_DB_ALIAS].settings_dict
-    name = json.dumps([str(parameters[part]) for part in ("HOST", "PORT", "NAME")])
-    return f"{PREFIX}version:{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return version_key_of(parameters["HOST"], str(parameters["PORT"]), parameters["NAME"])
+
+
+@cache
+def version_key_of(*database: str) -> str:
+    """Of this database: another installation may share the Redis."""
+    return f"{PREFIX}version:{hashlib.sha256(json.dumps(database).encode()).hexdigest()[:16]}"
 
 
 def look(key: str, *, known: str = "", lock: float = 0) -> tuple[str, bytes | None]:
@@ -104,20 +104,21 @@ def look(key: str, *, known: str = "", lock: float = 0) -> tuple[str, bytes | No
     Where there is nothing, the caller is the one to compute it within `lock` seconds; others are told COMPUTING.
     """
     claim = f"?{secrets.token_hex(8)}"
-    arguments = (known, claim, round(1000 * LEASE), round(1000 * lock), PREFIX, key, 60)
-    version, body, _counts = run(READ, [version_key()], *arguments)
-    if not version.startswith(b"?"):
-        return version.decode(), body
-    return look(key, known=asked(claim, since=body if version.decode() == claim else None), lock=lock)
+    version, body = run(READ, known, claim, round(1000 * LEASE), round(1000 * lock), PREFIX, key)
+    version = version.decode()
+    if version.startswith("?"):
+        return look(key, known=asked(claim, since=body if version == claim else None), lock=lock)
+    return version, body
 
 
 def asked(claim: str, since: int | None) -> str:
     """The version in PostgreSQL; published if the claim, made at that millisecond, is still there."""
-    version = versions.current()
-    if version is None:
+    answer = versions.current()
+    if answer is None:
         raise Unavailable
-    if since is not None:
-        run(PUBLISH, [version_key()], claim, version, since + round(1000 * LEASE))
+    version, is_distrusted = answer
+    if since is not None and not is_distrusted:
+        run(PUBLISH, claim, version, since + round(1000 * LEASE))
     return version
 
 

@@ -17,29 +17,41 @@ READING = re.compile(
 )
 QUERY = re.compile(r"\s*WITH\b(?!.*\b(?:INSERT|UPDATE|DELETE|MERGE)\b)", re.IGNORECASE | re.DOTALL)
 
-# The sequence goes back with a restored database, which has a number of its own. Neither query fails where a
-# migration has not made the sequence yet: then there is no version, and nothing is cached.
-LAST = "coalesce(pg_sequence_last_value(s.oid), 0)"
-NEXT = "nextval(s.oid)"
+# Neither fails where a migration has not made the sequences yet: then there is no version, and nothing is cached.
 ASK = """
-    SELECT d.oid || '.' || {} FROM pg_database d, pg_class s
+    SELECT d.oid || '.' || coalesce(pg_sequence_last_value(s.oid), 0), coalesce(
+        pg_sequence_last_value(to_regclass('cache_distrusted_until')) > 1000 * extract(epoch FROM clock_timestamp()),
+        false)
+    FROM pg_database d, pg_class s
     WHERE d.datname = current_database() AND s.oid = to_regclass('cache_version')
+"""
+ADVANCE = "SELECT nextval(oid) FROM pg_class WHERE oid = to_regclass('cache_version')"
+DISTRUST = """
+    SELECT setval(oid, greatest(pg_sequence_last_value(oid),
+                                (1000 * (extract(epoch FROM clock_timestamp()) + %s))::bigint))
+    FROM pg_class WHERE oid = to_regclass('cache_distrusted_until')
 """
 
 
-def current() -> str | None:
-    return ask(LAST)
+def current() -> tuple[str, bool] | None:
+    """The version, and whether Redis is distrusted now: whether a writer has failed to tell it of a new one."""
+    row = ask(ASK)
+    return (row[0], row[1]) if row else None
 
 
-def advance() -> str | None:
-    return ask(NEXT)
+def advance() -> None:
+    ask(ADVANCE)
 
 
-def ask(value: str) -> str | None:
+def distrust(seconds: float) -> None:
+    ask(DISTRUST, seconds)
+
+
+def ask(sql: str, *parameters: Any) -> tuple[Any, ...] | None:
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute(ASK.format(value))
-        row = cursor.fetchone()
-    return row[0] if row else None
+        cursor.execute(sql, parameters or None)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+    return row
 
 
 def writes(sql: Any) -> bool:

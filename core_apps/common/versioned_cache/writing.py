@@ -1,53 +1,101 @@
-"""Notices what is written through Django's cursors, and lets nobody see the version before."""
+"""Notices what is written through Django's cursors, and lets nobody be given the version before."""
 
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from core_apps.common.versioned_cache import store, versions
+from core_apps.common.versioned_cache import memory, store, versions
+
+DISTRUST = 6.0  # seconds; the end of an outage is noticed that much later
 
 
 def install(connection: BaseDatabaseWrapper, **_: Any) -> None:
     """A receiver of `connection_created`."""
-    if connection.alias == DEFAULT_DB_ALIAS and notice not in connection.execute_wrappers:
+    if connection.alias != DEFAULT_DB_ALIAS:
+        return
+    if notice not in connection.execute_wrappers:
         # Not at the end: `with connection.execute_wrapper(…)`, in which the connection may be made, takes off the last.
         connection.execute_wrappers.insert(0, notice)
+    if connection.__dict__.pop("is_unsettled", False):
+        COMMITTED.is_owed.set()  # the connection before was lost, maybe behind its COMMIT
 
 
 def notice(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """A wrapper of execution."""
+    if not versions.writes(sql):
+        return execute(sql, params, many, context)
+    connection = context["connection"]
+    connection.is_unsettled = True
     result = execute(sql, params, many, context)
-    if versions.writes(sql):
-        note(context["connection"])
+    note(connection)
     return result
 
 
 def bump() -> None:
-    """For a write that passes no statement through Django's cursor, such as COPY; call it where that is written."""
+    """For a write that passes no statement through Django's cursor, such as COPY; call it behind that."""
     note(connections[DEFAULT_DB_ALIAS])
 
 
 def note(connection: Any) -> None:
     """Once for a transaction; a savepoint that is rolled back takes the note along that was made in it."""
-    if any(isinstance(function, Committed) for _, function, _ in connection.run_on_commit):
+    if any(function is COMMITTED for _, function, _ in connection.run_on_commit):
         return
-    connection.on_commit(Committed())
+    connection.on_commit(COMMITTED)
     if connection.run_on_commit:
         # First: one of the others may ask the cache, or fail, and then Django forgets those behind it.
         connection.run_on_commit.insert(0, connection.run_on_commit.pop())
 
 
-@dataclass(frozen=True)
 class Committed:
+    """What is done after a commit that wrote. It returns when no reader can be given the version before."""
+
+    def __init__(self) -> None:
+        self.is_owed = threading.Event()
+        self._lock = threading.Lock()
+        self._distrusted = (0.0, 0.0)  # since and until when for sure, on time.monotonic's clock
+
     def __call__(self) -> None:
-        """Returns when no reader can be given the version before."""
-        versions.advance()
+        memory.see_version("")
+        self.settle()
+        connections[DEFAULT_DB_ALIAS].__dict__.pop("is_unsettled", None)
+
+    def settle(self) -> None:
+        """Raises OperationalError or InterfaceError without a database; whoever asks next has to settle then."""
+        self.is_owed.clear()
+        try:
+            advance()
+        except Exception:
+            self.is_owed.set()
+            raise
         drawn = time.monotonic()
         try:
             store.forget_version()
         except store.Unavailable:
-            time.sleep(max(0.0, drawn + store.LEASE - time.monotonic()))
+            time.sleep(max(0.0, min(drawn, self._distrust()) + store.LEASE - time.monotonic()))
+
+    def _distrust(self) -> float:
+        """Since when no version can have been leased."""
+        with self._lock:
+            since, until = self._distrusted
+            now = time.monotonic()
+            if until < now + DISTRUST / 2:
+                versions.distrust(DISTRUST)
+                since = since if until > now else time.monotonic()
+                self._distrusted = since, now + DISTRUST - 1
+            return since
+
+
+COMMITTED = Committed()
+
+
+def advance() -> None:
+    """On a new connection where the old one was lost behind its COMMIT."""
+    try:
+        versions.advance()
+    except (OperationalError, InterfaceError):
+        connections[DEFAULT_DB_ALIAS].close()
+        versions.advance()
