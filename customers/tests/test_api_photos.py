@@ -1,0 +1,108 @@
+"""A customer's photo over the API."""
+
+from io import BytesIO
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
+from PIL import Image
+
+from customers.models import Customer
+from customers.tests.api import Caller, caller_of, errors
+from customers.tests.factories import make_customer, make_exhibition, make_visit
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media")]
+
+
+@pytest.fixture
+def media(settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+    return tmp_path
+
+
+@pytest.fixture
+def customer():
+    return make_customer()
+
+
+def url(customer):
+    return f"/api/v1/customers/{customer.public_id}/photo/"
+
+
+def picture(size=(800, 600)):
+    content = BytesIO()
+    Image.new("RGB", size, "teal").save(content, "PNG")
+    return content.getvalue()
+
+
+def put(caller, customer, content=None, **options):
+    upload = SimpleUploadedFile("../me.png", picture() if content is None else content)
+    body = encode_multipart(BOUNDARY, {"photo": upload})
+    return caller.put(url(customer), body, content_type=MULTIPART_CONTENT, **options)
+
+
+def size_of(response):
+    return Image.open(BytesIO(b"".join(response.streaming_content))).size
+
+
+def test_photo_goes_up_comes_back_in_two_sizes_and_goes(bob, customer, media):
+    caller = caller_of(bob)
+
+    assert put(caller, customer).status_code == 204
+    large, small = caller.get(url(customer)), caller.get(f"{url(customer)}?size=small")
+
+    assert (large["Content-Type"], large["X-Content-Type-Options"]) == ("image/jpeg", "nosniff")
+    assert (size_of(large), size_of(small)) == ((800, 600), (160, 120))
+    assert caller.get(f"/api/v1/customers/{customer.public_id}/").json()["has_photo"] is True
+    assert caller.delete(url(customer)).status_code == 204
+    assert caller.get(url(customer)).status_code == 404
+    assert Customer.objects.get().photo == ""
+
+
+def test_new_photo_takes_the_place_of_the_one_before(bob, customer, media, django_capture_on_commit_callbacks):
+    caller = caller_of(bob)
+    for _ in range(2):
+        with django_capture_on_commit_callbacks(execute=True):
+            put(caller, customer)
+
+    assert len([path for path in media.rglob("*") if path.is_file()]) == 2
+
+
+@pytest.mark.parametrize("content", [b"<svg/>", b"", b"GIF89a", b"\x89PNG\r\n\x1a\n"])
+def test_no_photo_is_refused_and_leaves_nothing(bob, customer, media, content):
+    response = put(caller_of(bob), customer, content)
+
+    assert (response.status_code, [field for field, _code in errors(response)]) == (400, ["photo"])
+    assert Customer.objects.get().photo == ""
+    assert [path for path in media.rglob("*") if path.is_file()] == []
+
+
+def test_body_that_is_no_form_is_refused(bob, customer):
+    caller = caller_of(bob)
+
+    assert caller.put(url(customer), {"photo": "x"}).status_code == 415
+    assert caller.put(url(customer), "x", content_type=MULTIPART_CONTENT).status_code == 400
+    assert caller.get(f"{url(customer)}?size=huge").status_code == 400
+
+
+def test_photo_is_for_those_who_see_its_customer(member_of, customer):
+    exhibition = make_exhibition()
+    make_visit(customer=customer, exhibition=exhibition)
+    put(caller_of(member_of("Manager")), customer)
+    here, elsewhere = (member_of("Stand staff", place) for place in (exhibition, make_exhibition(edition="2031")))
+
+    assert size_of(caller_of(here).get(url(customer))) == (800, 600)
+    assert caller_of(elsewhere).get(url(customer)).status_code == 404
+    assert put(caller_of(elsewhere), customer).status_code == 404
+    assert put(caller_of(member_of("Read-only")), customer).status_code == 403
+    assert caller_of(member_of("Read-only")).delete(url(customer)).status_code == 403
+    assert Caller().get(url(customer)).status_code == 401
+
+
+def test_photo_of_another_version_is_not_overwritten(bob, customer):
+    caller = caller_of(bob)
+    etag = caller.get(f"/api/v1/customers/{customer.public_id}/")["ETag"]
+
+    assert put(caller, customer, headers={"If-Match": etag}).status_code == 204
+    assert put(caller, customer, headers={"If-Match": etag}).status_code == 412
+    assert caller.delete(url(customer), headers={"If-Match": etag}).status_code == 412
