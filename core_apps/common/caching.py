@@ -13,7 +13,7 @@ import redis
 
 from core_apps.common.breaker import Breaker, ServerAway
 
-BREAKER = Breaker(pause=2, trial=1)
+BREAKER = Breaker(pause=2, trial=1, name="Redis")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ is under an old one is not asked for any more, and expires.
 raw SQL are alike (`writing.notice`); COPY alone calls `bump`. Behind its commit a writer takes the next version and
 removes the one that Redis has, and only then its answer leaves.
 
-*Readers* take the version from Redis, where it is on lease for a second. Where there is none, a reader puts a claim there,
+*Readers* take the version from Redis, where it is on lease for a second. Where there is none, one puts a claim there,
 asks PostgreSQL, and puts the version in the place of the claim, if that is still there: a writer that came in between,
 a flush or an eviction has taken it away. The lease ends a second after the claim by Redis' own clock.
 
@@ -24,7 +24,7 @@ scripts that read versions are in no snapshot and on no replica: who finds them 
 
 In a transaction nothing is cached: it may have written, or see an old snapshot. What is written past Django (psql, a
 function called by SELECT), or by a process that is killed between COMMIT and the next version, is seen after
-at most `store.TTL` and `memory.KEPT`.
+`store.TTL` and `memory.KEPT` at the latest.
 """
 
 import json
@@ -113,11 +113,12 @@ def settle() -> None:
 
 
 def computed(version: str, key: str, compute: Callable[[], bytes]) -> bytes:
-    value = UNCACHED  # for those who wait: each finds out for himself what is wrong
     try:
         body = compute()
-        value = store.packed(body)
-    finally:
-        with suppress(Unavailable):
-            store.keep(version, key, value)
+    except BaseException:
+        with suppress(Unavailable):  # those who wait shall find out for themselves what is wrong
+            store.keep(version, key, UNCACHED, ttl=store.LOCK)
+        raise
+    with suppress(Unavailable):
+        store.keep(version, key, store.packed(body))
     return body

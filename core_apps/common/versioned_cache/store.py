@@ -123,9 +123,14 @@ def asked(claim: str, since: int | None) -> str:
 
 
 def keep(version: str, key: str, value: bytes, ttl: float = TTL) -> None:
+    place = f"{PREFIX}{version}:{key}"
     milliseconds = round(1000 * ttl * uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
+    client = get_redis_connection("default")
     with failures():
-        get_redis_connection("default").set(f"{PREFIX}{version}:{key}", value, px=milliseconds)
+        try:
+            client.set(place, value, px=milliseconds)
+        except redis.ResponseError:  # it is full: nobody is to wait for what will not come
+            client.delete(place)
 
 
 def forget_version() -> None:

@@ -55,12 +55,12 @@ def ask(sql: str, *parameters: Any) -> tuple[Any, ...] | None:
 
 
 def writes(sql: Any) -> bool:
-    """Whether the statement may change what an answer shows; in doubt it does."""
+    """Whether the statement may change what an answer shows; in doubt, as of several statements at once, it does."""
     if not isinstance(sql, str):  # psycopg2's composed statements
         return True
-    if sql.startswith("SELECT") or READING.match(sql) or not seen_tables().search(sql):
+    if ";" not in sql and (sql.startswith("SELECT") or READING.match(sql)):
         return False
-    return not (UNSEEN_UPDATE.match(sql) or QUERY.match(sql))
+    return bool(seen_tables().search(sql) and not UNSEEN_UPDATE.match(sql) and not QUERY.match(sql))
 
 
 @cache

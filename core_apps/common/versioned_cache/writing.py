@@ -2,7 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
@@ -15,13 +17,10 @@ DISTRUST = 6.0  # seconds; the end of an outage is noticed that much later
 
 def install(connection: BaseDatabaseWrapper, **_: Any) -> None:
     """A receiver of `connection_created`."""
-    if connection.alias != DEFAULT_DB_ALIAS:
-        return
-    if notice not in connection.execute_wrappers:
+    if connection.alias == DEFAULT_DB_ALIAS and notice not in connection.execute_wrappers:
         # Not at the end: `with connection.execute_wrapper(…)`, in which the connection may be made, takes off the last.
         connection.execute_wrappers.insert(0, notice)
-    if connection.__dict__.pop("is_unsettled", False):
-        COMMITTED.is_owed.set()  # the connection before was lost, maybe behind its COMMIT
+        setattr(connection, "commit", partial(commit, connection, connection.commit))  # noqa: B010 - mypy
 
 
 def notice(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
@@ -29,10 +28,27 @@ def notice(execute: Callable[..., Any], sql: Any, params: Any, many: bool, conte
     if not versions.writes(sql):
         return execute(sql, params, many, context)
     connection = context["connection"]
-    connection.is_unsettled = True
-    result = execute(sql, params, many, context)
+    with settled_later(if_=not connection.in_atomic_block):
+        result = execute(sql, params, many, context)
     note(connection)
     return result
+
+
+def commit(connection: Any, really: Callable[[], None]) -> None:
+    """In the place of the connection's own."""
+    with settled_later(if_=is_noted(connection)):
+        really()
+
+
+@contextmanager
+def settled_later(if_: bool) -> Iterator[None]:
+    """Around what commits: where the connection is lost, it may have committed."""
+    try:
+        yield
+    except (OperationalError, InterfaceError):
+        if if_:
+            COMMITTED.is_owed.set()
+        raise
 
 
 def bump() -> None:
@@ -42,12 +58,16 @@ def bump() -> None:
 
 def note(connection: Any) -> None:
     """Once for a transaction; a savepoint that is rolled back takes the note along that was made in it."""
-    if any(function is COMMITTED for _, function, _ in connection.run_on_commit):
+    if is_noted(connection):
         return
     connection.on_commit(COMMITTED)
     if connection.run_on_commit:
         # First: one of the others may ask the cache, or fail, and then Django forgets those behind it.
         connection.run_on_commit.insert(0, connection.run_on_commit.pop())
+
+
+def is_noted(connection: Any) -> bool:
+    return any(function is COMMITTED for _, function, _ in connection.run_on_commit)
 
 
 class Committed:
@@ -61,7 +81,6 @@ class Committed:
     def __call__(self) -> None:
         memory.see_version("")
         self.settle()
-        connections[DEFAULT_DB_ALIAS].__dict__.pop("is_unsettled", None)
 
     def settle(self) -> None:
         """Raises OperationalError or InterfaceError without a database; whoever asks next has to settle then."""
