@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 
 from config.environment import Environment
@@ -182,7 +183,22 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ("core_apps.common.rest.access.RolePermission",),
     "DEFAULT_PARSER_CLASSES": ("core_apps.common.rest.parsing.JSONParser",),
     "DEFAULT_RENDERER_CLASSES": ("rest_framework.renderers.JSONRenderer",),
+    "DEFAULT_SCHEMA_CLASS": "core_apps.common.rest.schema.ApiSchema",
     "EXCEPTION_HANDLER": "core_apps.common.rest.problems.handle",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Exhibition CRM",
+    "DESCRIPTION": "Customers met at exhibitions, their visits, and the follow-ups.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    # What is only read is no part of what can be sent.
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": (
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "core_apps.common.rest.schema.describe_problems",
+        "core_apps.common.rest.schema.close_requests",
+    ),
 }
 KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105 - a model
 # Its migrations would make the table of the model that ours replaces.
@@ -192,6 +208,16 @@ MIGRATION_MODULES = {"knox": None}
 API_RATE_PER_TOKEN = env.number("API_RATE_PER_TOKEN", default=600, least=1)
 API_RATE_PER_ADDRESS = env.number("API_RATE_PER_ADDRESS", default=1200, least=1)
 API_RATE_OF_FAILURES = env.number("API_RATE_OF_FAILURES", default=30, least=1)
+
+# Other origins whose pages may call the API with a token; a session is for our own pages alone.
+CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = (*default_headers, "idempotency-key", "if-match", "if-none-match")
+CORS_EXPOSE_HEADERS = ("ETag", "Idempotency-Replayed", "Location", "Retry-After", "X-Request-Id")
+if CORS_ALLOWED_ORIGINS:
+    INSTALLED_APPS.append("corsheaders")  # its checks refuse what is no origin
+    # Before all that answers: a browser shows no refusal that lacks these headers.
+    MIDDLEWARE.insert(2, "corsheaders.middleware.CorsMiddleware")
 
 # E-mail
 

@@ -6,6 +6,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
+from core_apps.common.rest.documentation import documentation, schema
 from customers.media import media
 
 urlpatterns = [
@@ -17,6 +18,8 @@ urlpatterns = [
     path("reset/done/", auth.PasswordResetCompleteView.as_view(), name="password_reset_complete"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("customers.api.urls")),
+    path("api/v1/schema/", schema, name="schema"),
+    path("api/v1/docs/", documentation, name="documentation"),
     path("language/", set_language, name="set_language"),
     path("media/<path:name>", media, name="media"),
 ]

@@ -19,7 +19,7 @@ from django.db.models.functions import Concat
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from knox.crypto import hash_token
-from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
@@ -29,8 +29,6 @@ from core_apps.common.versioned_cache import key_of, remembered
 
 logger = logging.getLogger(__name__)
 
-KEYWORD = "Token"
-LONGEST = 200  # characters; ours have 64
 NOTED_EVERY = timedelta(minutes=10)
 MOST_NOTED = 10_000
 USER_FIELDS = ("id", "is_superuser", "email", "name", "is_staff", "is_active")  # in the order of the columns
@@ -44,30 +42,28 @@ class Shown:
     scopes: frozenset[str]
 
 
-class TokenAuthentication(BaseAuthentication):
-    """`Authorization: Token …`; 401 says so (RFC 9110 §11.6.1)."""
+class TokenAuthentication(authentication.TokenAuthentication):
+    """`Authorization: Token …`, by which a 401 answers too (RFC 9110 §11.6.1)."""
 
-    def authenticate(self, request: Request) -> tuple[User, Shown] | None:
-        """None where another kind of credentials, or none, is shown. Raises AuthenticationFailed, or Throttled."""
-        words = get_authorization_header(request).split()
-        if not words or words[0].lower() != KEYWORD.lower().encode():
-            return None
-        known = known_by(words[1:])
-        if known is None:
+    def authenticate(self, request: Request) -> Any:
+        """None where other credentials, or none, are shown. Raises AuthenticationFailed; Throttled for too many."""
+        try:
+            return super().authenticate(request)
+        except AuthenticationFailed:
             refuse_failures(request)
+            raise
+
+    def authenticate_credentials(self, key: str) -> Any:
+        known = known_by(key)
+        if known is None:
             raise AuthenticationFailed(_("This token is not valid: it is unknown, revoked or expired."))
         LAST_USES.note(known["id"])
         return user_of(known), Shown(known["id"], frozenset(known["scopes"]))
 
-    def authenticate_header(self, request: Request) -> str:
-        return KEYWORD
 
-
-def known_by(words: list[bytes]) -> dict[str, Any] | None:
+def known_by(plain: str) -> dict[str, Any] | None:
     """None where the token is unknown, expired, or of somebody who is not active."""
-    if len(words) != 1 or len(words[0]) > LONGEST or not words[0].isascii():
-        return None
-    digest = hash_token(words[0].decode())
+    digest = hash_token(plain)
     known: dict[str, Any] | None = remembered(key_of("token", digest), lambda: looked_up(digest))
     is_valid = known and known["user"]["is_active"] and known["expiry"] > timezone.now().timestamp()
     return known if is_valid else None
