@@ -10,9 +10,17 @@ from core_apps.common.rest.refusals import Conflict
 from core_apps.common.rest.views import ResourceViewSet
 from customers.api import filters, serializers
 from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
+from customers.querysets import EVERY
 
 
-class ExhibitionViewSet(ResourceViewSet):
+class DomainViewSet(ResourceViewSet):
+    """Rows that `visible_to` says who sees."""
+
+    def scope(self) -> str:
+        return "every row" if self.request.user.has_perm(EVERY) else super().scope()
+
+
+class ExhibitionViewSet(DomainViewSet):
     """Editions of trade fairs; stand staff see those at whose stand they work."""
 
     model = Exhibition
@@ -21,7 +29,7 @@ class ExhibitionViewSet(ResourceViewSet):
     list_sorting: ClassVar = {"starts_on": ("-starts_on", "-pk")}
 
 
-class CompanyViewSet(ResourceViewSet):
+class CompanyViewSet(DomainViewSet):
     """Organisations; one that has customers cannot be deleted."""
 
     model = Company
@@ -30,7 +38,7 @@ class CompanyViewSet(ResourceViewSet):
     list_sorting: ClassVar = {"name": ("name", "pk")}
 
 
-class TagViewSet(ResourceViewSet):
+class TagViewSet(DomainViewSet):
     """The team's own words that customers are marked with."""
 
     model = Tag
@@ -38,7 +46,7 @@ class TagViewSet(ResourceViewSet):
     list_sorting: ClassVar = {"name": ("name", "pk")}
 
 
-class CustomerViewSet(ResourceViewSet):
+class CustomerViewSet(DomainViewSet):
     """People met at exhibitions; whoever has visits or follow-ups is archived, not deleted."""
 
     model = Customer
@@ -56,7 +64,7 @@ class CustomerViewSet(ResourceViewSet):
         super().perform_destroy(instance)
 
 
-class VisitViewSet(ResourceViewSet):
+class VisitViewSet(DomainViewSet):
     """Customers at the stand; stand staff see those of their exhibitions."""
 
     model = Visit
@@ -68,7 +76,7 @@ class VisitViewSet(ResourceViewSet):
         return rows.select_related("customer", "exhibition", "captured_by")
 
 
-class FollowUpViewSet(ResourceViewSet):
+class FollowUpViewSet(DomainViewSet):
     """What somebody promised to do for a customer, by when, and what became of it."""
 
     model = FollowUp

@@ -22,6 +22,7 @@ from core_apps.common.rest import conditions, idempotency, pages, parameters
 from core_apps.common.rest.access import RolePermission
 from core_apps.common.rest.refusals import Gone
 from core_apps.common.rest.serializers import narrow
+from core_apps.common.versioned_cache import answer, key_of
 from core_apps.common.rest.throttles import refuse_too_many
 
 FIELDS = "fields"
@@ -89,7 +90,7 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
     def filters(self) -> dict[str, Any]:
         return self.filterset_class.base_filters if self.filterset_class else {}
 
-    # Reads: each is bytes behind an ETag, which `remembered` may keep.
+    # Reads: each is bytes behind an ETag.
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
         return conditions.answer(request, self.remembered(self.listed))
@@ -98,7 +99,12 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
         return conditions.answer(request, self.remembered(self.retrieved))
 
     def remembered(self, compute: Callable[[], bytes]) -> bytes:
-        return compute()
+        """By the whole address, since the neighbours' are absolute; what was refused is not kept."""
+        return answer(key_of("api", self.scope(), self.request.build_absolute_uri()), compute)
+
+    def scope(self) -> str:
+        """Of two people with the same scope each sees what the other does."""
+        return f"user {self.request.user.pk}"
 
     def listed(self) -> bytes:
         rows = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
