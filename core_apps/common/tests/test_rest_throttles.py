@@ -1,0 +1,153 @@
+"""How often one may ask, with Redis and without it."""
+
+import socket
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django_redis import get_redis_connection
+
+from core_apps.accounts.models import ApiToken
+from core_apps.common.rest import throttles
+from core_apps.common.rest.throttles import LocalCounters
+
+pytestmark = pytest.mark.django_db
+
+TAGS = "/api/v1/tags/"
+
+
+@pytest.fixture(autouse=True)
+def _one_window(monkeypatch):
+    """None of an earlier test, and none that ends in the middle of a test."""
+    get_redis_connection("default").flushdb()
+    monkeypatch.setattr(throttles, "LOCAL", LocalCounters())
+    if throttles.WINDOW - time.time() % throttles.WINDOW < 5:
+        time.sleep(5)
+
+
+@pytest.fixture
+def refused_redis(settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": f"redis://127.0.0.1:{port}/0"}}
+
+
+@pytest.fixture
+def silent_redis(settings) -> Iterator[None]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+        settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": address}}
+        yield
+
+
+@pytest.fixture
+def full_redis() -> Iterator[None]:
+    """Takes no more keys: what it answers is an error, and no lost connection."""
+    client = get_redis_connection("default")
+    before = {name: client.config_get(name)[name] for name in ("maxmemory", "maxmemory-policy")}
+    client.config_set("maxmemory-policy", "noeviction")
+    client.config_set("maxmemory", 1)
+    yield
+    for name, value in before.items():
+        client.config_set(name, value)
+
+
+@pytest.fixture(params=["with Redis", "refused_redis", "silent_redis", "full_redis"])
+def redis_in_any_state(request) -> None:
+    if request.param != "with Redis":
+        request.getfixturevalue(request.param)
+
+
+def statuses(client, number: int, **options) -> list[int]:
+    return [client.get(TAGS, secure=True, **options).status_code for _ in range(number)]
+
+
+@pytest.mark.usefixtures("redis_in_any_state")
+def test_person_is_refused_above_the_limit(bob, alice, client_of, settings):
+    settings.API_RATE_PER_TOKEN = 3
+    client = client_of(bob)
+
+    assert statuses(client, 5) == [200, 200, 200, 429, 429]
+    assert statuses(client_of(alice), 1) == [200]
+
+
+@pytest.mark.usefixtures("redis_in_any_state")
+def test_token_is_refused_above_the_limit(bob, client, settings):
+    settings.API_RATE_PER_TOKEN = 2
+    first, second = (ApiToken.objects.create(bob, timedelta(days=1), name="A", scopes=["read"])[1] for _ in range(2))
+
+    assert statuses(client, 3, headers={"Authorization": f"Token {first}"}) == [200, 200, 429]
+    assert statuses(client, 1, headers={"Authorization": f"Token {second}"}) == [200]
+
+
+@pytest.mark.usefixtures("redis_in_any_state")
+def test_address_is_refused_above_the_limit_whoever_asks(bob, alice, client_of, settings):
+    settings.API_RATE_PER_ADDRESS = 3
+
+    assert statuses(client_of(bob), 2) == [200, 200]
+    assert statuses(client_of(alice), 2) == [200, 429]
+    assert statuses(client_of(alice), 1, REMOTE_ADDR="192.0.2.7") == [200]
+
+
+def test_requests_of_nobody_count_for_their_address(client, settings):
+    settings.API_RATE_PER_ADDRESS = 2
+
+    assert statuses(client, 3) == [401, 401, 429]
+
+
+@pytest.mark.usefixtures("redis_in_any_state")
+def test_failed_tokens_are_refused_above_their_limit_and_valid_ones_are_not(bob, client, settings):
+    settings.API_RATE_OF_FAILURES = 2
+    valid = ApiToken.objects.create(bob, timedelta(days=1), name="A", scopes=["read"])[1]
+
+    assert statuses(client, 4, headers={"Authorization": "Token wrong"}) == [401, 401, 429, 429]
+    assert statuses(client, 1, headers={"Authorization": f"Token {valid}"}) == [200]
+
+
+def test_refusal_says_when_to_come_back(bob, client_of, settings):
+    settings.API_RATE_PER_TOKEN = 0
+
+    refused = client_of(bob).get(TAGS, secure=True)
+
+    seconds = int(refused["Retry-After"])
+    assert 1 <= seconds <= 60
+    unit = "second" if seconds == 1 else "seconds"
+    assert refused.json() == {
+        "type": "about:blank",
+        "title": "Too Many Requests",
+        "status": 429,
+        "detail": f"Too many requests. Expected available in {seconds} {unit}.",
+    }
+
+
+def test_next_window_begins_at_none(monkeypatch):
+    moment = 1_000_000 * throttles.WINDOW
+    monkeypatch.setattr(throttles.time, "time", lambda: moment)
+    throttles.count_all([("somebody", 1)])
+    with pytest.raises(throttles.Throttled):
+        throttles.count_all([("somebody", 1)])
+
+    moment += throttles.WINDOW
+    throttles.count_all([("somebody", 1)])
+
+
+def test_counters_in_redis_end(bob, client_of):
+    client_of(bob).get(TAGS, secure=True)
+
+    client = get_redis_connection("default")
+    counters = [key for key in client.keys("*") if client.type(key) == b"string" and client.get(key) == b"1"]
+    assert len(counters) == 2
+    assert all(0 < client.ttl(key) <= 2 * throttles.WINDOW for key in counters)
+    assert not any(b"127.0.0.1" in key or b"bob" in key for key in counters)
+
+
+def test_local_counters_are_bounded(monkeypatch):
+    monkeypatch.setattr(throttles, "MOST_KEPT", 3)
+    counters = LocalCounters()
+
+    for number in range(10):
+        counters.count([f"address {number}"])
+
+    assert counters.count(["address 9", "address 0"]) == [2, 1]
+    assert len(counters._counts) == 3
