@@ -1,0 +1,84 @@
+"""docs/api.md does what it says."""
+
+import json
+import os
+import re
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+from threading import Thread
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import pytest
+from django.core.wsgi import get_wsgi_application
+from django.db import connections
+
+from core_apps.accounts.models import ApiToken
+from core_apps.common.rest.scopes import Scope
+from customers.models import Customer, FollowUp, Visit
+from customers.tests.factories import make_company, make_customer, make_exhibition
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/api.md"
+MARK = "=== next ==="
+
+
+class QuietHandler(WSGIRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def address(transactional_db):
+    """Of a server that is asked over HTTP and takes it for HTTPS, as behind nginx."""
+    application = get_wsgi_application()
+
+    def behind_nginx(environ, start_response):
+        return application(environ | {"wsgi.url_scheme": "https", "HTTP_HOST": "testserver"}, start_response)
+
+    with make_server("127.0.0.1", 0, behind_nginx, handler_class=QuietHandler) as server:
+
+        def serve():
+            server.serve_forever()
+            connections.close_all()  # this thread's own
+
+        thread = Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def answers(address, alice):
+    """What each block prints, all of them run in one shell."""
+    make_exhibition()
+    make_customer(company=make_company(), country="NO")
+    _, token = ApiToken.objects.create(alice, expiry=timedelta(hours=1), name="Page", scopes=Scope.values)
+    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    script = f"echo; echo '{MARK}'\n".join(["set -euo pipefail\n", *blocks])
+    environment = os.environ | {"CRM": address, "TOKEN": token}
+    ran = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return [printed.strip() for printed in ran.stdout.split(MARK)]
+
+
+def test_commands_of_the_page_work(answers):
+    _, _, lists, created, edited, refused, unchanged, captured, last = answers
+    exhibitions, customers, found = map(json.loads, filter(None, lists.splitlines()))
+    assert [one["name"] for one in exhibitions["results"]] == ["Harbour Fair"]
+    assert [one["full_name"] for one in customers["results"]] == ["Ingrid Haugen"]
+    assert [list(one) for one in found["results"]] == [["id", "full_name", "email"]]
+    assert json.loads(created)["full_name"] == "Nils Holm"
+    assert json.loads(edited)["job_title"] == "Buyer"
+    assert '"status":412' in refused
+    assert refused.endswith("Read it again first.")
+    assert unchanged == "304"
+    assert [one["status"] for one in json.loads(captured)["results"]] == ["recorded", "recorded"]
+    assert last.endswith("Whoever has visits is archived, not deleted.")
+
+
+def test_commands_of_the_page_leave_what_they_say(answers):
+    nils = Customer.objects.get(given_name="Nils")
+    assert (nils.job_title, nils.archived, nils.owner) == ("Buyer", True, None)
+    assert FollowUp.objects.get().customer == nils
+    assert [visit.note for visit in Visit.objects.order_by("pk")] == ["Wants a quote", ""]
