@@ -1,12 +1,15 @@
 """Fixtures for every app: a named cast, and static files without a collected manifest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from django.contrib.auth.models import Group
 from django.test import Client
 
+from config.local.valkey import Valkey
 from core_apps.accounts.models import User
 from core_apps.common import caching, database
 from core_apps.common.breaker import Breaker
@@ -77,3 +80,38 @@ def client_of() -> Callable[[User], Client]:
         return client
 
     return log_in
+
+
+class OwnRedis:
+    """A server that a test may harm; the application uses it."""
+
+    def __init__(self, home: Path) -> None:
+        self.server = Valkey(home, "a-password")
+        self.process, self.url = self.server.start()
+        self.port = self.server.port_of(self.process)
+        self.client = redis.Redis.from_url(self.url)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(5)
+
+    def start(self) -> None:
+        """On the same port, with its snapshot if it has one."""
+        self.process = self.server.launch(self.port)
+        self.server.wait(self.process, self.port)
+
+    def stop(self) -> None:
+        self.client.close()
+        if self.process.is_running():
+            self.process.resume()
+            self.kill()
+
+
+@pytest.fixture
+def own_redis(tmp_path, settings) -> Iterator[OwnRedis]:
+    home = tmp_path / "valkey"
+    home.mkdir()
+    own = OwnRedis(home)
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": own.url}}
+    yield own
+    own.stop()

@@ -35,7 +35,7 @@ class Memory:
 
     def __init__(self, room: int) -> None:
         self._lock = threading.Lock()
-        self._room = room
+        self._room = self._left = room
         self._kept: dict[str, tuple[str, float, bytes]] = {}
 
     def get(self, version: str, key: str) -> bytes | None:
@@ -47,14 +47,14 @@ class Memory:
             return
         with self._lock:
             self._drop(key)
-            while self._kept and self._room < len(body):
+            while self._left < len(body):
                 self._drop(next(iter(self._kept)))
             self._kept[key] = version, time.monotonic() + KEPT, body
-            self._room -= len(body)
+            self._left -= len(body)
 
     def _drop(self, key: str) -> None:
         if old := self._kept.pop(key, None):
-            self._room += len(old[2])
+            self._left += len(old[2])
 
 
 MEMORY = Memory(ROOM)

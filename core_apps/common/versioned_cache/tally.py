@@ -30,9 +30,8 @@ class Tally:
                 self._logged = self._counts.copy()
         if due:
             told = described(new)
-            logger.info(
-                "Cache: %(hit_rate)s of the answers from it, %(bypasses)s without it", told, extra={"cache": told}
-            )
+            text = "Of the answers %(hit_rate)s came from the cache; %(bypasses)s were made without it"
+            logger.info(text, told, extra={"cache": told})
 
     def described(self) -> dict[str, Any]:
         with self._lock:

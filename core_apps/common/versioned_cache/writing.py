@@ -104,7 +104,7 @@ class Committed:
             if until < now + DISTRUST / 2:
                 versions.distrust(DISTRUST)
                 since = since if until > now else time.monotonic()
-                self._distrusted = since, now + DISTRUST - 1
+                self._distrusted = since, now + DISTRUST - store.LEASE
             return since
 
 
