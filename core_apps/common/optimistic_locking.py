@@ -66,7 +66,7 @@ class OptimisticLocking:
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         if self.is_versioned():
-            form = options.get("form", self.form)  # type: ignore[attr-defined]
+            form: Any = options.get("form", self.form)  # type: ignore[attr-defined]
             options["form"] = type(form.__name__, (VersionForm, form), {})
         return super().get_form(request, obj, change=change, **options)  # type: ignore[misc]
 

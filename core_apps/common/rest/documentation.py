@@ -2,6 +2,7 @@
 
 import json
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -17,7 +18,8 @@ from core_apps.common.rest.conditions import tagged
 def schema_bytes() -> bytes:
     """Behind its ETag. Made once: it takes a second, and changes with the code alone."""
     with override(settings.LANGUAGE_CODE):
-        schema = SchemaGenerator().get_schema(request=None, public=True)
+        generator: Any = SchemaGenerator
+        schema = generator().get_schema(request=None, public=True)
     return tagged(json.dumps(schema, separators=(",", ":"), ensure_ascii=False).encode())
 
 

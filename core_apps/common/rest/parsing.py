@@ -1,6 +1,7 @@
 """JSON as RFC 8259 has it, and no text that PostgreSQL refuses."""
 
 import json
+from math import isfinite
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -24,7 +25,7 @@ class JSONParser(BaseParser):
         if len(body) > most:
             raise RequestDataTooBig
         try:
-            data = json.loads(body.decode(), parse_constant=no_number)
+            data = json.loads(body.decode(), parse_constant=no_number, parse_float=finite)
             if b"\\u" in body:  # only so can a text hold what is checked here
                 check_texts(data)
         except (ValueError, RecursionError) as error:
@@ -34,6 +35,11 @@ class JSONParser(BaseParser):
 
 def no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def finite(text: str) -> float:
+    number = float(text)
+    return number if isfinite(number) else no_number(text)
 
 
 def check_texts(data: Any) -> None:

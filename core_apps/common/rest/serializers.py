@@ -7,10 +7,20 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import models
 from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
+JSON_TYPES = (
+    (serializers.CharField, str),
+    (serializers.BooleanField, bool),
+    (serializers.IntegerField, int),
+    (serializers.DateTimeField, str),
+    (serializers.DateField, str),
+)
 
+
+@extend_schema_field({"type": "string", "format": "uuid"})
 class PublicRelatedField(serializers.SlugRelatedField[Any]):
     """Another row by its public id; only one that the person sees can be chosen."""
 
@@ -51,6 +61,8 @@ class ModelSerializer(serializers.ModelSerializer[Any]):
                 errors[name] = [ErrorDetail(_("There is no such field."), "unknown")]
             elif field.read_only:
                 errors[name] = [ErrorDetail(_("This field cannot be written."), "read_only")]
+            elif not is_of_its_kind(field, data[name]):
+                errors[name] = [ErrorDetail(_("This is another type of JSON than the field has."), "invalid_type")]
         if errors:
             raise serializers.ValidationError(errors)
 
@@ -86,6 +98,18 @@ class ModelSerializer(serializers.ModelSerializer[Any]):
         names = {field.source: name for name, field in self.fields.items()}
         details = serializers.as_serializer_error(error)
         return {names.get(source, source): reasons for source, reasons in details.items()}
+
+
+def is_of_its_kind(field: Any, value: Any) -> bool:
+    """The framework takes a number for a text and "yes" for true, which the schema does not."""
+    if value is None:
+        return True
+    if type(field) is serializers.ChoiceField:
+        return type(value) in {type(choice) for choice in field.choices}
+    for kind, wanted in JSON_TYPES:
+        if isinstance(field, kind):
+            return type(value) is wanted
+    return True
 
 
 def narrow(serializer: serializers.Serializer[Any], wanted: list[str]) -> None:

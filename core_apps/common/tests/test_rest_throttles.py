@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django_redis import get_redis_connection
+from rest_framework.exceptions import Throttled
 
 from core_apps.accounts.models import ApiToken
 from core_apps.common.rest import throttles
@@ -42,15 +43,10 @@ def silent_redis(settings) -> Iterator[None]:
 
 
 @pytest.fixture
-def full_redis() -> Iterator[None]:
+def full_redis(own_redis) -> None:
     """Takes no more keys: what it answers is an error, and no lost connection."""
-    client = get_redis_connection("default")
-    before = {name: client.config_get(name)[name] for name in ("maxmemory", "maxmemory-policy")}
-    client.config_set("maxmemory-policy", "noeviction")
-    client.config_set("maxmemory", 1)
-    yield
-    for name, value in before.items():
-        client.config_set(name, value)
+    own_redis.client.config_set("maxmemory-policy", "noeviction")
+    own_redis.client.config_set("maxmemory", 1)
 
 
 @pytest.fixture(params=["with Redis", "refused_redis", "silent_redis", "full_redis"])
@@ -123,9 +119,9 @@ def test_refusal_says_when_to_come_back(bob, client_of, settings):
 
 def test_next_window_begins_at_none(monkeypatch):
     moment = 1_000_000 * throttles.WINDOW
-    monkeypatch.setattr(throttles.time, "time", lambda: moment)
+    monkeypatch.setattr(time, "time", lambda: moment)
     throttles.count_all([("somebody", 1)])
-    with pytest.raises(throttles.Throttled):
+    with pytest.raises(Throttled):
         throttles.count_all([("somebody", 1)])
 
     moment += throttles.WINDOW
