@@ -29,7 +29,7 @@ demo: .venv ## so many invented customers more, to see how it does: make demo CU
 
 ##@ Work on it
 
-.PHONY: test test-previous e2e lint lint-settings format messages
+.PHONY: test test-previous e2e lint lint-settings format messages schema
 test: .venv ## tests, on every core (ARGS="-k import" passes through)
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)
 
@@ -61,6 +61,7 @@ lint-settings:
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	@LOG_LEVEL=WARNING $(BIN)/python -m config.local.lint_migrations
+	@$(BIN)/python -m config.local.schema --check
 
 format: .venv ## lay the code out, and repair what ruff can
 	$(BIN)/ruff check --fix
@@ -69,6 +70,9 @@ format: .venv ## lay the code out, and repair what ruff can
 messages: .venv ## the German catalogues in step with the source, and compiled (needs gettext)
 	@exec $(WITHIN) --scratch sh -c '$(BIN)/python manage.py makemessages --locale de --add-location file --no-obsolete \
 	  --ignore .venv --ignore .local --ignore tests && exec $(BIN)/python manage.py compilemessages -v0 --ignore .venv --ignore .local'
+
+schema: .venv ## docs/openapi.yaml in step with the code (BREAKING=1 where that breaks programs that use the API)
+	@exec $(WITHIN) --scratch $(BIN)/python -m config.local.schema
 
 bench-%: .venv ## the benchmark bench/NAME.py, on engines of its own
 	@exec $(WITHIN) --scratch $(BIN)/python -m bench.$(subst -,_,$*)

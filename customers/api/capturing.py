@@ -15,6 +15,7 @@ from core_apps.common.rest.access import CAPTURE
 from core_apps.common.rest.problems import errors_of
 from core_apps.common.rest.serializers import PublicRelatedField
 from core_apps.common.rest.views import StrictView
+from customers.api.examples import shown
 from customers.models import Capture, Customer, Exhibition, Visit
 from customers.services.capturing import Entry, capture_visit, has_arrived
 
@@ -62,8 +63,15 @@ class EntrySerializer(serializers.Serializer[Any]):
         )
 
 
-class EntriesSerializer(serializers.Serializer[Any]):
+class SentSerializer(serializers.Serializer[Any]):
     entries = serializers.ListField(child=serializers.DictField(), min_length=1, max_length=MOST_ENTRIES)
+
+
+@shown("visits/capture")
+class EntriesSerializer(serializers.Serializer[Any]):
+    """What is to be sent; SentSerializer leaves each entry to be refused by itself."""
+
+    entries = serializers.ListField(child=EntrySerializer(), min_length=1, max_length=MOST_ENTRIES)
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
@@ -94,7 +102,7 @@ class CaptureView(StrictView):
 
     @extend_schema(request=EntriesSerializer, responses=OutcomesSerializer)
     def post(self, request: Request) -> Response:
-        sent = EntriesSerializer(data=request.data)
+        sent = SentSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         outcomes = [self.outcome(data) for data in sent.validated_data["entries"]]
         return Response({"results": with_visits(outcomes)})

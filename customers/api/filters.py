@@ -5,24 +5,38 @@ from typing import Any, ClassVar
 import django_filters as filters
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django_countries import countries
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 
 from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
 
 
-def yes_or_no(**options: Any) -> filters.TypedChoiceFilter:
+@extend_schema_field(OpenApiTypes.BOOL)
+class YesOrNoFilter(filters.TypedChoiceFilter):
     """Django's own takes any other word for no answer, and would return everything."""
-    words = [(word, word) for word in ("true", "false")]
-    return filters.TypedChoiceFilter(choices=words, coerce="true".__eq__, **options)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(choices=[("true", "true"), ("false", "false")], coerce="true".__eq__, **options)
+
+
+@extend_schema_field({"$ref": "#/components/schemas/CountryEnum"})
+class CountryFilter(filters.ChoiceFilter):
+    """By code; the schema has the list of them once."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(choices=countries, **options)
 
 
 class ExhibitionFilter(filters.FilterSet):
-    open = yes_or_no(method="filter_open", label="On today, at the place itself.")
+    country = CountryFilter()
+    open = YesOrNoFilter(method="filter_open", label="On today, at the place itself.")
     starts_after = filters.DateFilter(field_name="starts_on", lookup_expr="gte")
     starts_before = filters.DateFilter(field_name="starts_on", lookup_expr="lte")
 
     class Meta:
         model = Exhibition
-        fields: ClassVar = ["country", "industry"]
+        fields: ClassVar = ["industry"]
 
     def filter_open(self, rows: Any, _name: str, is_open: bool) -> QuerySet[Exhibition]:
         on_today = Q(pk__in=Exhibition.objects.open_at(timezone.now()).order_by().values("pk"))
@@ -30,29 +44,31 @@ class ExhibitionFilter(filters.FilterSet):
 
 
 class CompanyFilter(filters.FilterSet):
+    country = CountryFilter()
     domain = filters.CharFilter(method="filter_domain", label="The whole web domain.")
 
     class Meta:
         model = Company
-        fields: ClassVar = ["country", "industry"]
+        fields: ClassVar = ["industry"]
 
     def filter_domain(self, rows: Any, _name: str, domain: str) -> QuerySet[Company]:
         return rows.filter(domain=domain.lower())  # type: ignore[no-any-return]
 
 
 class CustomerFilter(filters.FilterSet):
+    country = CountryFilter()
     email = filters.CharFilter(method="filter_email", label="The whole address.")
     company = filters.UUIDFilter(field_name="company__public_id")
     owner = filters.CharFilter(field_name="owner__email", label="A colleague's e-mail address.")
     exhibition = filters.UUIDFilter(method="filter_exhibition", label="Who was met there.")
     tag = filters.CharFilter(method="filter_tag", label="The name of a tag.")
-    archived = yes_or_no(field_name="archived_at", lookup_expr="isnull", exclude=True)
+    archived = YesOrNoFilter(field_name="archived_at", lookup_expr="isnull", exclude=True)
     created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
     created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = Customer
-        fields: ClassVar = ["stage", "source", "country"]
+        fields: ClassVar = ["stage", "source"]
 
     def filter_email(self, rows: Any, _name: str, email: str) -> QuerySet[Customer]:
         return rows.filter(email=email.lower()) if email else rows  # type: ignore[no-any-return]
@@ -82,8 +98,8 @@ class FollowUpFilter(filters.FilterSet):
     customer = filters.UUIDFilter(field_name="customer__public_id")
     visit = filters.UUIDFilter(field_name="visit__public_id")
     assignee = filters.CharFilter(field_name="assignee__email", label="A colleague's e-mail address.")
-    unassigned = yes_or_no(field_name="assignee", lookup_expr="isnull")
-    completed = yes_or_no(field_name="completed_at", lookup_expr="isnull", exclude=True)
+    unassigned = YesOrNoFilter(field_name="assignee", lookup_expr="isnull")
+    completed = YesOrNoFilter(field_name="completed_at", lookup_expr="isnull", exclude=True)
     due_after = filters.IsoDateTimeFilter(field_name="due_at", lookup_expr="gte")
     due_before = filters.IsoDateTimeFilter(field_name="due_at", lookup_expr="lt")
 

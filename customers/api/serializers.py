@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from core_apps.common.rest.serializers import ModelSerializer, PublicRelatedField
+from customers.api.examples import shown
 from customers.api.fields import ColleagueField, TagNamesField
 from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
 
@@ -15,6 +16,7 @@ class ResourceSerializer(ModelSerializer):
     id = serializers.UUIDField(source="public_id", read_only=True)
 
 
+@shown("exhibitions")
 class ExhibitionSerializer(ResourceSerializer):
     class Meta:
         model = Exhibition
@@ -24,18 +26,21 @@ class ExhibitionSerializer(ResourceSerializer):
         )
 
 
+@shown("companies")
 class CompanySerializer(ResourceSerializer):
     class Meta:
         model = Company
         fields = ("id", "name", "domain", "country", "industry", "website", *RECORD)
 
 
+@shown("tags")
 class TagSerializer(ResourceSerializer):
     class Meta:
         model = Tag
         fields = ("id", "name", *RECORD)
 
 
+@shown("customers")
 class CustomerSerializer(ResourceSerializer):
     full_name = serializers.CharField(read_only=True)
     company = PublicRelatedField(queryset=Company.objects.all(), allow_null=True, required=False)
@@ -60,6 +65,7 @@ class CustomerSerializer(ResourceSerializer):
         return bool(customer.photo)
 
 
+@shown("visits")
 class VisitSerializer(ResourceSerializer):
     customer = PublicRelatedField(queryset=Customer.objects.all())
     customer_name = serializers.CharField(source="customer", read_only=True)
@@ -78,6 +84,7 @@ class VisitSerializer(ResourceSerializer):
         return super().create(validated_data | {"captured_by": self.context["request"].user})
 
 
+@shown("follow-ups")
 class FollowUpSerializer(ResourceSerializer):
     customer = PublicRelatedField(queryset=Customer.objects.all())
     customer_name = serializers.CharField(source="customer", read_only=True)
