@@ -1,0 +1,17 @@
+"""How a customer is read through the cache, in each process."""
+
+import json
+from typing import Any
+
+from core_apps.common.versioned_cache import answer
+from customers.models import Customer
+
+
+def state(pk: int) -> list[Any]:
+    """What the tests write."""
+    customer = Customer.objects.get(pk=pk)
+    return [customer.notes, customer.owner_id, customer.archived_at is not None, customer.tags.count()]
+
+
+def read(key: str, pk: int) -> bytes:
+    return answer(f"{key} {pk}", lambda: json.dumps(state(pk)).encode())
