@@ -4,8 +4,9 @@ from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from core_apps.common.big_tables.counting import Count, capped_count, estimated_count
-from core_apps.common.big_tables.paging import LAST, Keyset, Ordering, reverse
+from core_apps.common.big_tables.counting import Count
+from core_apps.common.big_tables.finding import found
+from core_apps.common.big_tables.paging import LAST, Ordering, reverse
 
 
 class BigChangeList(ChangeList):
@@ -37,12 +38,10 @@ class BigChangeList(ChangeList):
         return {number: direction for number, name in enumerate(self.list_display) if name == column}
 
     def get_results(self, request: HttpRequest) -> None:
-        self.result_count = self.counted()
-        is_short = self.is_narrowed() and (self.result_count.is_exact or self.is_scoped())
-        keys = self.result_count.keys
-        rows = self.queryset if keys is None else self.model._default_manager.filter(pk__in=keys)
-        keyset = Keyset(rows, self.sorting(), self.list_per_page, self.complete, is_short=is_short)
-        self.page = keyset.page(request.GET.get(PAGE_VAR, ""))
+        cursor = request.GET.get(PAGE_VAR, "")
+        self.result_count, self.page = found(
+            self.queryset, self.sorting(), self.list_per_page, self.complete, cursor, is_narrowed=self.is_narrowed()
+        )
         self.result_list = self.page.rows
         if self.page.previous is None and self.page.next is None:  # whatever the planner takes for sure
             self.result_count = Count(len(self.page.rows))
@@ -55,16 +54,9 @@ class BigChangeList(ChangeList):
     def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return self.apply_select_related(self.model_admin.complete_rows(rows))
 
-    def counted(self) -> Count:
-        return capped_count(self.queryset) if self.is_narrowed() else estimated_count(self.queryset)
-
     def is_narrowed(self) -> bool:
         """By the person, or to what the person may see."""
-        return bool(self.query or self.get_filters_params() or self.is_scoped())
-
-    def is_scoped(self) -> bool:
-        """To what the person may see: some exhibitions' rows, which lie together far from either end of the list."""
-        return bool(self.root_queryset.query.where)
+        return bool(self.query or self.get_filters_params() or self.root_queryset.query.where)
 
     def pages(self) -> list[tuple[str, str | None]]:
         """The neighbours' names in the template, and their addresses; None where there is none."""

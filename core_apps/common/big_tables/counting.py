@@ -1,18 +1,15 @@
 """How many rows there are, at a price that does not grow with them."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import log10
 from typing import Any
 
-from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils.formats import number_format
 from django.utils.translation import gettext
 
+from core_apps.common.planner import no_sequential_scan, planned_rows
+
 MOST_COUNTED = 10_000
-FEW = 1000
 # How many times too high or too low an estimate may be: words that exclude each other, or come together, mislead it.
 SURELY = 10
 DIGITS = 2  # of an estimate; what follows is chance
@@ -23,7 +20,7 @@ class Count(int):
 
     is_exact = True
     keys: list[Any] | None = None
-    """Of the rows themselves, where they are few: who has found them need not search again."""
+    """Of the rows themselves in their order, where they were listed: who has found them need not search again."""
 
     def __str__(self) -> str:
         return number_format(int(self), force_grouping=True)
@@ -62,17 +59,8 @@ def count_of(keys: list[Any], most: int) -> Count:
     if len(keys) > most:
         return CappedCount(most)
     count = Count(len(keys))
-    count.keys = keys if len(keys) <= FEW else None
+    count.keys = keys
     return count
-
-
-@contextmanager
-def no_sequential_scan() -> Iterator[None]:
-    """For a LIMIT the planner hopes to meet rows soon, wherever it begins to read the table; there may be none."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        yield
-        cursor.execute("SET LOCAL enable_seqscan = on")
 
 
 def estimated_count(queryset: QuerySet[Any]) -> Count:
@@ -80,11 +68,8 @@ def estimated_count(queryset: QuerySet[Any]) -> Count:
     rows = planned_rows(queryset)
     if rows < MOST_COUNTED:
         return capped_count(queryset, planned=rows)
-    return EstimatedCount(round(rows, DIGITS - 1 - int(log10(rows))))
+    return estimate(rows)
 
 
-def planned_rows(queryset: QuerySet[Any]) -> int:
-    if queryset.query.is_empty():
-        return 0
-    plan = json.loads(queryset.order_by().select_related(None).values("pk").explain(format="json"))
-    return int(plan[0]["Plan"]["Plan Rows"])
+def estimate(rows: int) -> EstimatedCount:
+    return EstimatedCount(round(rows, DIGITS - 1 - int(log10(max(1, rows)))))

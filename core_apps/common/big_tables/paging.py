@@ -40,7 +40,7 @@ def as_one_row(queryset: QuerySet[Any], ordering: Ordering) -> QuerySet[Any]:
     return queryset.order_by(columns.desc() if ordering[0].startswith("-") else columns.asc())
 
 
-def beyond(model: type[Model], ordering: Ordering, texts: Sequence[str]) -> Func:
+def beyond(model: type[Model], ordering: Ordering, texts: Sequence[Any]) -> Func:
     """The rows that come behind these values: one comparison, which an index of all its columns answers."""
     columns, values = [], []
     for name, text in zip(ordering, texts, strict=True):
@@ -58,6 +58,12 @@ def field_of(model: type[Model], name: str) -> "Field[Any, Any]":
     return model._meta.pk if name == "pk" else model._meta.get_field(name)  # type: ignore[return-value]
 
 
+def parts_of(queryset: QuerySet[Any]) -> list[QuerySet[Any]]:
+    """Those that its QuerySet divides it into, each with an index of the order where the whole has none."""
+    parts = getattr(queryset, "parts", None)
+    return parts() if parts else [queryset]
+
+
 @dataclass(frozen=True)
 class KeysetPage:
     """Rows, and the cursors of the neighbours; None where there is no neighbour."""
@@ -67,14 +73,30 @@ class KeysetPage:
     next: str | None = None
 
 
+class OutOfReachError(Exception):
+    """The rows of the page lie farther apart than was to be looked."""
+
+
 class Keyset:
-    """The pages of a queryset in an order whose columns hold no NULL, go in one direction and end with the key."""
+    """The pages of a queryset in an order whose columns hold no NULL, go in one direction and end with the key.
+
+    Of a short one all rows are found and sorted, unless their keys are given in that order; through a long one an
+    index of the order is leafed, no farther than through `reach` rows of the table.
+    """
 
     def __init__(
-        self, queryset: QuerySet[Any], ordering: Ordering, size: int, complete: Complete, *, is_short: bool
+        self,
+        queryset: QuerySet[Any],
+        ordering: Ordering,
+        size: int,
+        complete: Complete,
+        *,
+        is_short: bool,
+        keys: list[Any] | None = None,
+        reach: int | None = None,
     ) -> None:
         self.queryset, self.ordering, self.size = queryset.select_related(None), ordering, size
-        self.complete, self.is_short = complete, is_short
+        self.complete, self.is_short, self.keys, self.reach = complete, is_short, keys, reach
         # Another list's cursor, or another order's, is not one of ours.
         self.salt = ".".join((queryset.model._meta.label, *ordering))
 
@@ -112,12 +134,57 @@ class Keyset:
 
     def rows(self, ordering: Ordering, texts: Sequence[str]) -> list[Any]:
         """One more than a page has, which tells whether there is a next one."""
-        queryset = as_one_row(self.queryset, ordering) if self.is_short else self.queryset.order_by(*ordering)
-        if texts:
-            queryset = queryset.filter(beyond(self.queryset.model, ordering, texts))
+        keys: Any = self.listed(ordering, texts)
+        if keys is None:
+            keys = self.sorted(ordering, texts) if self.is_short else self.leafed(ordering, texts)
         # What a row needs besides is joined to those of the page, not to all that are sorted for it.
-        keys = queryset.values("pk")[: self.size + 1]
-        return list(self.complete(queryset.model._default_manager.filter(pk__in=keys)).order_by(*ordering))
+        rows = self.complete(self.table.filter(pk__in=keys)).order_by(*ordering)
+        return list(rows[: self.size + 1])
+
+    @property
+    def table(self) -> QuerySet[Any]:
+        return self.queryset.model._default_manager.all()  # type: ignore[no-any-return]
+
+    def listed(self, ordering: Ordering, texts: Sequence[str]) -> list[Any] | None:
+        """From the keys that are known, unless the row where the page begins has gone from them."""
+        if self.keys is None:
+            return None
+        keys = self.keys if ordering == self.ordering else self.keys[::-1]
+        last = self.queryset.model._meta.pk.to_python(texts[-1]) if texts else None
+        if last is not None and last not in keys:
+            return None
+        start = 0 if last is None else keys.index(last) + 1
+        return keys[start : start + self.size + 1]
+
+    def sorted(self, ordering: Ordering, texts: Sequence[str]) -> QuerySet[Any]:
+        return self.behind(as_one_row(self.queryset, ordering), ordering, texts).values("pk")[: self.size + 1]
+
+    def leafed(self, ordering: Ordering, texts: Sequence[str]) -> Any:
+        parts = [self.behind(part.order_by(*ordering), ordering, texts) for part in parts_of(self.queryset)]
+        if len(parts) == 1 and not self.reach:
+            return parts[0].values("pk")[: self.size + 1]
+        names = [name.removeprefix("-") for name in ordering]
+        end = limit = self.end_of_reach(ordering, texts)
+        keys: list[Any] = []
+        for part in parts:
+            near = part.filter(beyond(self.queryset.model, reverse(ordering), end)) if end else part
+            found = list(near.values_list(*names)[: self.size + 1])
+            keys += [values[-1] for values in found]
+            # What lies behind a whole page is on none that follows.
+            end = found[-1] if len(found) > self.size else end
+        if limit and len(keys) <= self.size:
+            raise OutOfReachError
+        return keys
+
+    def end_of_reach(self, ordering: Ordering, texts: Sequence[str]) -> Sequence[Any] | None:
+        """The values of the table's row that is too far away; None where there is none."""
+        if not self.reach:
+            return None
+        rows = self.behind(self.table.order_by(*ordering), ordering, texts)
+        return rows.values_list(*(name.removeprefix("-") for name in ordering))[self.reach : self.reach + 1].first()
+
+    def behind(self, rows: QuerySet[Any], ordering: Ordering, texts: Sequence[str]) -> QuerySet[Any]:
+        return rows.filter(beyond(self.queryset.model, ordering, texts)) if texts else rows
 
     def cursor(self, direction: str, of: Model) -> str:
         model = self.queryset.model

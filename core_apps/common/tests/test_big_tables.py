@@ -13,10 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 
 from core_apps.accounts.models import User
-from core_apps.common.big_tables import BigTableAdmin
+from core_apps.common.big_tables import BigTableAdmin, finding
 from core_apps.common.big_tables.counting import CappedCount, Count, EstimatedCount, capped_count, estimated_count
 from core_apps.common.big_tables.deleting import MOST_DELETED
-from core_apps.common.big_tables.paging import SuggestionPaginator
+from core_apps.common.big_tables.paging import Keyset, OutOfReachError, SuggestionPaginator
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
@@ -232,6 +232,53 @@ def test_many_rows_are_estimated_and_many_that_match_are_capped(browser):
     assert "about 31,000 users" in page(browser).text
     assert "10,000+ users" in page(browser, f"{LIST}?is_active__exact=1").text
     assert "310 users" in page(browser, f"{LIST}?is_active__exact=0").text
+
+
+# Lists that are narrowed.
+
+
+@pytest.fixture
+def costly(monkeypatch) -> None:
+    """As if to list what matches would cost too much, so that an order is leafed through."""
+    monkeypatch.setattr(finding, "MOST_COST", 0)
+
+
+@pytest.mark.usefixtures("costly")
+@pytest.mark.parametrize("reach", [20, 7, 1])
+def test_pages_of_a_narrowed_list_are_the_same_however_far_apart_its_rows_lie(reach, crowd, browser, monkeypatch):
+    monkeypatch.setattr(finding, "REACH", reach)
+    User.objects.filter(email__in=[f"p{n:02}@example.com" for n in (0, 2, 3, 4, 6, 7, 8, 10)]).update(name="Chosen")
+    expected = list(User.objects.filter(name="Chosen").order_by("email").values_list("email", flat=True))
+
+    assert len(expected) == 8
+    assert walk(browser, f"{LIST}?q=chosen&o=1", "next") == [expected[:5], expected[5:]]
+    assert walk(browser, f"{LIST}?q=chosen&o=1&p=last", "previous") == [expected[-5:], expected[:5]]
+
+
+@pytest.mark.usefixtures("costly")
+def test_page_that_is_near_is_found_without_a_count_of_all(crowd, browser):
+    with CaptureQueriesContext(connection) as queries:
+        response = page(browser, f"{LIST}?q=person")
+
+    assert len(emails(response)) == 5
+    assert "about " in str(response.context["cl"].result_count)
+    assert not [query for query in queries if "LIMIT 10001" in query["sql"]]
+
+
+def test_page_beyond_reach_is_not_searched_for(crowd):
+    keyset = Keyset(
+        User.objects.filter(email="p09@example.com"), ["email", "pk"], 5, lambda rows: rows, is_short=False, reach=4
+    )
+
+    with pytest.raises(OutOfReachError):
+        keyset.page("")
+
+
+def test_page_begins_behind_a_row_that_no_longer_matches(crowd, browser):
+    second = links(page(browser, f"{LIST}?q=person&o=1"))["next"]
+    User.objects.filter(email="p04@example.com").update(email="p04@example.com", name="Somebody")
+
+    assert emails(page(browser, second)) == [f"p{n:02}@example.com" for n in range(5, 10)]
 
 
 # Actions and deletion.

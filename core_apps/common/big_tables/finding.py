@@ -1,0 +1,50 @@
+"""A page of a narrowed list, and how many rows it has, by whichever way is short."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+
+from core_apps.common.big_tables.counting import (
+    MOST_COUNTED,
+    SURELY,
+    CappedCount,
+    Count,
+    capped_count,
+    estimate,
+    estimated_count,
+)
+from core_apps.common.big_tables.paging import Complete, Keyset, KeysetPage, Ordering, OutOfReachError
+from core_apps.common.planner import plan_of
+
+REACH = 20_000  # rows of the table that a page of a long list may lie apart
+MOST_COST = 12_000  # in the planner's units, about 30 ms: what it may cost to list all rows for their exact number
+
+
+def found(
+    queryset: QuerySet[Any], ordering: Ordering, size: int, complete: Complete, cursor: str, *, is_narrowed: bool
+) -> tuple[Count, KeysetPage]:
+    """The page that the cursor names, of so many rows; `is_narrowed` says that it is not the whole table.
+
+    Few rows are listed, which counts and sorts them. Where there are many, or listing them costs much, an index of the
+    order is leafed through; should the page not be near, for the planner takes words for independent of each other
+    and rows for evenly spread, the rows are found and sorted after all.
+    """
+    if not is_narrowed:
+        return estimated_count(queryset), Keyset(queryset, ordering, size, complete, is_short=False).page(cursor)
+    queryset = queryset.order_by(*ordering)
+    plan = plan_of(queryset)
+    if plan.rows > MOST_COUNTED or plan.cost > MOST_COST:
+        try:
+            reach = getattr(queryset, "reach", REACH)
+            page = Keyset(queryset, ordering, size, complete, is_short=False, reach=reach).page(cursor)
+        except OutOfReachError:
+            pass
+        else:
+            return many(plan.rows), page
+    count = capped_count(queryset, planned=plan.rows)
+    is_short = plan.rows <= SURELY * MOST_COUNTED
+    return count, Keyset(queryset, ordering, size, complete, is_short=is_short, keys=count.keys).page(cursor)
+
+
+def many(planned: int) -> Count:
+    return CappedCount(MOST_COUNTED) if planned > 2 * MOST_COUNTED else estimate(planned)
