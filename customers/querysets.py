@@ -6,11 +6,14 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.search import TrigramSimilarity
 from django.db import models
 from django.db.models.functions import Cast, Concat
 
-from core_apps.common.folding import Folded, matching
+from core_apps.common.folding import Folded, matching, words_of
+from core_apps.common.planner import among, no_sequential_scan, planned_rows
+from customers.scope import scope_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     Somebody: TypeAlias = User | AnonymousUser
 
 EVERY = "customers.view_every_customer"  # the permission that lets a person see the rows of every exhibition
+MOST_KEYS = 10_000  # of customers that a search of visits or follow-ups goes by
+# How many times too high the planner's estimate may be for words that exclude each other.
+MISLED = 10
 SIMILAR = 0.5  # Jonas Brandt is 0.53 like Jon Brand, 0.56 like Jörg Brandt, 0.30 like Jonas Müller
 
 
@@ -28,6 +34,20 @@ def in_any(first: models.QuerySet[Any], *others: models.QuerySet[Any]) -> models
     """In one of the short lists, each found by an index of its own: an OR would look at every row."""
     keys, *more = [one.order_by().values("pk") for one in (first, *others)]
     return models.Q(pk__in=keys.union(*more, all=True))
+
+
+def of_matching_customers(rows: Any, text: str) -> Any:
+    """Visits or follow-ups: by the keys of the customers where these are few, else each row by its customer."""
+    condition = matching(text)
+    if not condition:
+        return rows.none()
+    customers = rows.model._meta.get_field("customer").related_model._default_manager.filter(condition)
+    if planned_rows(customers) <= MOST_KEYS * (MISLED if len(words_of(text)) > 1 else 1):
+        with no_sequential_scan():
+            keys = list(customers.order_by().values_list("pk", flat=True)[: MOST_KEYS + 1])
+        if len(keys) <= MOST_KEYS:
+            return rows.filter(among("customer_id", keys)) if keys else rows.none()
+    return rows.filter(matching(text, "customer__search_text"))
 
 
 def likeness_to(name: str) -> TrigramSimilarity:
@@ -73,9 +93,12 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
         """Every one, or those that were met at the person's exhibitions or are looked after by that person."""
         if user.has_perm(EVERY):
             return self
-        customers = self.model._default_manager
-        met = customers.filter(visits__exhibition__staff=user.pk)
-        return self.filter(in_any(met, customers.filter(owner=user.pk)))
+        scope, visits = scope_of(user), self.model._meta.get_field("visits").related_model._default_manager
+        visits = visits.filter(exhibition__in=scope.exhibitions).order_by()
+        met: Any = models.Exists(visits.filter(customer=models.OuterRef("pk")))
+        if not scope.has_many_customers:
+            met = among("pk", ArraySubquery(visits.values("customer")))
+        return self.filter(models.Q(met) | models.Q(owner=user.pk))
 
     def matching(self, text: str) -> Self:
         """Those with each word of the text in their names, e-mail address, phone number or company."""
@@ -125,32 +148,53 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
 
 
 class VisitQuerySet(models.QuerySet["Visit"]):
+    reach = None  # to the end: `matching` has looked whether there are many
+    exhibitions: tuple[int, ...] = ()
+    """To which they were narrowed, where they were."""
+
+    def _clone(self) -> Self:
+        clone = super()._clone()  # type: ignore[misc]
+        clone.exhibitions = self.exhibitions
+        return clone  # type: ignore[no-any-return]
+
+    def parts(self) -> list[Self]:
+        """Those of each exhibition, which an index has in their order; visits of several lie far apart in time."""
+        return [self.filter(exhibition=key) for key in self.exhibitions] or [self]
+
     def visible_to(self, user: "Somebody") -> Self:
         """Every one, or those at the person's exhibitions."""
-        return self if user.has_perm(EVERY) else self.filter(exhibition__staff=user.pk)
+        if user.has_perm(EVERY):
+            return self
+        exhibitions = scope_of(user).exhibitions
+        visits = self.filter(exhibition__in=exhibitions)
+        visits.exhibitions = exhibitions
+        return visits
 
     def matching(self, text: str) -> Self:
         """Those of customers that match."""
-        condition = matching(text, "customer__search_text")
-        return self.filter(condition) if condition else self.none()
+        return of_matching_customers(self, text)  # type: ignore[no-any-return]
 
     def met_at(self, exhibition: "Exhibition") -> Self:
         return self.filter(exhibition=exhibition)
 
 
 class FollowUpQuerySet(models.QuerySet["FollowUp"]):
+    reach = None  # as of visits; and few are open
+
     def visible_to(self, user: "Somebody") -> Self:
         """Every one, or those that are the person's own or follow up a visit at the person's exhibitions."""
         if user.has_perm(EVERY):
             return self
-        follow_ups = self.model._default_manager
-        at_exhibitions = follow_ups.filter(visit__exhibition__staff=user.pk)
-        return self.filter(in_any(at_exhibitions, follow_ups.filter(assignee=user.pk)))
+        scope, visits = scope_of(user), self.model._meta.get_field("visit").related_model._default_manager
+        visits = visits.filter(exhibition__in=scope.exhibitions).order_by()
+        of_visit: Any = models.Exists(visits.filter(pk=models.OuterRef("visit")))
+        if not scope.has_many_follow_ups:
+            of_visit = among("visit_id", ArraySubquery(visits.values("pk")))
+        return self.filter(models.Q(of_visit) | models.Q(assignee=user.pk))
 
     def matching(self, text: str) -> Self:
         """Those of customers that match."""
-        condition = matching(text, "customer__search_text")
-        return self.filter(condition) if condition else self.none()
+        return of_matching_customers(self, text)  # type: ignore[no-any-return]
 
     def open(self) -> Self:
         return self.filter(completed_at=None)

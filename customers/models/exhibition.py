@@ -1,4 +1,6 @@
+from datetime import date, datetime
 from typing import ClassVar
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import models
@@ -75,3 +77,7 @@ class Exhibition(PublicModel):
 
     def __str__(self) -> str:
         return f"{self.name} {self.edition}".strip()
+
+    def day_at(self, moment: datetime) -> date:
+        """The moment's date at the place."""
+        return moment.astimezone(ZoneInfo(self.time_zone)).date()

@@ -85,7 +85,13 @@ class FollowUp(PublicModel):
         indexes = (
             models.Index(fields=("public_id",), name="follow_up_by_public_id"),
             models.Index(fields=("due_at", "id"), name="follow_up_by_due"),
-            models.Index(fields=("due_at", "id"), name="follow_up_open", condition=Q(completed_at=None)),
+            # With all that a list is narrowed by, so that only the rows of a page are read.
+            models.Index(
+                fields=("due_at", "id"),
+                include=("customer", "visit", "assignee"),
+                name="follow_up_open_by_due",
+                condition=Q(completed_at=None),
+            ),
             models.Index(
                 fields=("assignee", "due_at", "id"), name="follow_up_open_by_assignee", condition=Q(completed_at=None)
             ),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.db import connection, transaction
+from django.db.models import Count
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -90,6 +91,23 @@ def plans(queries: Any) -> Iterator[tuple[str, list[str]]]:
             elif sql.startswith("SELECT"):
                 cursor.execute(f"EXPLAIN {sql}")
                 yield sql, re.findall(r"Seq Scan on (\w+)", "\n".join(line for (line,) in cursor.fetchall()))
+
+
+@pytest.fixture(params=[0, 1, 3])
+def worker(request, filled, member_of) -> User:
+    """Of the stand at so many of the exhibitions with the most visits; nobody's owner."""
+    largest = Exhibition.objects.annotate(count=Count("visits")).order_by("-count", "pk")
+    return member_of("Stand staff", *largest[: request.param])
+
+
+@pytest.mark.django_db
+def test_no_page_of_stand_staff_reads_a_big_table_from_end_to_end(worker, client_of):
+    client = client_of(worker)
+    lists = [address(model) for model in (Customer, Visit, FollowUp)]
+    pages = [*lists, *(f"{one}?p=last" for one in lists), f"{lists[2]}?state=all", reverse("admin:index")]
+    pages += [page for page in requests_of_searches() if "company" not in page]
+
+    assert {scan for page in pages for scan in scans(client, page)} == set()
 
 
 @pytest.mark.django_db
