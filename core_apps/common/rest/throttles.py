@@ -1,9 +1,15 @@
-"""How often one may ask: windows of a minute, counted in Redis for all processes, and in each by itself without it."""
+"""How often one may ask, in windows of a minute.
 
-import logging
+Each process counts what it answers, and tells Redis, which knows the sum of all: when a second has passed, or a
+fiftieth of what is left to ask. So who asks often costs few calls to Redis, and who is near the limit is counted at
+each request; what other processes have not told yet can let a few more through. What Redis does not hear, because it is
+away or full, the process goes on to count by itself.
+"""
+
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import redis
 from django.conf import settings
@@ -14,17 +20,17 @@ from rest_framework.request import Request
 
 from core_apps.common.versioned_cache import key_of
 
-logger = logging.getLogger(__name__)
-
 WINDOW = 60  # seconds
+PATIENCE = 1.0  # seconds
+SHARE = 50
 MOST_KEPT = 10_000  # counters of a process: addresses are cheap to whoever has many
 
-# All in one step, so that no counter is left without its end.
-COUNT = """
+# In one step, so that no counter is left without its end.
+ADD = """
 local counts = {}
 for i, key in ipairs(KEYS) do
-  counts[i] = redis.call('INCR', key)
-  if counts[i] == 1 then redis.call('EXPIRE', key, ARGV[1]) end
+  counts[i] = redis.call('INCRBY', key, ARGV[i + 1])
+  if counts[i] == tonumber(ARGV[i + 1]) then redis.call('EXPIRE', key, ARGV[1]) end
 end
 return counts
 """
@@ -32,27 +38,72 @@ return counts
 Limit = tuple[str, int]  # who, and how many requests in a window
 
 
-class LocalCounters:
-    """For while Redis does not count: each process by itself, and only in the present window."""
+@dataclass(eq=False)
+class Counter:
+    key: tuple[int, str]  # the window, and who
+    told: int = 0  # requests of all processes, as far as is known here
+    untold: int = 0  # those of this process that Redis has not heard of
+    told_at: float = 0.0  # on time.monotonic's clock
+
+    def is_due(self, limit: int, now: float) -> bool:
+        """Not for whoever is refused anyway."""
+        left = limit - self.told
+        return left >= 0 and (self.untold >= max(1, left // SHARE) or now - self.told_at >= PATIENCE)
+
+
+class Counters:
+    """Of one process; the oldest make room."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts: dict[str, int] = {}
+        self._counters: dict[tuple[int, str], Counter] = {}
 
-    def count(self, keys: Sequence[str]) -> list[int]:
+    def count(self, window: int, limits: Sequence[Limit]) -> list[int]:
+        now = time.monotonic()
         with self._lock:
-            return [self._counted(key) for key in keys]
+            counters = [self._counted((window, who)) for who, _limit in limits]
+        if any(counter.is_due(limit, now) for counter, (_who, limit) in zip(counters, limits, strict=True)):
+            self._tell(counters, now)
+        return [counter.told + counter.untold for counter in counters]
 
-    def _counted(self, key: str) -> int:
-        """The oldest make room; the keys hold the window, so those of a past one are the first to go."""
-        count = self._counts.pop(key, 0) + 1
-        while len(self._counts) >= MOST_KEPT:
-            del self._counts[next(iter(self._counts))]
-        self._counts[key] = count
-        return count
+    def _counted(self, key: tuple[int, str]) -> Counter:
+        counter = self._counters.get(key)
+        if counter is None:
+            while len(self._counters) >= MOST_KEPT:
+                del self._counters[next(iter(self._counters))]
+            counter = self._counters[key] = Counter(key)
+        counter.untold += 1
+        return counter
+
+    def _tell(self, counters: Sequence[Counter], now: float) -> None:
+        with self._lock:
+            news = [counter.untold for counter in counters]
+            self._move(counters, news)
+        try:
+            sums = add([key_of("rate", str(window), who) for window, who in (one.key for one in counters)], news)
+        except redis.RedisError:
+            with self._lock:
+                self._move(counters, [-number for number in news])
+            return
+        with self._lock:
+            for counter, known in zip(counters, sums, strict=True):
+                counter.told, counter.told_at = max(counter.told, known), now
+
+    @staticmethod
+    def _move(counters: Sequence[Counter], numbers: Sequence[int]) -> None:
+        """From untold to told, so that no thread misses them meanwhile."""
+        for counter, number in zip(counters, numbers, strict=True):
+            counter.told += number
+            counter.untold -= number
 
 
-LOCAL = LocalCounters()
+def add(keys: Sequence[str], numbers: Sequence[int]) -> list[int]:
+    """Raises RedisError where Redis is away, full or read-only."""
+    client = get_redis_connection("default")
+    return [int(count) for count in client.eval(ADD, len(keys), *keys, 2 * WINDOW, *numbers)]
+
+
+COUNTERS = Counters()
 
 
 def refuse_too_many(request: Request) -> None:
@@ -81,16 +132,6 @@ def address_of(request: Request) -> str:
 
 def count_all(limits: Sequence[Limit]) -> None:
     now = time.time()
-    counts = counted([key_of("rate", str(int(now // WINDOW)), who) for who, _limit in limits])
+    counts = COUNTERS.count(int(now // WINDOW), limits)
     if any(count > limit for count, (_who, limit) in zip(counts, limits, strict=True)):
-        # Never 0, which a client would take for now.
         raise Throttled(wait=WINDOW - now % WINDOW, detail=_("Too many requests."))
-
-
-def counted(keys: Sequence[str]) -> list[int]:
-    """Also where Redis is away, full or read-only: no count at all would be no limit."""
-    try:
-        client = get_redis_connection("default")
-        return [int(count) for count in client.eval(COUNT, len(keys), *keys, 2 * WINDOW)]
-    except redis.RedisError:
-        return LOCAL.count(keys)

@@ -22,8 +22,8 @@ from core_apps.common.rest import conditions, idempotency, pages, parameters
 from core_apps.common.rest.access import RolePermission
 from core_apps.common.rest.refusals import Gone
 from core_apps.common.rest.serializers import narrow
-from core_apps.common.versioned_cache import answer, key_of
 from core_apps.common.rest.throttles import refuse_too_many
+from core_apps.common.versioned_cache import answer, key_of
 
 FIELDS = "fields"
 

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -10,8 +11,9 @@ from django_redis import get_redis_connection
 from rest_framework.exceptions import Throttled
 
 from core_apps.accounts.models import ApiToken
+from core_apps.common import caching
 from core_apps.common.rest import throttles
-from core_apps.common.rest.throttles import LocalCounters
+from core_apps.common.rest.throttles import Counters
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +24,7 @@ TAGS = "/api/v1/tags/"
 def _one_window(monkeypatch):
     """None of an earlier test, and none that ends in the middle of a test."""
     get_redis_connection("default").flushdb()
-    monkeypatch.setattr(throttles, "LOCAL", LocalCounters())
+    monkeypatch.setattr(throttles, "COUNTERS", Counters())
     if throttles.WINDOW - time.time() % throttles.WINDOW < 5:
         time.sleep(5)
 
@@ -138,12 +140,57 @@ def test_counters_in_redis_end(bob, client_of):
     assert not any(b"127.0.0.1" in key or b"bob" in key for key in counters)
 
 
-def test_local_counters_are_bounded(monkeypatch):
+def test_counters_of_a_process_are_bounded(monkeypatch):
     monkeypatch.setattr(throttles, "MOST_KEPT", 3)
-    counters = LocalCounters()
+    counters = Counters()
 
     for number in range(10):
-        counters.count([f"address {number}"])
+        counters.count(1, [(f"address {number}", 5)])
 
-    assert counters.count(["address 9", "address 0"]) == [2, 1]
-    assert len(counters._counts) == 3
+    assert len(counters._counters) == 3
+
+
+def test_processes_share_a_limit():
+    """Each sees what the others have told; near the limit all tell at once."""
+    processes, limit = [Counters() for _ in range(4)], 600
+
+    allowed = sum(processes[number % 4].count(1, [("token 1", limit)])[0] <= limit for number in range(1200))
+
+    assert limit <= allowed <= limit + 4
+
+
+def test_client_that_asks_often_costs_few_calls_to_redis(own_redis):
+    before = own_redis.client.info("commandstats").get("cmdstat_eval", {"calls": 0})["calls"]
+    counters = Counters()
+
+    for _ in range(300):
+        counters.count(1, [("address 1", 1200), ("token 1", 600)])
+
+    assert own_redis.client.info("commandstats")["cmdstat_eval"]["calls"] - before < 60
+
+
+def test_what_redis_did_not_hear_it_hears_when_it_is_back(own_redis):
+    counters = Counters()
+    counters.count(1, [("token 1", 10)])
+    own_redis.kill()
+    for _ in range(3):
+        counters.count(1, [("token 1", 10)])
+
+    own_redis.start()
+    caching.BREAKER.answered()
+    counters.count(1, [("token 1", 10)])
+
+    assert Counters().count(1, [("token 1", 10)]) == [5]
+
+
+def test_threads_lose_no_request():
+    counters, threads, each = Counters(), 8, 200
+
+    def ask(_number: int) -> None:
+        for _ in range(each):
+            counters.count(1, [("token 1", 100_000)])
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(ask, range(threads)))
+
+    assert counters.count(1, [("token 1", 100_000)]) == [threads * each + 1]
