@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from core_apps.accounts.models import User
 from core_apps.common import caching
 from core_apps.common.breaker import Breaker
 from core_apps.common.versioned_cache import remembered, store, writing
@@ -220,14 +221,15 @@ def in_own_connection(work: Callable[[], None]) -> None:
 
 
 @pytest.fixture
-def world(transactional_db, own_redis, alice, bob, tmp_path, settings, monkeypatch) -> Iterator[World]:
+def world(transactional_db, own_redis, alice, tmp_path, settings, monkeypatch) -> Iterator[World]:
     settings.API_RATE_PER_TOKEN = settings.API_RATE_PER_ADDRESS = 1_000_000
     monkeypatch.setattr(store, "LEASE", LEASE)
     monkeypatch.setattr(writing, "DISTRUST", DISTRUST)
     monkeypatch.setattr(caching, "BREAKER", Breaker(pause=0.3, trial=0.5))
     Tag.objects.bulk_create([Tag(name=f"tag {number}") for number in range(100)])
+    carol = User.objects.create_superuser("carol@example.com", name="Carol")
     second = SecondProcess(own_redis.url)
-    yield World(Writers([alice, bob], tmp_path), second, own_redis)
+    yield World(Writers([alice, carol], tmp_path), second, own_redis)
     second.stop()
 
 

@@ -171,7 +171,7 @@ def test_what_was_read_before_a_write_is_not_kept_behind_it(names):
     """The write comes when the names are read and the answer is not kept yet."""
 
     def slow() -> bytes:
-        before = names()
+        before: bytes = names()
         Group.objects.create(name="Zebra")
         return before
 
