@@ -183,7 +183,10 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ("core_apps.common.rest.access.RolePermission",),
     "DEFAULT_PARSER_CLASSES": ("core_apps.common.rest.parsing.JSONParser",),
     "DEFAULT_RENDERER_CLASSES": ("rest_framework.renderers.JSONRenderer",),
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core_apps.common.rest.negotiation.FirstWhereAnyWillDo",
+    "URL_FORMAT_OVERRIDE": None,  # `?format=` is a parameter like any other that is unknown
     "DEFAULT_SCHEMA_CLASS": "core_apps.common.rest.schema.ApiSchema",
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS would tell what the schema does
     "EXCEPTION_HANDLER": "core_apps.common.rest.problems.handle",
 }
 SPECTACULAR_SETTINGS = {

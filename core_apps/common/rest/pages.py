@@ -83,7 +83,7 @@ class CursorPages(BasePagination):
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         size = {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL_SIZE}
         return [
-            in_query(CURSOR, "Where the page begins: taken from `next` or `previous`.", {"type": "string"}),
+            in_query(CURSOR, "Where the page begins: taken from `next` or `previous`.", parameters.TEXT),
             in_query(SIZE, "Rows of a page.", size),
             in_query(
                 ORDERING,
@@ -116,7 +116,7 @@ class Search(BaseFilterBackend):
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         if not is_searchable(view.model):
             return []
-        return [in_query(SEARCH, "Words that all are to be found.", {"type": "string", "minLength": 1})]
+        return [in_query(SEARCH, "Words that all are to be found.", parameters.TEXT)]
 
 
 def is_searchable(model: Any) -> bool:

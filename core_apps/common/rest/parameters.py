@@ -7,6 +7,8 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 
+TEXT = {"type": "string", "pattern": r"\S"}  # in the schema: `check` refuses what is blank
+
 
 def refuse(name: str, code: str, text: str) -> ValidationError:
     return ValidationError({name: [ErrorDetail(text, code)]})
@@ -14,8 +16,6 @@ def refuse(name: str, code: str, text: str) -> ValidationError:
 
 def check(request: Request, known: Iterable[str], repeatable: Iterable[str] = ()) -> None:
     """Raises ValidationError for what is unknown, blank, given twice, or no text."""
-    if not request.META.get("QUERY_STRING"):
-        return
     offered = sorted(known)
     for name, values in request.query_params.lists():
         if name not in offered:

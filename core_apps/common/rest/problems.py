@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.db.models import ProtectedError, RestrictedError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -69,6 +69,11 @@ def invalid(error: Exception) -> exceptions.APIException:
     return exceptions.ValidationError(as_serializer_error(error))
 
 
+def out_of_range(error: Exception) -> exceptions.APIException:
+    """The database has narrower limits than Python, for the offset of a time say."""
+    return exceptions.ValidationError(_("A value is out of range."))
+
+
 def needed(error: Exception) -> exceptions.APIException:
     """The names of the rows are not told: the person may not be one who sees them."""
     return Conflict(_("This cannot be deleted: other rows need it."))
@@ -85,6 +90,7 @@ TRANSLATIONS: tuple[tuple[Any, Callable[[Any], exceptions.APIException | None]],
     (RequestDataTooBig, too_big),
     (DjangoValidationError, invalid),
     ((ProtectedError, RestrictedError), needed),
+    (DataError, out_of_range),
     (IntegrityError, problem_of_integrity),
     ((OperationalError, InterfaceError), problem_of_database),
 )

@@ -62,9 +62,13 @@ class ApiSchema(AutoSchema):
     def conditions(self) -> list[OpenApiParameter]:
         if self.method == "DELETE":
             return [header("If-Match", "The ETag of the row as you read it, or *.")]
-        fields = OpenApiParameter(
-            FIELDS, str, description="Names of fields, with commas between: all others are left out."
-        )
+        names = {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "string", "enum": list(self.view.get_serializer().fields)},
+        }
+        text = "Names of fields, with commas between: all others are left out."
+        fields = OpenApiParameter(FIELDS, names, description=text, explode=False)
         given = {
             "GET": header("If-None-Match", "An ETag that you have: 304 where it still holds."),
             "PATCH": header("If-Match", "The ETag of the row as you read it, or *: 412 where it has changed since."),

@@ -42,7 +42,9 @@ class StrictView(GenericAPIView[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        parameters.check(request, self.known_parameters(), self.repeatable_parameters())
+        is_handled = hasattr(self, str(request.method).lower())  # else the answer is 405, whatever is asked
+        if is_handled and request.META.get("QUERY_STRING"):
+            parameters.check(request, self.known_parameters(), self.repeatable_parameters())
 
     def known_parameters(self) -> frozenset[str]:
         return self.query_parameters
