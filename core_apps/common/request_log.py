@@ -81,6 +81,8 @@ def url_arguments(request: HttpRequest) -> dict[str, Any]:
 
 
 def user_id(request: HttpRequest) -> str | None:
-    """The user of a session that has been read; reading it here could fail, and take the answer along."""
+    """Of an API token, or of a session that has been read; reading it here could fail, and take the answer along."""
+    if getattr(request, "auth", None):  # set by the API, with the user in the place of the session's
+        return str(request.user.pk)
     session = getattr(request, "session", None)
     return getattr(session, "_session_cache", {}).get(SESSION_KEY)

@@ -228,3 +228,13 @@ def test_person_by_token_is_saved_without_losing_what_was_not_remembered(bob):
 
     bob.refresh_from_db()
     assert (bob.name, bob.check_password("a password of bob's")) == ("Robert", True)
+
+
+def test_log_names_the_person_and_not_the_token(bob, call, caplog):
+    plain = token_of(bob)
+    with caplog.at_level("INFO"):
+        call(plain)
+
+    (line,) = [record for record in caplog.records if record.name == "access"]
+    assert line.user_id == str(bob.pk)
+    assert plain not in str([record.__dict__ for record in caplog.records])
