@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from psycopg2 import Error, extensions
 
+from core_apps.common.versioned_cache import bump
 from customers.demo import read
 from customers.demo.following import follow_up, tag
 from customers.demo.inventing import YEARS, Invention, Values
@@ -140,6 +141,7 @@ def copy(model: Any, columns: Sequence[str], rows: Iterable[Values], progress: P
     try:
         with connection.cursor() as cursor:
             cursor.copy_expert(f"COPY {model._meta.db_table} ({', '.join(columns)}) FROM STDIN", source)
+            bump()  # COPY passes no statement through Django's cursor
     except Error as error:
         # psycopg2 tells of what was raised while it read, Ctrl-C included, in words of its own.
         raise source.error or error from error

@@ -1,5 +1,6 @@
 """Notices what is written through Django's cursors, and lets nobody be given the version before."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connec
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from core_apps.common.versioned_cache import memory, store, versions
+
+logger = logging.getLogger(__name__)
 
 DISTRUST = 6.0  # seconds; the end of an outage is noticed that much later
 
@@ -102,6 +105,7 @@ class Committed:
             since, until = self._distrusted
             now = time.monotonic()
             if until < now + DISTRUST / 2:
+                logger.warning("Redis could not be told of a write; it is distrusted for %s s", DISTRUST)
                 versions.distrust(DISTRUST)
                 since = since if until > now else time.monotonic()
                 self._distrusted = since, now + DISTRUST - store.LEASE
