@@ -1,5 +1,7 @@
 """A page of a narrowed list, and how many rows it has, by whichever way is short."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
@@ -14,7 +16,7 @@ from core_apps.common.big_tables.counting import (
     estimated_count,
 )
 from core_apps.common.big_tables.paging import Complete, Keyset, KeysetPage, Ordering, OutOfReachError
-from core_apps.common.planner import plan_of
+from core_apps.common.planner import Plan, plan_of
 
 REACH = 20_000  # rows of the table that a page of a long list may lie apart
 MOST_COST = 12_000  # in the planner's units, about 30 ms: what it may cost to list all rows for their exact number
@@ -32,18 +34,25 @@ def found(
     if not is_narrowed:
         return estimated_count(queryset), Keyset(queryset, ordering, size, complete, is_short=False).page(cursor)
     queryset = queryset.order_by(*ordering)
-    plan = plan_of(queryset)
-    if plan.rows > MOST_COUNTED or plan.cost > MOST_COST:
-        try:
-            reach = getattr(queryset, "reach", REACH)
-            page = Keyset(queryset, ordering, size, complete, is_short=False, reach=reach).page(cursor)
-        except OutOfReachError:
-            pass
-        else:
-            return many(plan.rows), page
+    plan, make = plan_of(queryset), partial(Keyset, queryset, ordering, size, complete)
+    if page := near_page(queryset, plan, make, cursor):
+        return many(plan.rows), page
     count = capped_count(queryset, planned=plan.rows)
-    is_short = plan.rows <= SURELY * MOST_COUNTED
-    return count, Keyset(queryset, ordering, size, complete, is_short=is_short, keys=count.keys).page(cursor)
+    return count, make(is_short=is_sortable(plan), keys=count.keys).page(cursor)
+
+
+def near_page(queryset: QuerySet[Any], plan: Plan, make: Callable[..., Keyset], cursor: str) -> KeysetPage | None:
+    """By an index of the order; None where few rows are expected, and where the page is not near."""
+    if plan.rows <= MOST_COUNTED and plan.cost <= MOST_COST:
+        return None
+    try:
+        return make(is_short=False, reach=getattr(queryset, "reach", REACH)).page(cursor)
+    except OutOfReachError:
+        return None
+
+
+def is_sortable(plan: Plan) -> bool:
+    return plan.rows <= SURELY * MOST_COUNTED
 
 
 def many(planned: int) -> Count:

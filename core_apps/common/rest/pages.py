@@ -1,6 +1,7 @@
 """Pages of the API: the admin's keyset, named by an address instead of a link."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.core import signing
@@ -12,8 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from core_apps.common.big_tables.counting import capped_count
+from core_apps.common.big_tables.finding import is_sortable, near_page
 from core_apps.common.big_tables.paging import AFTER, BEFORE, Keyset, KeysetPage, Ordering, reverse
+from core_apps.common.planner import plan_of
 from core_apps.common.rest import parameters
 
 CURSOR, SIZE, ORDERING, SEARCH = "cursor", "page_size", "ordering", "search"
@@ -56,7 +58,7 @@ class CursorPages(BasePagination):
         self.request = request
         size = parameters.whole_number(request, SIZE, default=USUAL_SIZE, most=MOST)
         ordering = parameters.one_of(request, ORDERING, offered_orderings(view.list_sorting))
-        self.page = keyset(queryset, ordering, size, view.complete).page(request.query_params.get(CURSOR, ""))
+        self.page = page_of(queryset, ordering, size, view.complete, request.query_params.get(CURSOR, ""))
         return self.page.rows
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -93,13 +95,13 @@ class CursorPages(BasePagination):
         ]
 
 
-def keyset(queryset: QuerySet[Any], ordering: Ordering, size: int, complete: Any) -> StrictKeyset:
-    """Counts only what is narrowed: of few matches the rows are sorted, of many an index is leafed through."""
+def page_of(queryset: QuerySet[Any], ordering: Ordering, size: int, complete: Any, cursor: str) -> KeysetPage:
+    """The admin's ways to a page (core_apps.common.big_tables.finding), without counting: a program needs no number."""
+    make = partial(StrictKeyset, queryset, ordering, size, complete)
     if not queryset.query.where:
-        return StrictKeyset(queryset, ordering, size, complete, is_short=False)
-    count = capped_count(queryset)
-    rows = queryset if count.keys is None else queryset.model._default_manager.filter(pk__in=count.keys)
-    return StrictKeyset(rows, ordering, size, complete, is_short=count.is_exact)
+        return make(is_short=False).page(cursor)
+    plan = plan_of(queryset.order_by(*ordering))
+    return near_page(queryset, plan, make, cursor) or make(is_short=is_sortable(plan)).page(cursor)
 
 
 def in_query(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:

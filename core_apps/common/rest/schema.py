@@ -62,11 +62,9 @@ class ApiSchema(AutoSchema):
     def conditions(self) -> list[OpenApiParameter]:
         if self.method == "DELETE":
             return [header("If-Match", "The ETag of the row as you read it, or *.")]
-        names = {
-            "type": "array",
-            "minItems": 1,
-            "items": {"type": "string", "enum": list(self.view.get_serializer().fields)},
-        }
+        view: Any = self.view
+        offered = {"type": "string", "enum": list(view.get_serializer().fields)}
+        names = {"type": "array", "minItems": 1, "items": offered}
         text = "Names of fields, with commas between: all others are left out."
         fields = OpenApiParameter(FIELDS, names, description=text, explode=False)
         given = {
@@ -121,4 +119,12 @@ def close_requests(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
     for name, schema in result["components"]["schemas"].items():
         if name.endswith("Request") and schema.get("type") == "object":
             schema.setdefault("additionalProperties", False)
+    return result
+
+
+def loosen_answers(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
+    """A POSTPROCESSING_HOOK: `fields` may leave out whatever a row has."""
+    for schema in result["components"]["schemas"].values():
+        if schema.get("properties", {}).get("id", {}).get("readOnly"):
+            schema.pop("required", None)
     return result
