@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.search import TrigramSimilarity
 from django.db import models
+from django.db.models.fields.related_lookups import RelatedIn
 from django.db.models.functions import Cast, Concat
 
 from core_apps.common.folding import Folded, matching, words_of
@@ -94,10 +95,10 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
         if user.has_perm(EVERY):
             return self
         scope, visits = scope_of(user), self.model._meta.get_field("visits").related_model._default_manager
-        visits = visits.filter(exhibition__in=scope.exhibitions).order_by()
-        met: Any = models.Exists(visits.filter(customer=models.OuterRef("pk")))
+        there = visits.filter(exhibition__in=scope.exhibitions).order_by()
+        met: Any = models.Exists(there.filter(customer=models.OuterRef("pk")))
         if not scope.has_many_customers:
-            met = among("pk", ArraySubquery(visits.values("customer")))
+            met = among("pk", ArraySubquery(there.values("customer")))
         return self.filter(models.Q(met) | models.Q(owner=user.pk))
 
     def matching(self, text: str) -> Self:
@@ -147,6 +148,11 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
         return self.filter(models.Exists(visited) | models.Exists(followed_up))
 
 
+def is_scope(condition: Any) -> bool:
+    """At one of these exhibitions, as `visible_to` says it."""
+    return isinstance(condition, RelatedIn) and condition.lhs.target.name == "exhibition"
+
+
 class VisitQuerySet(models.QuerySet["Visit"]):
     reach = None  # to the end: `matching` has looked whether there are many
     exhibitions: tuple[int, ...] = ()
@@ -158,8 +164,15 @@ class VisitQuerySet(models.QuerySet["Visit"]):
         return clone  # type: ignore[no-any-return]
 
     def parts(self) -> list[Self]:
-        """Those of each exhibition, which an index has in their order; visits of several lie far apart in time."""
-        return [self.filter(exhibition=key) for key in self.exhibitions] or [self]
+        """Those of each exhibition, which an index has in their order; the visits of several lie far apart in time."""
+        return [self.at_only(key) for key in self.exhibitions] or [self]
+
+    def at_only(self, exhibition: int) -> Self:
+        """Not also «at one of these»: the planner would multiply both and expect hardly any."""
+        rows = self.filter(exhibition=exhibition)
+        *conditions, at = rows.query.where.children
+        rows.query.where.children = [*(one for one in conditions if not is_scope(one)), at]
+        return rows
 
     def visible_to(self, user: "Somebody") -> Self:
         """Every one, or those at the person's exhibitions."""
@@ -186,10 +199,10 @@ class FollowUpQuerySet(models.QuerySet["FollowUp"]):
         if user.has_perm(EVERY):
             return self
         scope, visits = scope_of(user), self.model._meta.get_field("visit").related_model._default_manager
-        visits = visits.filter(exhibition__in=scope.exhibitions).order_by()
-        of_visit: Any = models.Exists(visits.filter(pk=models.OuterRef("visit")))
+        there = visits.filter(exhibition__in=scope.exhibitions).order_by()
+        of_visit: Any = models.Exists(there.filter(pk=models.OuterRef("visit")))
         if not scope.has_many_follow_ups:
-            of_visit = among("visit_id", ArraySubquery(visits.values("pk")))
+            of_visit = among("visit_id", ArraySubquery(there.values("pk")))
         return self.filter(models.Q(of_visit) | models.Q(assignee=user.pk))
 
     def matching(self, text: str) -> Self:

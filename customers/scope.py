@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Func, IntegerField, OuterRef, QuerySet
+from django.db.models import Func, IntegerField, QuerySet
+
+from core_apps.common.planner import among
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
@@ -40,14 +42,16 @@ def scope_of(user: "User | AnonymousUser") -> Scope:
 def found_scope(user: int) -> Scope:
     models = apps.get_app_config("customers").get_model
     exhibitions: Any = models("exhibition")._default_manager.filter(staff=user).order_by("-starts_on", "-pk")
+    own = exhibitions.order_by().values("pk")
     at = exhibitions.annotate(
-        visits_counted=capped(models("visit")._default_manager.filter(exhibition=OuterRef("pk"))),
+        met=capped(models("visit")._default_manager.filter(among("exhibition_id", ArraySubquery(own)))),
         owned=capped(models("customer")._default_manager.filter(owner=user)),
         assigned=capped(models("followup")._default_manager.filter(assignee=user)),
     )
-    visits = sum(one.visits_counted for one in at)
-    owned, assigned = max((one.owned for one in at), default=0), max((one.assigned for one in at), default=0)
-    return Scope(tuple(at), visits + owned > MANY, visits + assigned > MANY)
+    if not at:
+        return Scope()
+    counted = at[0]  # the same in each row
+    return Scope(tuple(at), counted.met + counted.owned > MANY, counted.met + counted.assigned > MANY)
 
 
 def capped(rows: QuerySet[Any]) -> Func:

@@ -11,12 +11,12 @@ from core_apps.common.big_tables.counting import (
     SURELY,
     CappedCount,
     Count,
-    capped_count,
+    count_of,
     estimate,
     estimated_count,
 )
-from core_apps.common.big_tables.paging import Complete, Keyset, KeysetPage, Ordering, OutOfReachError
-from core_apps.common.planner import Plan, plan_of
+from core_apps.common.big_tables.paging import Complete, Keyset, KeysetPage, Ordering, OutOfReachError, as_one_row
+from core_apps.common.planner import Plan, no_sequential_scan, plan_of
 
 REACH = 20_000  # rows of the table that a page of a long list may lie apart
 MOST_COST = 12_000  # in the planner's units, about 30 ms: what it may cost to list all rows for their exact number
@@ -37,8 +37,10 @@ def found(
     plan, make = plan_of(queryset), partial(Keyset, queryset, ordering, size, complete)
     if page := near_page(queryset, plan, make, cursor):
         return many(plan.rows), page
-    count = capped_count(queryset, planned=plan.rows)
-    return count, make(is_short=is_sortable(plan), keys=count.keys).page(cursor)
+    with no_sequential_scan():
+        keys = list(as_one_row(queryset, ordering).values_list("pk", flat=True)[: MOST_COUNTED + 1])
+    count = count_of(keys, MOST_COUNTED)
+    return count, make(is_short=True, keys=count.keys).page(cursor)
 
 
 def near_page(queryset: QuerySet[Any], plan: Plan, make: Callable[..., Keyset], cursor: str) -> KeysetPage | None:

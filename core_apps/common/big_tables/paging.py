@@ -58,6 +58,10 @@ def field_of(model: type[Model], name: str) -> "Field[Any, Any]":
     return model._meta.pk if name == "pk" else model._meta.get_field(name)  # type: ignore[return-value]
 
 
+def names_of(ordering: Ordering) -> list[str]:
+    return [name.removeprefix("-") for name in ordering]
+
+
 def parts_of(queryset: QuerySet[Any]) -> list[QuerySet[Any]]:
     """Those that its QuerySet divides it into, each with an index of the order where the whole has none."""
     parts = getattr(queryset, "parts", None)
@@ -160,28 +164,32 @@ class Keyset:
         return self.behind(as_one_row(self.queryset, ordering), ordering, texts).values("pk")[: self.size + 1]
 
     def leafed(self, ordering: Ordering, texts: Sequence[str]) -> Any:
-        parts = [self.behind(part.order_by(*ordering), ordering, texts) for part in parts_of(self.queryset)]
-        if len(parts) == 1 and not self.reach:
-            return parts[0].values("pk")[: self.size + 1]
-        names = [name.removeprefix("-") for name in ordering]
-        end = limit = self.end_of_reach(ordering, texts)
-        keys: list[Any] = []
-        for part in parts:
-            near = part.filter(beyond(self.queryset.model, reverse(ordering), end)) if end else part
-            found = list(near.values_list(*names)[: self.size + 1])
-            keys += [values[-1] for values in found]
+        first, *others = [self.behind(part, ordering, texts) for part in parts_of(self.queryset)]
+        if not others and not self.reach:
+            return self.nearest(first, ordering)
+        end = self.end_of_reach(ordering, texts)
+        found = list(self.nearest(first, ordering, end).values_list(*names_of(ordering)))
+        keys = [values[-1] for values in found]
+        if others:
             # What lies behind a whole page is on none that follows.
-            end = found[-1] if len(found) > self.size else end
-        if limit and len(keys) <= self.size:
+            end_of_page = found[-1] if len(found) > self.size else end
+            rest = [self.nearest(part, ordering, end_of_page) for part in others]
+            keys += [key for (key,) in rest[0].union(*rest[1:], all=True).values_list("pk")]
+        if end and len(keys) <= self.size:
             raise OutOfReachError
         return keys
+
+    def nearest(self, rows: QuerySet[Any], ordering: Ordering, end: Sequence[Any] | None = None) -> QuerySet[Any]:
+        """Of one page and one more, before the row with these values."""
+        near = rows.filter(beyond(self.queryset.model, reverse(ordering), end)) if end else rows
+        return near.order_by(*ordering).values("pk")[: self.size + 1]
 
     def end_of_reach(self, ordering: Ordering, texts: Sequence[str]) -> Sequence[Any] | None:
         """The values of the table's row that is too far away; None where there is none."""
         if not self.reach:
             return None
         rows = self.behind(self.table.order_by(*ordering), ordering, texts)
-        return rows.values_list(*(name.removeprefix("-") for name in ordering))[self.reach : self.reach + 1].first()
+        return rows.values_list(*names_of(ordering))[self.reach : self.reach + 1].first()
 
     def behind(self, rows: QuerySet[Any], ordering: Ordering, texts: Sequence[str]) -> QuerySet[Any]:
         return rows.filter(beyond(self.queryset.model, ordering, texts)) if texts else rows
