@@ -3,6 +3,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 
 import pytest
 from django.core.cache import cache, caches
@@ -73,6 +74,29 @@ def test_cache_is_used_again_after_redis_returns(settings, monkeypatch):
     time.sleep(0.11)
     caches["default"].set("answer", 43)
     assert caches["default"].get("answer") == 43
+
+
+@pytest.mark.parametrize("is_forked", [False, True])
+def test_no_call_is_spent_on_trying_where_a_thread_does(settings, monkeypatch, is_forked):
+    breaker = Breaker(pause=0.05, trial=1, name="Redis", probe=caching.ask_redis)
+    monkeypatch.setattr(caching, "BREAKER", breaker)
+    real = settings.CACHES
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+        settings.CACHES = {"default": real["default"] | {"LOCATION": address}}
+        assert cache.get("anything") is None
+        if is_forked:  # there the thread is not
+            monkeypatch.setattr(breaker, "_prober", Thread())
+        time.sleep(0.1)
+        assert max(seconds_for(1) for _ in range(50)) < 0.2
+        settings.CACHES = real
+
+    until = time.monotonic() + 2
+    while breaker.is_open and time.monotonic() < until:
+        cache.get("anything")
+        time.sleep(0.01)
+    cache.set("answer", 44)
+    assert cache.get("answer") == 44
 
 
 def test_filter_keeps_other_failures():
