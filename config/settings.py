@@ -197,10 +197,21 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     # What is only read is no part of what can be sent.
     "COMPONENT_SPLIT_REQUEST": True,
+    # Names of their own: those that are made up change when another field takes the same name.
+    "ENUM_NAME_OVERRIDES": {
+        "ChannelEnum": "customers.models.FollowUp.Channel",
+        "CountryEnum": "core_apps.common.fields.country_choices",
+        "GradeEnum": "customers.models.Visit.Grade",
+        "OutcomeEnum": "customers.models.FollowUp.Outcome",
+        "PriorityEnum": "customers.models.FollowUp.Priority",
+        "SourceEnum": "customers.models.Customer.Source",
+        "StageEnum": "customers.models.Customer.Stage",
+    },
     "POSTPROCESSING_HOOKS": (
         "drf_spectacular.hooks.postprocess_schema_enums",
         "core_apps.common.rest.schema.describe_problems",
         "core_apps.common.rest.schema.close_requests",
+        "core_apps.common.rest.schema.loosen_answers",
     ),
 }
 KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105 - a model
