@@ -145,7 +145,12 @@ class Consistency(RuleBasedStateMachine):
         if not self.redis.process.is_running():
             self.redis.start()
         self.redis.process.resume()
+        self.is_paused = False
         self.redis.client.config_set("maxmemory", 64_000_000)
+
+    @property
+    def is_listening(self) -> bool:
+        return self.redis.process.is_running() and not self.is_paused
 
     @rule(path=st.sampled_from(PATHS), row=st.sampled_from(ROWS))
     def write(self, path: str, row: int) -> None:
@@ -176,12 +181,13 @@ class Consistency(RuleBasedStateMachine):
 
     @rule()
     def flush(self) -> None:
-        if self.redis.process.is_running() and self.redis.process.status() != "stopped":
+        if self.is_listening:
             self.redis.client.flushall()
 
     @rule()
     def pause(self) -> None:
         if self.redis.process.is_running():
+            self.is_paused = True
             self.redis.process.suspend()
 
     @rule()
@@ -192,7 +198,7 @@ class Consistency(RuleBasedStateMachine):
     @rule()
     def fill(self) -> None:
         """No room, and nothing that may be thrown away."""
-        if self.redis.process.is_running() and self.redis.process.status() != "stopped":
+        if self.is_listening:
             self.redis.client.config_set("maxmemory-policy", "noeviction")
             self.redis.client.config_set("maxmemory", 1)
 
