@@ -67,25 +67,44 @@ def answer(key: str, compute: Callable[[], bytes]) -> bytes:
 
 def kept(key: str, compute: Callable[[], bytes], lock: float) -> bytes:
     if connection.in_atomic_block:
-        TALLY.add("bypasses")
-        return compute()
-    if (body := memory.MEMORY.get(memory.seen_version(), key)) is not None:
-        TALLY.add("hits")
-        return body
+        return uncached(compute)
+    body = memory.MEMORY.get(memory.seen_version(), key)
+    if body is None:
+        return fetched(key, compute, lock)
+    TALLY.add("hits")
+    return body
+
+
+def fetched(key: str, compute: Callable[[], bytes], lock: float) -> bytes:
     try:
         version, value = found(key, lock)
     except Unavailable:
-        TALLY.add("bypasses")
-        return compute()
+        return uncached(compute)
     if value is None:
-        TALLY.add("misses")
         return computed(version, key, compute)
     if value in (COMPUTING, UNCACHED):
-        TALLY.add("bypasses")
-        return compute()
+        return uncached(compute)
     TALLY.add("hits")
     body = store.unpacked(value)
     memory.MEMORY.keep(version, key, body)
+    return body
+
+
+def uncached(compute: Callable[[], bytes]) -> bytes:
+    TALLY.add("bypasses")
+    return compute()
+
+
+def computed(version: str, key: str, compute: Callable[[], bytes]) -> bytes:
+    TALLY.add("misses")
+    try:
+        body = compute()
+    except BaseException:
+        with suppress(Unavailable):  # those who wait shall find out for themselves what is wrong
+            store.keep(version, key, UNCACHED, ttl=store.LOCK)
+        raise
+    with suppress(Unavailable):
+        store.keep(version, key, store.packed(body))
     return body
 
 
@@ -110,15 +129,3 @@ def settle() -> None:
         COMMITTED.settle()
     except Error as error:
         raise Unavailable from error
-
-
-def computed(version: str, key: str, compute: Callable[[], bytes]) -> bytes:
-    try:
-        body = compute()
-    except BaseException:
-        with suppress(Unavailable):  # those who wait shall find out for themselves what is wrong
-            store.keep(version, key, UNCACHED, ttl=store.LOCK)
-        raise
-    with suppress(Unavailable):
-        store.keep(version, key, store.packed(body))
-    return body
