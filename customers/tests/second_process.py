@@ -1,21 +1,27 @@
-"""Another process of the application: answers each line, a key and a primary key, with what its cache says."""
+"""Another process of the application: reads and writes customers as each line tells it, and says what it read."""
 
 import sys
+from pathlib import Path
 
 import django
 
 
-def main() -> None:
+def main(lease: float, distrust: float) -> None:
     django.setup()
     from core_apps.common.versioned_cache import store, writing
     from customers.tests.cached_reading import read
+    from customers.tests.cached_writing import Writers
 
-    store.LEASE, writing.DISTRUST = (float(argument) for argument in sys.argv[1:])
+    store.LEASE, writing.DISTRUST = lease, distrust
+    writers = Writers([], Path())
     for line in sys.stdin:
-        key, pk = line.split()
-        sys.stdout.write(read(key, int(pk)).decode() + "\n")
-        sys.stdout.flush()
+        what, key, text = line.split()
+        if what == "read":
+            print(read(text, int(key)).decode(), flush=True)
+        else:
+            writers.paths[what](int(key), text)
+            print("null", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(float, sys.argv[1:]))

@@ -27,7 +27,7 @@ from core_apps.common.versioned_cache import remembered, store, writing
 from customers.models import Customer, Tag
 from customers.tests.api import caller_of
 from customers.tests.cached_reading import read, state
-from customers.tests.cached_writing import Writers
+from customers.tests.cached_writing import ELSEWHERE, Writers
 from customers.tests.factories import make_customer
 
 # More of them by the environment, for an hour's run.
@@ -55,7 +55,8 @@ class World:
     def write(self, path: str, row: int) -> None:
         with self.locks[row]:
             self.number += 1
-            self.writers.paths[path](self.keys[row], f"note {self.number} {random.random()}")
+            write = partial(self.second.ask, path) if path in ELSEWHERE else self.writers.paths[path]
+            write(self.keys[row], f"note-{self.number}-{random.random()}")
             self.history[row].append(state(self.keys[row]))
 
     def read(self, where: str, row: int) -> None:
@@ -80,7 +81,7 @@ class World:
 READERS: dict[str, Callable[[World, int], Any]] = {
     "here": lambda world, key: json.loads(read("plain", key)),
     "in a request": World.in_request,
-    "another process": lambda world, key: world.second.read(key),
+    "another process": lambda world, key: world.second.ask("read", key, "plain"),
     "API": World.by_api,
 }
 
@@ -116,11 +117,12 @@ class SecondProcess:
             text=True,
         )
 
-    def read(self, key: int) -> Any:
+    def ask(self, what: str, key: int, text: str) -> Any:
+        """`read` under the key `text`, or the name of a path by which to write it."""
         assert self._process.stdin
         assert self._process.stdout
         with self._lock:
-            self._process.stdin.write(f"plain {key}\n")
+            self._process.stdin.write(f"{what} {key} {text}\n")
             self._process.stdin.flush()
             return json.loads(self._process.stdout.readline())
 
