@@ -31,10 +31,19 @@ class NewCustomerSerializer(serializers.Serializer[Any]):
     company = serializers.CharField(max_length=200, required=False, help_text="By name; made where there is none.")
 
 
+class ClientUuidField(serializers.UUIDField):
+    """A text: the framework would take a number for one too."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("invalid", value=data)
+        return super().to_internal_value(data)
+
+
 class EntrySerializer(serializers.Serializer[Any]):
     """One visit: of a customer that is there, or of a new one."""
 
-    client_uuid = serializers.UUIDField(help_text="Made by the device; the same for each sending of the same entry.")
+    client_uuid = ClientUuidField(help_text="Made by the device; the same for each sending of the same entry.")
     exhibition = PublicRelatedField(queryset=Exhibition.objects.all())
     visited_at = serializers.DateTimeField()
     customer = PublicRelatedField(queryset=Customer.objects.all(), required=False)

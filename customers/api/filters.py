@@ -9,7 +9,13 @@ from django_countries import countries
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 
+from core_apps.common.rest.parameters import TEXT
 from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
+
+
+@extend_schema_field(TEXT)
+class TextFilter(filters.CharFilter):
+    """Whatever is not blank."""
 
 
 @extend_schema_field(OpenApiTypes.BOOL)
@@ -30,13 +36,14 @@ class CountryFilter(filters.ChoiceFilter):
 
 class ExhibitionFilter(filters.FilterSet):
     country = CountryFilter()
+    industry = TextFilter()
     open = YesOrNoFilter(method="filter_open", label="On today, at the place itself.")
     starts_after = filters.DateFilter(field_name="starts_on", lookup_expr="gte")
     starts_before = filters.DateFilter(field_name="starts_on", lookup_expr="lte")
 
     class Meta:
         model = Exhibition
-        fields: ClassVar = ["industry"]
+        fields: ClassVar = []
 
     def filter_open(self, rows: Any, _name: str, is_open: bool) -> QuerySet[Exhibition]:
         on_today = Q(pk__in=Exhibition.objects.open_at(timezone.now()).order_by().values("pk"))
@@ -45,11 +52,12 @@ class ExhibitionFilter(filters.FilterSet):
 
 class CompanyFilter(filters.FilterSet):
     country = CountryFilter()
-    domain = filters.CharFilter(method="filter_domain", label="The whole web domain.")
+    industry = TextFilter()
+    domain = TextFilter(method="filter_domain", label="The whole web domain.")
 
     class Meta:
         model = Company
-        fields: ClassVar = ["industry"]
+        fields: ClassVar = []
 
     def filter_domain(self, rows: Any, _name: str, domain: str) -> QuerySet[Company]:
         return rows.filter(domain=domain.lower())  # type: ignore[no-any-return]
@@ -57,11 +65,11 @@ class CompanyFilter(filters.FilterSet):
 
 class CustomerFilter(filters.FilterSet):
     country = CountryFilter()
-    email = filters.CharFilter(method="filter_email", label="The whole address.")
+    email = TextFilter(method="filter_email", label="The whole address.")
     company = filters.UUIDFilter(field_name="company__public_id")
-    owner = filters.CharFilter(field_name="owner__email", label="A colleague's e-mail address.")
+    owner = TextFilter(field_name="owner__email", label="A colleague's e-mail address.")
     exhibition = filters.UUIDFilter(method="filter_exhibition", label="Who was met there.")
-    tag = filters.CharFilter(method="filter_tag", label="The name of a tag.")
+    tag = TextFilter(method="filter_tag", label="The name of a tag.")
     archived = YesOrNoFilter(field_name="archived_at", lookup_expr="isnull", exclude=True)
     created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
     created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
@@ -85,7 +93,7 @@ class CustomerFilter(filters.FilterSet):
 class VisitFilter(filters.FilterSet):
     customer = filters.UUIDFilter(field_name="customer__public_id")
     exhibition = filters.UUIDFilter(field_name="exhibition__public_id")
-    captured_by = filters.CharFilter(field_name="captured_by__email", label="A colleague's e-mail address.")
+    captured_by = TextFilter(field_name="captured_by__email", label="A colleague's e-mail address.")
     visited_after = filters.IsoDateTimeFilter(field_name="visited_at", lookup_expr="gte")
     visited_before = filters.IsoDateTimeFilter(field_name="visited_at", lookup_expr="lt")
 
@@ -97,7 +105,7 @@ class VisitFilter(filters.FilterSet):
 class FollowUpFilter(filters.FilterSet):
     customer = filters.UUIDFilter(field_name="customer__public_id")
     visit = filters.UUIDFilter(field_name="visit__public_id")
-    assignee = filters.CharFilter(field_name="assignee__email", label="A colleague's e-mail address.")
+    assignee = TextFilter(field_name="assignee__email", label="A colleague's e-mail address.")
     unassigned = YesOrNoFilter(field_name="assignee", lookup_expr="isnull")
     completed = YesOrNoFilter(field_name="completed_at", lookup_expr="isnull", exclude=True)
     due_after = filters.IsoDateTimeFilter(field_name="due_at", lookup_expr="gte")

@@ -51,7 +51,7 @@ def test_visits_of_new_and_known_customers_are_recorded(bob, exhibition):
         ("Nils", "A", bob),
         ("Ingrid Haugen", "A", bob),
     ]
-    assert (visits[0].customer.company.name, visits[1].interests, visits[1].note) == ("Fjord", ["LED"], "Wants a quote")
+    assert (str(visits[0].customer.company), visits[1].interests, visits[1].note) == ("Fjord", ["LED"], "Wants a quote")
     assert visits[0].visited_at == datetime(2026, 3, 11, 9, 30, tzinfo=UTC)
 
 

@@ -6,46 +6,23 @@ import re
 import subprocess
 from datetime import timedelta
 from pathlib import Path
-from threading import Thread
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
-from django.core.wsgi import get_wsgi_application
-from django.db import connections
 
 from core_apps.accounts.models import ApiToken
 from core_apps.common.rest.scopes import Scope
 from customers.models import Customer, FollowUp, Visit
+from customers.tests.api import served
 from customers.tests.factories import make_company, make_customer, make_exhibition
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/api.md"
 MARK = "=== next ==="
 
 
-class QuietHandler(WSGIRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def address(transactional_db):
-    """Of a server that is asked over HTTP and takes it for HTTPS, as behind nginx."""
-    application = get_wsgi_application()
-
-    def behind_nginx(environ, start_response):
-        return application(environ | {"wsgi.url_scheme": "https", "HTTP_HOST": "testserver"}, start_response)
-
-    with make_server("127.0.0.1", 0, behind_nginx, handler_class=QuietHandler) as server:
-
-        def serve():
-            server.serve_forever()
-            connections.close_all()  # this thread's own
-
-        thread = Thread(target=serve)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with served() as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,0 +1,50 @@
+"""Thousands of requests that the schema allows, and that it does not, as each role: no answer surprises it."""
+
+import os
+import re
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+
+from core_apps.accounts.models import ApiToken
+from core_apps.common.rest.scopes import Scope
+from customers.models import Exhibition
+from customers.tests.api import served
+
+FOLDER = Path(__file__).resolve().parent
+SCHEMATHESIS = FOLDER.parent / ".venv/bin/schemathesis"
+CASES = 2_500  # at least, for each of the four roles
+
+
+@pytest.fixture
+def token_of(transactional_db, member_of, caplog):
+    caplog.set_level("CRITICAL")  # a line for each request would bury what failed
+    call_command("load_demo", verbosity=0)
+    exhibitions = Exhibition.objects.order_by("-pk")[:5]
+
+    def make(role):
+        options = {"expiry": timedelta(days=1), "name": "Fuzz", "scopes": Scope.values}
+        return ApiToken.objects.create(member_of(role, *exhibitions), **options)[1]
+
+    return make
+
+
+@pytest.mark.parametrize("role", ["Administrator", "Manager", "Stand staff", "Read-only"])
+def test_api_keeps_to_its_schema(token_of, role, tmp_path):
+    with served() as address:
+        ran = subprocess.run(
+            [SCHEMATHESIS, "--config-file", FOLDER / "schemathesis.toml", "run", f"{address}/api/v1/schema/"],
+            env=os.environ | {"TOKEN": token_of(role), "SCHEMATHESIS_HOOKS": "fuzz_checks", "PYTHONPATH": str(FOLDER)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+
+    cases = re.search(r"(\d+) generated", ran.stdout)
+    assert ran.returncode == 0, ran.stdout
+    assert cases, ran.stdout
+    print(f"{role}: {cases[1]} cases")
+    assert int(cases[1]) >= CASES
