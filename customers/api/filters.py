@@ -43,7 +43,7 @@ class ExhibitionFilter(filters.FilterSet):
 
     class Meta:
         model = Exhibition
-        fields: ClassVar = []
+        fields = ()
 
     def filter_open(self, rows: Any, _name: str, is_open: bool) -> QuerySet[Exhibition]:
         on_today = Q(pk__in=Exhibition.objects.open_at(timezone.now()).order_by().values("pk"))
@@ -57,7 +57,7 @@ class CompanyFilter(filters.FilterSet):
 
     class Meta:
         model = Company
-        fields: ClassVar = []
+        fields = ()
 
     def filter_domain(self, rows: Any, _name: str, domain: str) -> QuerySet[Company]:
         return rows.filter(domain=domain.lower())  # type: ignore[no-any-return]

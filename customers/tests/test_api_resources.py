@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from core_apps.accounts.models import User
-from customers.models import Customer, Tag
+from customers.models import Customer, FollowUp, Tag
 from customers.tests.api import Caller, caller_of, errors
 from customers.tests.factories import make_company, make_customer, make_exhibition, make_follow_up, make_visit
 from customers.tests.test_roles import ADD_PAGES, CHANGES, DELETIONS, EVERYBODY, ROLES
@@ -112,7 +112,7 @@ def test_role_deletes_what_it_deletes_in_the_admin(member_of, exhibition, role, 
     member = member_of(role, *([exhibition, lonely] if kind == "exhibition" else [exhibition]))
     Customer.objects.update(owner=member)
     if kind == "followup":
-        type(lonely)._default_manager.update(assignee=member)
+        FollowUp.objects.update(assignee=member)
 
     response = caller_of(member).delete(url(kind, lonely))
 

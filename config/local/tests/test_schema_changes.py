@@ -1,6 +1,7 @@
 """What counts as a break of the API, one change at a time."""
 
 import copy
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def changed(place, value):
     """The schema with something else at that place; None takes away what is there."""
     schema = copy.deepcopy(SCHEMA)
     *steps, last = place.split()
-    inner = schema
+    inner: Any = schema
     for step in steps:
         inner = inner[int(step) if isinstance(inner, list) else step]
     if value is None:
