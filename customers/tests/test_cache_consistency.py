@@ -36,6 +36,7 @@ STEPS = int(os.environ.get("CACHE_STEPS", "25"))
 LEASE, DISTRUST = 0.2, 1.2  # seconds, shorter than in earnest: more happens in a minute
 ROWS = range(3)
 PATHS = sorted(name for name in vars(Writers) if name.startswith("by_"))
+HERE = [path for path in PATHS if path not in ELSEWHERE]
 
 
 class World:
@@ -180,6 +181,21 @@ class Consistency(RuleBasedStateMachine):
             done = [threads.submit(in_own_connection, one) for one in work]
         for one in done:
             one.result()
+
+    @rule(path=st.sampled_from(PATHS), row=st.sampled_from(ROWS))
+    def write_without_redis_beside_a_process_that_has_it(self, path: str, row: int) -> None:
+        self.world.read("another process", row)
+        self.lose_redis()
+        self.world.write(path, row)
+        self.world.read("another process", row)
+
+    @rule(path=st.sampled_from(HERE), row=st.sampled_from(ROWS))
+    def write_between_two_readings_of_one_request(self, path: str, row: int) -> None:
+        with request():
+            for _ in range(2):
+                self.world.read("here", row)
+            self.world.write(path, row)
+            self.world.read("here", row)
 
     @rule()
     def flush(self) -> None:
