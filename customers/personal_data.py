@@ -3,11 +3,9 @@
 Blank stays blank, and what belongs together stays together: the copy keeps the size and the shape of the original.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from django.db import connection, transaction
 
+from core_apps.common.database import without_limit
 from customers.demo import INTERESTS, NOTES, read
 
 EMPTIED = ("accounts_apitoken", "common_idempotencykey", "django_admin_log", "django_session")
@@ -111,17 +109,6 @@ def replace_personal_data() -> dict[str, int]:
     with without_limit(), connection.cursor() as cursor:
         cursor.execute("VACUUM (FULL, ANALYZE)")
     return rows
-
-
-@contextmanager
-def without_limit() -> Iterator[None]:
-    """Statements may take their time: the limit is made for requests."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0")
-        try:
-            yield
-        finally:
-            cursor.execute("RESET statement_timeout")
 
 
 def refuse_unclassified() -> None:

@@ -8,12 +8,13 @@ import logging
 import select
 import socket
 import struct
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 import psycopg2
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
+from django.db import connection as default_connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -74,6 +75,17 @@ def door(host: str, port: int) -> socket.socket:
     local.settimeout(ANSWER)
     local.connect(f"{host}/.s.PGSQL.{port}")
     return local
+
+
+@contextmanager
+def without_limit() -> Iterator[None]:
+    """Statements may take their time: the limit is made for requests. Around a transaction, not inside of it."""
+    with default_connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+        try:
+            yield
+        finally:
+            cursor.execute("RESET statement_timeout")
 
 
 def asked_for_too_much(request: HttpRequest) -> HttpResponse:

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from psycopg2 import Error, extensions
 
+from core_apps.common.database import without_limit
 from core_apps.common.versioned_cache import bump
 from customers.demo import read
 from customers.demo.following import follow_up, tag
@@ -44,7 +45,7 @@ def fill(customers: int, progress: Progress) -> int:
     share of the indexes that are built.
     """
     exhibitions, team, now = past_exhibitions(), colleagues(), timezone.now()
-    with transaction.atomic(), plain_driver(), without_limits(), bare_tables(progress):
+    with without_limit(), transaction.atomic(), plain_driver(), bare_tables(progress):
         first = next_key(Company), next_key(Customer)
         invention = Invention(customers, first, now, team, folded)
         rows = copy(Company, invention.COMPANY, invention.company_rows(), progress)
@@ -53,7 +54,7 @@ def fill(customers: int, progress: Progress) -> int:
         for model in (Company, Customer):
             advance_sequence(model)
         rows += follow_up(first[1], team, now) + tag(first[1])
-    with transaction.atomic(), without_limits(), connection.cursor() as cursor:
+    with without_limit(), connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return rows
 
@@ -99,18 +100,11 @@ def plain_driver() -> Iterator[None]:
 
 
 @contextmanager
-def without_limits() -> Iterator[None]:
-    """Until the transaction ends: they are made for requests."""
-    with connection.cursor() as cursor:
-        # An index is sorted in memory, not on the disk.
-        cursor.execute("SET LOCAL statement_timeout = 0; SET LOCAL maintenance_work_mem = '256MB'")
-    yield
-
-
-@contextmanager
 def bare_tables(progress: Progress) -> Iterator[None]:
     """Constraints of more than one row are checked, and indexes are built, at the end: all rows at once."""
     with connection.cursor() as cursor:
+        # Until it ends: an index is sorted in memory, not on the disk.
+        cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
         # What this transaction has to check already, for it would stand in the way.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         laid_aside = [statement for kind in (CONSTRAINTS, INDEXES, TRIGGERS) for statement in of_tables(cursor, kind)]
