@@ -29,14 +29,12 @@ def as_csv(batches: Iterable[list[Row]]) -> Iterator[bytes]:
     yield taken(text)
 
 
-def defused(row: Row) -> Row | list[str]:
+def defused(row: Row) -> list[str]:
     """The row without formulas: an apostrophe makes a text of each."""
     if ";" in (line := "".join(row)) or "\n" in line or "\t" in line or "\r" in line:
         row = tuple(HIDDEN_START.sub("'", cell) for cell in row)
-    return [
-        (f"'{cell}" if cell[:1] in START and not NUMBER.fullmatch(cell) else cell).replace(TAG_SEPARATOR, ", ")
-        for cell in row
-    ]
+    cells = [f"'{cell}" if cell[:1] in START and not NUMBER.fullmatch(cell) else cell for cell in row]
+    return [cell.replace(TAG_SEPARATOR, ", ") for cell in cells] if TAG_SEPARATOR in line else cells
 
 
 def taken(text: StringIO) -> bytes:

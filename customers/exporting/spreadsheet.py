@@ -46,8 +46,7 @@ DIVIDER = "\0"
 ILLEGAL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1e\ufffe\uffff]")
 # Excel reads _x0041_ as the letter A, wherever it stands.
 CODED = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
-# Readers may drop space around a text, and join its lines.
-SPACE = (f" {DIVIDER}", f"{DIVIDER} ", "\n", "\t")
+SPACE_BEFORE, SPACE_BEHIND = f"{DIVIDER} ", f" {DIVIDER}"
 
 
 class Outbox:
@@ -97,7 +96,8 @@ def row_of(row: Row) -> str:
         text = CODED.sub("_x005F_", text)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = text.replace("\r", "_x000D_").replace(TAG_SEPARATOR, ", ")
-    is_spaced = any(space in text for space in SPACE)
+    # Readers may drop space around a text, and join its lines.
+    is_spaced = SPACE_BEFORE in text or SPACE_BEHIND in text or "\n" in text or "\t" in text
     created = (datetime.fromisoformat(row[-1]) - DAY_0).total_seconds() / SECONDS_PER_DAY
     cells = row_of_texts(text, f'<c s="1"><v>{created:.8f}</v></c>')
     return cells.replace("<t>", PRESERVED) if is_spaced else cells
