@@ -25,7 +25,7 @@ from rest_framework.request import Request
 
 from core_apps.accounts.models import ApiToken, User
 from core_apps.common.rest.throttles import refuse_failures
-from core_apps.common.versioned_cache import key_of, remembered
+from core_apps.common.versioned_cache import remembered
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,8 @@ class TokenAuthentication(authentication.TokenAuthentication):
 def known_by(plain: str) -> dict[str, Any] | None:
     """None where the token is unknown, expired, or of somebody who is not active."""
     digest = hash_token(plain)
-    known: dict[str, Any] | None = remembered(key_of("token", digest), lambda: looked_up(digest))
+    # The digest is as hard to guess as the token.
+    known: dict[str, Any] | None = remembered(f"token:{digest}", lambda: looked_up(digest))
     is_valid = known and known["user"]["is_active"] and known["expiry"] > timezone.now().timestamp()
     return known if is_valid else None
 

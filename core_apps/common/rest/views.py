@@ -102,7 +102,9 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
 
     def remembered(self, compute: Callable[[], bytes]) -> bytes:
         """By the whole address, since the neighbours' are absolute; what was refused is not kept."""
-        return answer(key_of("api", self.scope(), self.request.build_absolute_uri()), compute)
+        meta = self.request.META  # as it was sent: the host is known to be ours
+        address = (self.request.scheme or "", meta.get("HTTP_HOST", ""), self.request.path, meta.get("QUERY_STRING", ""))
+        return answer(key_of("api", self.scope(), *address), compute)
 
     def scope(self) -> str:
         """Of two people with the same scope each sees what the other does."""
