@@ -103,7 +103,12 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
     def remembered(self, compute: Callable[[], bytes]) -> bytes:
         """By the whole address, since the neighbours' are absolute; what was refused is not kept."""
         meta = self.request.META  # as it was sent: the host is known to be ours
-        address = (self.request.scheme or "", meta.get("HTTP_HOST", ""), self.request.path, meta.get("QUERY_STRING", ""))
+        address = (
+            self.request.scheme or "",
+            meta.get("HTTP_HOST", ""),
+            self.request.path,
+            meta.get("QUERY_STRING", ""),
+        )
         return answer(key_of("api", self.scope(), *address), compute)
 
     def scope(self) -> str:
