@@ -22,14 +22,14 @@ USUAL_DAYS, MOST_DAYS = 90, 365
 
 class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]
     scopes = forms.MultipleChoiceField(
-        label=_("scopes"),
+        label=_("Scopes"),
         choices=Scope.choices,
         initial=[Scope.READ],
         widget=forms.CheckboxSelectMultiple,
         help_text=_("What it may do at most; within this, your own rights hold."),
     )
     days = forms.IntegerField(
-        label=_("valid for (days)"),
+        label=_("Valid for (days)"),
         min_value=1,
         max_value=MOST_DAYS,
         initial=USUAL_DAYS,
@@ -75,6 +75,13 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_actions(self, request: HttpRequest) -> Any:
         """None: revoking many at once would ask about none of them."""
         return {}
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """With one button: where the others lead to is not where the token is shown."""
+        buttons = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, buttons | (extra_context or {}))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         obj.digest, obj.plain = get_digest_token()
