@@ -34,10 +34,19 @@ def tag_customers(customers: QuerySet[Customer], tag: Tag) -> int:
     count = 0
     while batch := [marks(customer_id=key, tag_id=tag.pk) for key in islice(keys, ROWS_AT_ONCE)]:
         marks.objects.bulk_create(batch, ignore_conflicts=True)
+        touch(Customer.objects.filter(pk__in=[mark.customer_id for mark in batch]))  # type: ignore[attr-defined]
         count += len(batch)
     return count
 
 
+@transaction.atomic
 def untag_customers(customers: QuerySet[Customer], tag: Tag) -> int:
+    tagged = Customer.objects.filter(pk__in=customers.order_by().values("pk"), tags=tag)
+    touch(Customer.objects.filter(pk__in=tagged.values("pk")))
     count, _ = Customer.tags.through.objects.filter(tag=tag, customer__in=customers.order_by()).delete()
     return count
+
+
+def touch(customers: QuerySet[Customer]) -> None:
+    """Their tags are part of what is shown of them: who has read them before must not overwrite them unawares."""
+    customers.update(updated_at=timezone.now())

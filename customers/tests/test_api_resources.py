@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from core_apps.accounts.models import User
 from customers.models import Customer, FollowUp, Tag
+from customers.services.customers import tag_customers, untag_customers
 from customers.tests.api import Caller, caller_of, errors
 from customers.tests.factories import make_company, make_customer, make_exhibition, make_follow_up, make_visit
 from customers.tests.test_roles import ADD_PAGES, CHANGES, DELETIONS, EVERYBODY, ROLES
@@ -232,6 +233,17 @@ def test_outcome_completes_a_follow_up(bob):
     assert response.status_code == 200
     assert follow_up.completed_at is not None
     assert response.json()["completed_at"] is not None
+
+
+def test_tags_that_many_are_given_at_once_are_noticed_by_if_match(bob):
+    caller, customer, tag = caller_of(bob), make_customer(), Tag.objects.create(name="VIP")
+    everybody = Customer.objects.all()
+
+    for write in (tag_customers, untag_customers):
+        etag = caller.get(url("customer", customer))["ETag"]
+        assert write(everybody, tag) == 1
+        response = caller.patch(url("customer", customer), {"tags": []}, headers={"If-Match": etag})
+        assert response.status_code == 412
 
 
 # What is refused.
