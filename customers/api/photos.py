@@ -11,6 +11,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.parsers import MultiPartParser
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from core_apps.common.photos import Photo, photo_of, small_name
@@ -31,11 +32,18 @@ class PhotoSerializer(serializers.Serializer[Any]):
         return photo_of(upload)
 
 
+class JpegRenderer(JSONRenderer):
+    """For whoever accepts images alone; only a refusal is rendered, and that as ever."""
+
+    media_type = "image/jpeg"
+
+
 class PhotoView(StrictView):
     """The photo as it is kept: a JPEG of at most 1600 pixels a side, with nothing of the uploaded file's metadata."""
 
     model = Customer
     parser_classes = (MultiPartParser,)
+    renderer_classes = (JSONRenderer, JpegRenderer)
     serializer_class = PhotoSerializer
     query_parameters = frozenset({SIZE})
     needed: ClassVar = {"GET": "view", "HEAD": "view", "PUT": "change", "DELETE": "change"}
