@@ -307,9 +307,9 @@ def delete_marked(page: Page, model: str) -> None:
 def walk_account(page: Page, base_url: str) -> None:
     """The person's own pages, pages of errors, and the way out."""
     visit(page, f"{base_url}/admin/capture/")
-    visit(page, f"{base_url}/api/v1/docs/")
     submit(page, ".language-switch button[lang=de]")
     submit(page, ".language-switch button[lang=en]")
+    visit(page, f"{base_url}/api/v1/docs/")
     visit(page, f"{base_url}/admin/password_change/")
     submit(page, "#content input[type=submit]")
     for address in ("/admin/password_change/done/", "/admin/nothing/", "/media/nothing", "/admin/customers/nothing/"):
