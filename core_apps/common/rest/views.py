@@ -1,5 +1,6 @@
 """The view that each resource of the API is written on."""
 
+import secrets
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -26,6 +27,8 @@ from core_apps.common.rest.throttles import refuse_too_many
 from core_apps.common.versioned_cache import answer, key_of
 
 FIELDS = "fields"
+# Of the process, or of that which the workers were forked from: other code may show other fields of the same row.
+STARTED = secrets.token_hex(8)
 
 
 class StrictView(GenericAPIView[Any]):
@@ -109,7 +112,7 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
             self.request.path,
             meta.get("QUERY_STRING", ""),
         )
-        return answer(key_of("api", self.scope(), *address), compute)
+        return answer(key_of("api", STARTED, self.scope(), *address), compute)
 
     def scope(self) -> str:
         """Of two people with the same scope each sees what the other does."""
