@@ -171,11 +171,25 @@ def walk_new_row(page: Page, address: str, used: Counter[str]) -> None:
     assert "add/" in page.url, f"{address} saves an empty form"
     use_widgets(page, used)
     fill_required(page)
+    if page.locator("input[name=_continue]").count() == 0:
+        walk_new_token(page)
+        return
     submit(page, "input[name=_continue]")
     expect(page.locator(".messagelist .success")).to_be_visible()
     row = page.url
     visit(page, addresses(page, "a.historylink")[0])
     visit(page, row)
+    submit(page, "a.deletelink")
+    submit(page, "#content input[type=submit]")
+
+
+def walk_new_token(page: Page) -> None:
+    """It is shown once, in the place of its form; then its row can only be deleted."""
+    page.locator("input[name=scopes]").first.check()
+    submit(page, "input[name=_save]")
+    expect(page.locator("#token")).to_be_visible()
+    submit(page, "#content-main a")
+    visit(page, addresses(page, "#result_list tbody th a")[0])
     submit(page, "a.deletelink")
     submit(page, "#content input[type=submit]")
 
