@@ -23,7 +23,7 @@ def permit_tokens(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = (
-        ("customers", "0021_follow_up_open"),
+        ("customers", "0020_follow_up_open"),
         ("accounts", "0003_apitoken"),
     )
     operations = (migrations.RunPython(permit_tokens, migrations.RunPython.noop),)
