@@ -23,10 +23,17 @@ from core_apps.common.rest.conditions import version_of
 VERSION = "version"
 
 
+class VersionField(forms.CharField):
+    """Nothing that a person changes, so the history says nothing of it."""
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return False
+
+
 class VersionForm(forms.ModelForm):  # type: ignore[type-arg]
     """Carries the version of the row that the person saw."""
 
-    version = forms.CharField(widget=forms.HiddenInput, required=False)
+    version = VersionField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
