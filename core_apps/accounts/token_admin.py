@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.translation import gettext as _g
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from knox.models import get_digest_token
 from knox.settings import CONSTANTS
@@ -94,7 +94,7 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """The page itself shows the token: a message would keep it in a cookie, an address in logs."""
         context = {
             **self.admin_site.each_context(request),
-            "title": _g("Your new API token"),
+            "title": gettext("Your new API token"),
             "opts": self.opts,
             "token": obj,
             "address": request.build_absolute_uri("/api/v1/"),

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
@@ -54,7 +55,7 @@ class EntrySerializer(serializers.Serializer[Any]):
 
     def validate(self, attrs: Any) -> Any:
         if ("customer" in attrs) == ("new_customer" in attrs):
-            raise serializers.ValidationError({"customer": "Give either customer or new_customer."})
+            raise serializers.ValidationError({"customer": _("Give either customer or new_customer.")})
         return attrs
 
     def entry(self) -> Entry:

@@ -1,5 +1,6 @@
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -26,7 +27,7 @@ class TagNamesField(serializers.ListField):
     """The names of a customer's tags, in order of the alphabet; only tags that exist can be given."""
 
     child = serializers.CharField(max_length=50)
-    default_error_messages = {"unknown": "There is no tag named “{name}”."}  # noqa: RUF012 - as DRF has it
+    default_error_messages = {"unknown": _("There is no tag named “{name}”.")}  # noqa: RUF012 - as DRF has it
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=MOST_TAGS, required=False, **options)

@@ -60,7 +60,7 @@ class CustomerViewSet(DomainViewSet):
 
     def perform_destroy(self, instance: Customer) -> None:
         if Customer.objects.filter(pk=instance.pk).with_history().exists():
-            raise Conflict(_("This customer has visits or follow-ups: archive instead, with {“archived”: true}."))
+            raise Conflict(_("This customer has visits or follow-ups: archive instead, by PATCH with “archived” true."))
         super().perform_destroy(instance)
 
 
