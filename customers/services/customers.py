@@ -34,7 +34,7 @@ def tag_customers(customers: QuerySet[Customer], tag: Tag) -> int:
     count = 0
     while batch := [marks(customer_id=key, tag_id=tag.pk) for key in islice(keys, ROWS_AT_ONCE)]:
         marks.objects.bulk_create(batch, ignore_conflicts=True)
-        touch(Customer.objects.filter(pk__in=[mark.customer_id for mark in batch]))  # type: ignore[attr-defined]
+        touch(Customer.objects.filter(pk__in=[mark.customer_id for mark in batch]))
         count += len(batch)
     return count
 

@@ -61,11 +61,11 @@ def test_photo_goes_up_comes_back_in_two_sizes_and_goes(bob, customer, media):
 
 def test_photo_comes_to_whoever_accepts_images_alone(bob, customer):
     caller = caller_of(bob)
-    accepting = {"headers": {"Accept": "image/*"}}
+    accepting = {"Accept": "image/*"}
 
-    assert caller.get(url(customer), **accepting)["Content-Type"] == "application/problem+json"
+    assert caller.get(url(customer), headers=accepting)["Content-Type"] == "application/problem+json"
     put(caller, customer)
-    assert size_of(caller.get(url(customer), **accepting)) == (800, 600)
+    assert size_of(caller.get(url(customer), headers=accepting)) == (800, 600)
 
 
 def test_new_photo_takes_the_place_of_the_one_before(bob, customer, media, django_capture_on_commit_callbacks):

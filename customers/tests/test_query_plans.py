@@ -97,7 +97,7 @@ def plans(queries: Any) -> Iterator[tuple[str, list[str]]]:
 def worker(request, filled, member_of) -> User:
     """Of the stand at so many of the exhibitions with the most visits; nobody's owner."""
     largest = Exhibition.objects.annotate(count=Count("visits")).order_by("-count", "pk")
-    return member_of("Stand staff", *largest[: request.param])
+    return member_of("Stand staff", *largest[: request.param])  # type: ignore[no-any-return]
 
 
 @pytest.mark.django_db
