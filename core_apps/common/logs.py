@@ -7,10 +7,13 @@ from contextvars import ContextVar
 from typing import Any
 
 from django.utils.module_loading import import_string
-from pythonjsonlogger.json import JsonFormatter
+from pythonjsonlogger.json import JsonEncoder, JsonFormatter
 
 # The request that the current thread serves, for every line that is logged on its way.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+# No line tells of threads and processes, so that nobody need ask for them ("Optimization" in Python's logging HOWTO).
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 # C0 and C1 controls and the Unicode line separators: whatever could end a line or drive a terminal.
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -31,8 +34,12 @@ class JsonLineFormatter(JsonFormatter):
             ["levelname", "name", "message"],
             rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
             timestamp=True,
-            json_ensure_ascii=True,
         )
+        # One for all lines; the formatter's own `json.dumps` makes an encoder for each.
+        self.encoder = JsonEncoder(ensure_ascii=True)
+
+    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
+        return self.encoder.encode(log_data)
 
 
 class TextFormatter(logging.Formatter):

@@ -2,10 +2,10 @@
 
 import logging
 import re
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
@@ -29,8 +29,9 @@ class RequestLogMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-Id", "")
-        identifier = given if WELL_FORMED.fullmatch(given) else uuid4().hex
+        # Not of `request.headers`, which is made from all of META when it is first asked.
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
+        identifier = given if WELL_FORMED.fullmatch(given) else secrets.token_hex(16)
         started = time.perf_counter()
         token = request_id.set(identifier)
         try:
