@@ -24,7 +24,7 @@ class ContentSecurityPolicyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if not (settings.DEBUG and response.status_code in TECHNICAL):
+        if not (response.status_code in TECHNICAL and settings.DEBUG):
             response.setdefault(HEADER, policy())
         return response
 

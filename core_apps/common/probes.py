@@ -44,7 +44,7 @@ class ProbeMiddleware:
         return self.get_response(request)
 
     @staticmethod
-    def answer(request: HttpRequest, probe: Callable[[], JsonResponse]) -> HttpResponse:
+    def answer(request: HttpRequest, probe: Callable[[], HttpResponse]) -> HttpResponse:
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         response = probe()
@@ -118,8 +118,8 @@ def ask_cache() -> None:
 DATABASE, MIGRATIONS, CACHE = Check(ask_database), Check(ask_migrations), Check(ask_cache)
 
 
-def liveness() -> JsonResponse:
-    return JsonResponse({"status": "ok"})
+def liveness() -> HttpResponse:
+    return HttpResponse(b'{"status": "ok"}', content_type="application/json")
 
 
 def readiness(request: HttpRequest) -> JsonResponse:
