@@ -31,10 +31,12 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
+from hashlib import blake2b, sha256
 from typing import Any
 
+from django.conf import settings
 from django.db import Error, connection
-from django.utils.crypto import salted_hmac
 
 from core_apps.common.versioned_cache import memory, store
 from core_apps.common.versioned_cache.store import COMPUTING, UNCACHED, Unavailable
@@ -48,8 +50,14 @@ POLL = 0.01  # seconds
 
 
 def key_of(*parts: str) -> str:
-    """A key that tells nothing of what it is made from."""
-    return salted_hmac("versioned_cache", json.dumps(parts), algorithm="sha256").hexdigest()
+    """A key that tells nothing of what it is made from: BLAKE2b with a secret (RFC 7693 §2.9), quicker than an HMAC."""
+    return blake2b(json.dumps(parts).encode(), key=secret_of(settings.SECRET_KEY), digest_size=32).hexdigest()
+
+
+@cache
+def secret_of(secret_key: str) -> bytes:
+    """Of this use alone, as `django.utils.crypto.salted_hmac` derives it, which it does each time."""
+    return sha256(f"versioned_cache{secret_key}".encode()).digest()
 
 
 def remembered(key: str, load: Callable[[], Json]) -> Json:
