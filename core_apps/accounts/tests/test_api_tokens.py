@@ -51,6 +51,23 @@ def test_token_is_the_person_whose_it_is(bob, call):
 
 
 @pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("Token {}", 200),
+        ("token   {} ", 200),
+        ("Token", 401),
+        ("Token {} more", 401),
+        ("Token {}\u00e9", 401),
+        ("Bearer {}", 401),
+    ],
+)
+def test_header_counts_where_it_is_the_word_and_one_token(bob, client, header, status):
+    answer = client.get(TAGS, secure=True, headers={"Authorization": header.format(token_of(bob))})
+
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
     ("scope", "method", "path", "data", "allowed"),
     [
         ("read", "GET", "", "", 200),

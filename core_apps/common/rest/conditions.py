@@ -44,7 +44,7 @@ def answer(request: Request, content: bytes, status: int = 200) -> HttpResponse:
 
 def is_known(request: Request, etag: str) -> bool:
     """By weak comparison (§13.1.2): nginx makes an ETag weak when it compresses the body."""
-    given = request.headers.get("If-None-Match")
+    given = request.META.get("HTTP_IF_NONE_MATCH")  # reads ask for no other header, of which `headers` makes a mapping
     if given is None or request.method not in ("GET", "HEAD"):
         return False
     tags = [tag.removeprefix("W/") for tag in parse_etags(given)]
