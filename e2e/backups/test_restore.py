@@ -236,16 +236,16 @@ def test_backup_that_cannot_be_loaded_changes_nothing(site: Restorable) -> None:
 
 
 def test_backup_that_cannot_be_migrated_changes_nothing(site: Restorable) -> None:
-    # The last migration is to be applied again, and finds what it makes.
-    last = "SELECT max(id) FROM django_migrations WHERE app = 'customers'"
+    # A migration that no other builds on is to be applied again, and finds what it makes.
+    last = "SELECT max(id) FROM django_migrations WHERE app = 'common'"
     entry = site.service.sql(f"DELETE FROM django_migrations WHERE id = ({last}) RETURNING id, name, applied")
     name = site.back_up()
     number, migration, applied = entry.split("|")
-    site.service.sql(f"INSERT INTO django_migrations VALUES ({number}, 'customers', '{migration}', '{applied}')")
+    site.service.sql(f"INSERT INTO django_migrations VALUES ({number}, 'common', '{migration}', '{applied}')")
     site.add(f"then{time.monotonic_ns()}", 1, 1)
     now = site.state()
     said = site.restore(name, fails=True)
-    assert 'relation "visit_tally" already exists' in said
+    assert 'relation "common_idempotencykey" already exists' in said
     assert "the restore has failed, and the state before it serves" in said
     expect_untouched(site, now)
 
