@@ -158,7 +158,8 @@ def test_database_that_stops_in_the_middle_of_a_dump(service: Service) -> None:
         service.stack.compose("start", "db")
         service.stack.wait_to_be("healthy", "db")
     assert said == f"backup: {reasons[0]}\n"
-    assert reasons[0].startswith("pg_dump: error: ")
+    # Of a small database the dump may be over by then, and that of the roles is under way.
+    assert reasons[0].startswith(("pg_dump: error: ", "pg_dumpall: error: "))
 
 
 def test_database_that_is_away(service: Service) -> None:
