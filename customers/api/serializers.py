@@ -44,7 +44,7 @@ class TagSerializer(ResourceSerializer):
 class CustomerSerializer(ResourceSerializer):
     full_name = serializers.CharField(read_only=True)
     company = PublicRelatedField(queryset=Company.objects.all(), allow_null=True, required=False)
-    company_name = serializers.CharField(source="company.name", read_only=True, default=None)
+    company_name = serializers.CharField(source="company.name", read_only=True, allow_null=True, default=None)
     owner = ColleagueField(allow_null=True, required=False)
     tags = TagNamesField()
     has_photo = serializers.SerializerMethodField(help_text="The photo is at photo/ below the customer's address.")
