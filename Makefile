@@ -33,7 +33,7 @@ demo: .venv ## so many invented customers more, to see how it does: make demo CU
 test: .venv ## tests, on every core (ARGS="-k import" passes through)
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)
 
-PATIENT := e2e/backups e2e/certificates
+PATIENT := e2e/backups e2e/certificates e2e/test_api_fuzz.py
 e2e: ## tests from outside: make run, the containers, a real browser (needs Docker and Chromium; CHROMIUM=path)
 	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt
 	@# These wait for programs and hold no bar in milliseconds: two files at once. 5: none was asked for.

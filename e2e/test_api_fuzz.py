@@ -16,7 +16,8 @@ from customers.tests.api import served
 
 FOLDER = Path(__file__).resolve().parent
 SCHEMATHESIS = FOLDER.parent / ".venv/bin/schemathesis"
-CASES = 2_500  # at least, for each of the four roles
+# Phases, and the least number of cases. «coverage» visits every edge of the schema, which takes a minute and a half.
+ALL, SHORT = ("examples,coverage,fuzzing,stateful", 4_500), ("examples,fuzzing,stateful", 500)
 
 
 @pytest.fixture
@@ -32,11 +33,22 @@ def token_of(transactional_db, member_of, caplog):
     return make
 
 
-@pytest.mark.parametrize("role", ["Administrator", "Manager", "Stand staff", "Read-only"])
-def test_api_keeps_to_its_schema(token_of, role, tmp_path):
+@pytest.mark.parametrize(
+    ("role", "asked"), [("Administrator", ALL), ("Stand staff", ALL), ("Manager", SHORT), ("Read-only", SHORT)]
+)
+def test_api_keeps_to_its_schema(token_of, role, asked, tmp_path):
+    phases, least = asked
     with served() as address:
         ran = subprocess.run(
-            [SCHEMATHESIS, "--config-file", FOLDER / "schemathesis.toml", "run", f"{address}/api/v1/schema/"],
+            [
+                SCHEMATHESIS,
+                "--config-file",
+                FOLDER / "schemathesis.toml",
+                "run",
+                f"{address}/api/v1/schema/",
+                "--phases",
+                phases,
+            ],
             env=os.environ | {"TOKEN": token_of(role), "SCHEMATHESIS_HOOKS": "fuzz_checks", "PYTHONPATH": str(FOLDER)},
             cwd=tmp_path,
             capture_output=True,
@@ -47,4 +59,4 @@ def test_api_keeps_to_its_schema(token_of, role, tmp_path):
     assert ran.returncode == 0, ran.stdout
     assert cases, ran.stdout
     print(f"{role}: {cases[1]} cases")
-    assert int(cases[1]) >= CASES
+    assert int(cases[1]) >= least
