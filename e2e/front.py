@@ -117,7 +117,8 @@ def request(method: str, path: str, *headers: str, host: str = "localhost", body
 
 
 def statuses(said: bytes) -> list[int]:
-    return [int(status) for status in re.findall(rb"^HTTP/1\.1 (\d{3}) ", said, re.M)]
+    """Also behind a body of JSON, which ends no line."""
+    return [int(status) for status in re.findall(rb"(?:^|\})HTTP/1\.1 (\d{3}) ", said, re.M)]
 
 
 def open_front(stack: Stack) -> Front:
