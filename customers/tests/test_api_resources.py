@@ -32,19 +32,6 @@ def url(kind, row=None):
 
 
 @pytest.fixture
-def exhibition():
-    return make_exhibition()
-
-
-@pytest.fixture
-def rows(exhibition):
-    visit = make_visit(exhibition=exhibition, customer=make_customer(company=make_company()))
-    follow_up, tag = make_follow_up(visit=visit), Tag.objects.create(name="VIP")
-    own = {"customer": visit.customer, "company": visit.customer.company, "exhibition": exhibition}
-    return own | {"visit": visit, "followup": follow_up, "tag": tag}
-
-
-@pytest.fixture
 def new(rows):
     """What makes one more of each kind."""
     customer, exhibition = str(rows["customer"].public_id), str(rows["exhibition"].public_id)

@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from PIL import Image
 
-from customers.models import Customer, Exhibition, FollowUp, Tag, Visit
+from customers.models import Customer, FollowUp, Tag, Visit
 from customers.tests.factories import make_company, make_customer, make_exhibition, make_follow_up, make_visit
 
 pytestmark = pytest.mark.django_db
@@ -48,20 +48,6 @@ DELETIONS = dict.fromkeys(DOMAIN, MANAGERS) | {"exhibition": {"Administrator"}}
 def page(model: str, kind: str, *arguments: object) -> str:
     name = model if "_" in model else f"customers_{model}"
     return reverse(f"admin:{name}_{kind}", args=arguments)
-
-
-@pytest.fixture
-def exhibition() -> Exhibition:
-    return make_exhibition()
-
-
-@pytest.fixture
-def rows(exhibition) -> dict[str, object]:
-    """One of each kind, of this exhibition."""
-    visit = make_visit(exhibition=exhibition, customer=make_customer(company=make_company()))
-    follow_up, tag = make_follow_up(visit=visit), Tag.objects.create(name="VIP")
-    own = {"customer": visit.customer, "company": visit.customer.company, "exhibition": exhibition}
-    return own | {"visit": visit, "followup": follow_up, "tag": tag}
 
 
 @pytest.fixture
