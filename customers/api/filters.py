@@ -79,7 +79,7 @@ class CustomerFilter(filters.FilterSet):
         fields: ClassVar = ["stage", "source"]
 
     def filter_email(self, rows: Any, _name: str, email: str) -> QuerySet[Customer]:
-        return rows.filter(email=email.lower()) if email else rows  # type: ignore[no-any-return]
+        return rows.filter(email=email.lower())  # type: ignore[no-any-return]
 
     def filter_exhibition(self, rows: Any, _name: str, public_id: Any) -> QuerySet[Customer]:
         exhibition = Exhibition.objects.visible_to(self.request.user).filter(public_id=public_id).first()  # type: ignore[union-attr]
