@@ -1,7 +1,6 @@
 import logging
 import socket
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 
@@ -10,15 +9,6 @@ from django.core.cache import cache, caches
 
 from core_apps.common import caching
 from core_apps.common.breaker import Breaker, ServerAway
-
-
-@pytest.fixture
-def silent_redis(settings) -> Iterator[None]:
-    """Accepts connections, as a paused server's kernel does, and never says a word."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
-        settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": address}}
-        yield
 
 
 def seconds_for(calls: int) -> float:

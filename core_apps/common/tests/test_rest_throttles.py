@@ -2,7 +2,6 @@
 
 import socket
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -34,14 +33,6 @@ def refused_redis(settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": f"redis://127.0.0.1:{port}/0"}}
-
-
-@pytest.fixture
-def silent_redis(settings) -> Iterator[None]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
-        settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": address}}
-        yield
 
 
 @pytest.fixture
