@@ -10,6 +10,8 @@ from customers.api.fields import ColleagueField, TagNamesField
 from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
 
 RECORD = ("created_at", "updated_at")
+# Whose a new row is that nobody was named for, as in the admin's forms: stand staff keep what they make in sight.
+CREATOR = serializers.CreateOnlyDefault(serializers.CurrentUserDefault())
 
 
 class ResourceSerializer(ModelSerializer):
@@ -45,7 +47,7 @@ class CustomerSerializer(ResourceSerializer):
     full_name = serializers.CharField(read_only=True)
     company = PublicRelatedField(queryset=Company.objects.all(), allow_null=True, required=False)
     company_name = serializers.CharField(source="company.name", read_only=True, allow_null=True, default=None)
-    owner = ColleagueField(allow_null=True, required=False)
+    owner = ColleagueField(allow_null=True, default=CREATOR, help_text="A new customer's is who creates it, if not said.")
     tags = TagNamesField()
     has_photo = serializers.SerializerMethodField(help_text="The photo is at photo/ below the customer's address.")
     archived = serializers.BooleanField(
@@ -89,7 +91,9 @@ class FollowUpSerializer(ResourceSerializer):
     customer = PublicRelatedField(queryset=Customer.objects.all())
     customer_name = serializers.CharField(source="customer", read_only=True)
     visit = PublicRelatedField(queryset=Visit.objects.all(), allow_null=True, required=False)
-    assignee = ColleagueField(allow_null=True, required=False)
+    assignee = ColleagueField(
+        allow_null=True, default=CREATOR, help_text="A new follow-up's is who creates it, if not said."
+    )
 
     class Meta:
         model = FollowUp

@@ -128,6 +128,21 @@ def test_stand_staff_of_another_exhibition_finds_nothing(member_of, rows, kind):
     assert changed.status_code == (403 if kind == "exhibition" else 404)
 
 
+@pytest.mark.parametrize(("kind", "whose"), [("customer", "owner"), ("followup", "assignee")])
+def test_new_row_is_its_creators_if_nobody_is_named(member_of, new, exhibition, kind, whose):
+    member = member_of("Stand staff", exhibition)
+    client = caller_of(member)
+    sent = {name: value for name, value in new[kind].items() if name not in (whose, "visit")}
+
+    created = client.post(url(kind), sent, headers={"Idempotency-Key": "1"})
+    again = client.post(url(kind), sent, headers={"Idempotency-Key": "1"})
+    nobodys = client.post(url(kind), sent | {whose: None})
+
+    assert (created.json()[whose], client.get(created["Location"]).status_code) == (member.email, 200)
+    assert (again.status_code, again["Location"]) == (201, created["Location"])
+    assert (nobodys.json()[whose], client.get(nobodys["Location"]).status_code) == (None, 404)
+
+
 def test_row_out_of_sight_cannot_be_pointed_to(member_of, rows, new):
     elsewhere = make_exhibition(edition="2031")
     client = caller_of(member_of("Stand staff", elsewhere))
