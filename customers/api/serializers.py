@@ -47,7 +47,7 @@ class CustomerSerializer(ResourceSerializer):
     full_name = serializers.CharField(read_only=True)
     company = PublicRelatedField(queryset=Company.objects.all(), allow_null=True, required=False)
     company_name = serializers.CharField(source="company.name", read_only=True, allow_null=True, default=None)
-    owner = ColleagueField(allow_null=True, default=CREATOR, help_text="A new customer's is who creates it, if not said.")
+    owner = ColleagueField(allow_null=True, default=CREATOR, help_text="Who creates the customer, where left out.")
     tags = TagNamesField()
     has_photo = serializers.SerializerMethodField(help_text="The photo is at photo/ below the customer's address.")
     archived = serializers.BooleanField(
@@ -91,9 +91,7 @@ class FollowUpSerializer(ResourceSerializer):
     customer = PublicRelatedField(queryset=Customer.objects.all())
     customer_name = serializers.CharField(source="customer", read_only=True)
     visit = PublicRelatedField(queryset=Visit.objects.all(), allow_null=True, required=False)
-    assignee = ColleagueField(
-        allow_null=True, default=CREATOR, help_text="A new follow-up's is who creates it, if not said."
-    )
+    assignee = ColleagueField(allow_null=True, default=CREATOR, help_text="Who creates the follow-up, where left out.")
 
     class Meta:
         model = FollowUp
