@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 
 from core_apps.common.big_tables.change_list import BigChangeList
 from core_apps.common.big_tables.deleting import Deletion, delete_selected
-from core_apps.common.big_tables.paging import Ordering, SuggestionPaginator
+from core_apps.common.big_tables.paging import Ordering
+from core_apps.common.big_tables.suggesting import SuggestionPaginator
 from core_apps.common.optimistic_locking import OptimisticLocking
 
 Sortings = dict[str, tuple[str, ...]]

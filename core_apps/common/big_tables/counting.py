@@ -18,10 +18,6 @@ DIGITS = 2  # of an estimate; what follows is chance
 class Count(int):
     """A number of rows that reads as it was found out."""
 
-    is_exact = True
-    keys: list[Any] | None = None
-    """Of the rows themselves in their order, where they were listed: who has found them need not search again."""
-
     def __str__(self) -> str:
         return number_format(int(self), force_grouping=True)
 
@@ -29,38 +25,26 @@ class Count(int):
 class CappedCount(Count):
     """So many were seen, and then nobody counted on."""
 
-    is_exact = False
-
     def __str__(self) -> str:
         return gettext("%(number)s+") % {"number": super().__str__()}
 
 
 class EstimatedCount(Count):
-    is_exact = False
-
     def __str__(self) -> str:
         return gettext("about %(number)s") % {"number": super().__str__()}
 
 
-def capped_count(queryset: QuerySet[Any], most: int = MOST_COUNTED, planned: int | None = None) -> Count:
-    """Counted, unless the planner is sure that there are many more; where it is sure of few, in the order they have."""
-    planned = planned_rows(queryset) if planned is None else planned
-    if planned > SURELY * most:
-        return CappedCount(most)
-    keys = queryset.select_related(None).values_list("pk", flat=True)
-    if planned <= most:
-        return count_of(list(keys[: most + 1]), most)
-    with no_sequential_scan():
-        number = keys.order_by()[: most + 1].count()
+def capped(number: int, most: int = MOST_COUNTED) -> Count:
     return Count(number) if number <= most else CappedCount(most)
 
 
-def count_of(keys: list[Any], most: int) -> Count:
-    if len(keys) > most:
+def capped_count(queryset: QuerySet[Any], most: int = MOST_COUNTED, planned: int | None = None) -> Count:
+    """Counted, unless the planner is sure that there are many more."""
+    planned = planned_rows(queryset) if planned is None else planned
+    if planned > SURELY * most:
         return CappedCount(most)
-    count = Count(len(keys))
-    count.keys = keys
-    return count
+    with no_sequential_scan():
+        return capped(queryset.order_by().values("pk")[: most + 1].count(), most)
 
 
 def estimated_count(queryset: QuerySet[Any]) -> Count:

@@ -9,15 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core import signing
-from django.core.paginator import InvalidPage, Page, Paginator
-from django.db.models import BooleanField, F, Field, Func, Model, QuerySet, TextField, Value
-
-from core_apps.common.big_tables.counting import capped_count
+from django.db.models import BooleanField, Count, F, Field, Func, Model, QuerySet, TextField, Value, Window
 
 LAST = "last"
 AFTER, BEFORE = "after", "before"
-MOST_SUGGESTED = 1000  # rows of which an autocomplete knows how many there are
-MOST_PAGES = 10  # of an autocomplete: whoever scrolls on should type another letter
+MARGIN = 1.25  # for rows that are not evenly spread
 
 Ordering = Sequence[str]
 Complete = Callable[[QuerySet[Any]], QuerySet[Any]]
@@ -78,15 +74,22 @@ class KeysetPage:
 
 
 class OutOfReachError(Exception):
-    """The rows of the page lie farther apart than was to be looked."""
+    """The rows of the page lie farther apart than was to be looked; how far, if they go on like the first of them."""
+
+    def __init__(self, reach: int) -> None:
+        super().__init__(reach)
+        self.reach = reach
 
 
 class Keyset:
     """The pages of a queryset in an order whose columns hold no NULL, go in one direction and end with the key.
 
-    Of a short one all rows are found and sorted, unless their keys are given in that order; through a long one an
-    index of the order is leafed, no farther than through `reach` rows of the table.
+    Of a short one all rows are found, counted and sorted; through a long one an index of the order is leafed, no
+    farther than through `reach` rows of the table.
     """
+
+    count = 0
+    """Of all rows, once a page of a short one was found."""
 
     def __init__(
         self,
@@ -96,11 +99,10 @@ class Keyset:
         complete: Complete,
         *,
         is_short: bool,
-        keys: list[Any] | None = None,
         reach: int | None = None,
     ) -> None:
         self.queryset, self.ordering, self.size = queryset.select_related(None), ordering, size
-        self.complete, self.is_short, self.keys, self.reach = complete, is_short, keys, reach
+        self.complete, self.is_short, self.reach = complete, is_short, reach
         # Another list's cursor, or another order's, is not one of ours.
         self.salt = ".".join((queryset.model._meta.label, *ordering))
 
@@ -138,9 +140,7 @@ class Keyset:
 
     def rows(self, ordering: Ordering, texts: Sequence[str]) -> list[Any]:
         """One more than a page has, which tells whether there is a next one."""
-        keys: Any = self.listed(ordering, texts)
-        if keys is None:
-            keys = self.sorted(ordering, texts) if self.is_short else self.leafed(ordering, texts)
+        keys = self.sorted(ordering, texts) if self.is_short else self.leafed(ordering, texts)
         # What a row needs besides is joined to those of the page, not to all that are sorted for it.
         rows = self.complete(self.table.filter(pk__in=keys)).order_by(*ordering)
         return list(rows[: self.size + 1])
@@ -149,19 +149,14 @@ class Keyset:
     def table(self) -> QuerySet[Any]:
         return self.queryset.model._default_manager.all()  # type: ignore[no-any-return]
 
-    def listed(self, ordering: Ordering, texts: Sequence[str]) -> list[Any] | None:
-        """From the keys that are known, unless the row where the page begins has gone from them."""
-        if self.keys is None:
-            return None
-        keys = self.keys if ordering == self.ordering else self.keys[::-1]
-        last = self.queryset.model._meta.pk.to_python(texts[-1]) if texts else None
-        if last is not None and last not in keys:
-            return None
-        start = 0 if last is None else keys.index(last) + 1
-        return keys[start : start + self.size + 1]
-
-    def sorted(self, ordering: Ordering, texts: Sequence[str]) -> QuerySet[Any]:
-        return self.behind(as_one_row(self.queryset, ordering), ordering, texts).values("pk")[: self.size + 1]
+    def sorted(self, ordering: Ordering, texts: Sequence[str]) -> list[Any]:
+        """The rows behind these values come first, so that one search finds the page and counts all."""
+        is_behind = beyond(self.queryset.model, ordering, texts) if texts else Value(True)
+        rows = as_one_row(self.queryset, ordering).annotate(is_behind=is_behind, count=Window(Count("*")))
+        first = rows.order_by("-is_behind", *rows.query.order_by) if texts else rows
+        found = list(first.values_list("pk", "is_behind", "count")[: self.size + 1])
+        self.count = found[0][2] if found else 0
+        return [key for key, is_behind, _ in found if is_behind]
 
     def leafed(self, ordering: Ordering, texts: Sequence[str]) -> Any:
         first, *others = [self.behind(part, ordering, texts) for part in parts_of(self.queryset)]
@@ -175,8 +170,8 @@ class Keyset:
             end_of_page = found[-1] if len(found) > self.size else end
             rest = [self.nearest(part, ordering, end_of_page) for part in others]
             keys += [key for (key,) in rest[0].union(*rest[1:], all=True).values_list("pk")]
-        if end and len(keys) <= self.size:
-            raise OutOfReachError
+        if self.reach and end and len(keys) <= self.size:
+            raise OutOfReachError(round(MARGIN * self.reach * (self.size + 1) / max(1, len(keys))))
         return keys
 
     def nearest(self, rows: QuerySet[Any], ordering: Ordering, end: Sequence[Any] | None = None) -> QuerySet[Any]:
@@ -205,24 +200,3 @@ class Keyset:
             return list(signing.loads(cursor, salt=self.salt))
         except signing.BadSignature:
             return [""]
-
-
-class SuggestionPaginator(Paginator):  # type: ignore[type-arg]
-    """For an autocomplete: pages that tell whether there is a next one, and of which there are not many."""
-
-    def page(self, number: int | str) -> Page:  # type: ignore[type-arg]
-        if not 1 <= int(number) <= MOST_PAGES:
-            raise InvalidPage
-        first = (int(number) - 1) * self.per_page
-        found = list(self.in_order().select_related()[first : first + self.per_page + 1])  # for their names
-        self.count = first + len(found)
-        return Page(found[: self.per_page], int(number), self)
-
-    def in_order(self) -> QuerySet[Any]:
-        queryset: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        ordering = [str(name) for name in queryset.query.order_by]
-        count = capped_count(queryset, MOST_SUGGESTED)
-        if count.keys is not None:
-            rows: QuerySet[Any] = queryset.model._default_manager.filter(pk__in=count.keys)
-            return rows.order_by(*ordering)
-        return as_one_row(queryset, ordering) if count.is_exact else queryset

@@ -13,9 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from core_apps.common.big_tables.finding import is_sortable, near_page
+from core_apps.common.big_tables.finding import found_page
 from core_apps.common.big_tables.paging import AFTER, BEFORE, Keyset, KeysetPage, Ordering, reverse
-from core_apps.common.planner import plan_of
 from core_apps.common.rest import parameters
 
 CURSOR, SIZE, ORDERING, SEARCH = "cursor", "page_size", "ordering", "search"
@@ -58,7 +57,8 @@ class CursorPages(BasePagination):
         self.request = request
         size = parameters.whole_number(request, SIZE, default=USUAL_SIZE, most=MOST)
         ordering = parameters.one_of(request, ORDERING, offered_orderings(view.list_sorting))
-        self.page = page_of(queryset, ordering, size, view.complete, request.query_params.get(CURSOR, ""))
+        make = partial(StrictKeyset, queryset, ordering, size, view.complete)
+        self.page = found_page(queryset, ordering, make, request.query_params.get(CURSOR, ""))
         return self.page.rows
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -93,15 +93,6 @@ class CursorPages(BasePagination):
                 {"type": "string", "enum": list(offered_orderings(view.list_sorting))},
             ),
         ]
-
-
-def page_of(queryset: QuerySet[Any], ordering: Ordering, size: int, complete: Any, cursor: str) -> KeysetPage:
-    """The admin's ways to a page (core_apps.common.big_tables.finding), without counting: a program needs no number."""
-    make = partial(StrictKeyset, queryset, ordering, size, complete)
-    if not queryset.query.where:
-        return make(is_short=False).page(cursor)
-    plan = plan_of(queryset.order_by(*ordering))
-    return near_page(queryset, plan, make, cursor) or make(is_short=is_sortable(plan)).page(cursor)
 
 
 def in_query(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:

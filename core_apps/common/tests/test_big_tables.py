@@ -16,7 +16,8 @@ from core_apps.accounts.models import User
 from core_apps.common.big_tables import BigTableAdmin, finding
 from core_apps.common.big_tables.counting import CappedCount, Count, EstimatedCount, capped_count, estimated_count
 from core_apps.common.big_tables.deleting import MOST_DELETED
-from core_apps.common.big_tables.paging import Keyset, OutOfReachError, SuggestionPaginator
+from core_apps.common.big_tables.paging import Keyset, OutOfReachError
+from core_apps.common.big_tables.suggesting import SuggestionPaginator
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
@@ -237,6 +238,10 @@ def test_many_rows_are_estimated_and_many_that_match_are_capped(browser):
 # Lists that are narrowed.
 
 
+def counts_all(queries: Any) -> bool:
+    return any("COUNT(*) OVER ()" in query["sql"] for query in queries)
+
+
 @pytest.fixture
 def costly(monkeypatch) -> None:
     """As if to list what matches would cost too much, so that an order is leafed through."""
@@ -244,9 +249,12 @@ def costly(monkeypatch) -> None:
 
 
 @pytest.mark.usefixtures("costly")
-@pytest.mark.parametrize("reach", [20, 7, 1])
-def test_pages_of_a_narrowed_list_are_the_same_however_far_apart_its_rows_lie(reach, crowd, browser, monkeypatch):
+@pytest.mark.parametrize(("reach", "farthest"), [(20, 20), (7, 100), (7, 0), (1, 100), (1, 2)])
+def test_pages_of_a_narrowed_list_are_the_same_however_far_apart_its_rows_lie(
+    reach, farthest, crowd, browser, monkeypatch
+):
     monkeypatch.setattr(finding, "REACH", reach)
+    monkeypatch.setattr(finding, "FARTHEST", farthest)
     User.objects.filter(email__in=[f"p{n:02}@example.com" for n in (0, 2, 3, 4, 6, 7, 8, 10)]).update(name="Chosen")
     expected = list(User.objects.filter(name="Chosen").order_by("email").values_list("email", flat=True))
 
@@ -262,7 +270,7 @@ def test_page_that_is_near_is_found_without_a_count_of_all(crowd, browser):
 
     assert len(emails(response)) == 5
     assert "about " in str(response.context["cl"].result_count)
-    assert not [query for query in queries if "LIMIT 10001" in query["sql"]]
+    assert not counts_all(queries)
 
 
 def test_page_beyond_reach_is_not_searched_for(crowd):
@@ -270,8 +278,24 @@ def test_page_beyond_reach_is_not_searched_for(crowd):
         User.objects.filter(email="p09@example.com"), ["email", "pk"], 5, lambda rows: rows, is_short=False, reach=4
     )
 
-    with pytest.raises(OutOfReachError):
+    with pytest.raises(OutOfReachError) as raised:
         keyset.page("")
+
+    assert raised.value.reach == 30  # one of 6 that were looked for: 1.25 * 4 * 6
+
+
+@pytest.mark.usefixtures("costly")
+@pytest.mark.parametrize(("farthest", "sorted_all"), [(30, False), (10, True)])
+def test_page_that_seems_not_far_is_looked_for_once_more(farthest, sorted_all, crowd, browser, monkeypatch):
+    monkeypatch.setattr(finding, "REACH", 8)
+    monkeypatch.setattr(finding, "FARTHEST", farthest)
+    User.objects.filter(email__in=[f"p{n:02}@example.com" for n in range(2, 14, 2)]).update(name="Chosen")
+
+    with CaptureQueriesContext(connection) as queries:
+        shown = emails(page(browser, f"{LIST}?q=chosen&o=1"))
+
+    assert shown == [f"p{n:02}@example.com" for n in range(2, 12, 2)]
+    assert counts_all(queries) == sorted_all
 
 
 def test_page_begins_behind_a_row_that_no_longer_matches(crowd, browser):
