@@ -23,6 +23,8 @@ from config.local.wheels import binary
 NAME = "exhibition"
 """Of the role and of the database."""
 
+# Of the default, a search among a million customers has to fetch most of its pages from the system's cache.
+MEMORY = ("shared_buffers=256MB",)
 NO_SAFETY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
@@ -75,7 +77,7 @@ class PostgreSQL(Server):
         new.rename(self.data)
 
     def command(self, port: int) -> list[str]:
-        options = ["listen_addresses=127.0.0.1", "unix_socket_directories="]
+        options = ["listen_addresses=127.0.0.1", "unix_socket_directories=", *MEMORY]
         options += [] if self.durable else NO_SAFETY
         settings = [part for option in options for part in ("-c", option)]
         return [*self.prefix, binary("postgres"), "-D", str(self.data), "-p", str(port), *settings]
