@@ -238,12 +238,16 @@ def test_absence_of_the_database_has_every_header(front: Front) -> None:
 def test_absence_of_web_is_explained_and_files_are_served(front: Front, stylesheet: str) -> None:
     front.stack.compose("stop", "web")
     answers = [front.get("/admin/"), front.post("/admin/login/", body=b"username=alice")]
+    problem = front.get("/api/v1/customers/")
     file = front.get(stylesheet)
     front.stack.compose("start", "web")
     front.stack.wait_to_be("healthy", "web")
     assert [outcome(answer) for answer in answers] == [(503, "10")] * 2
     assert [sent(answer) for answer in answers] == [expected(POLICY_OF_NGINX)] * 2
     assert ["<h1>Back in a moment</h1>" in answer.text for answer in answers] == [True, True]
+    assert (outcome(problem), sent(problem)) == ((503, "10"), expected(POLICY_OF_NGINX))
+    assert problem.headers["Content-Type"] == "application/problem+json"
+    assert json.loads(problem.body)["title"] == "Service Unavailable"
     assert file.status == 200
     assert front.get("/admin/login/").status == 200
 

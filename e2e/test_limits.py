@@ -88,6 +88,9 @@ def test_api_is_limited_but_not_its_probes(front: Front) -> None:
     found = outcomes(said)
     assert (len(found), set(found)) == (100, {401, 429})
     assert 41 <= found.count(401) <= 99
+    refused = next(answer for answer in said if 429 in statuses(answer))
+    assert b"\r\nContent-Type: application/problem+json\r\n" in refused
+    assert b'"title": "Too Many Requests", "status": 429' in refused
     print(f"100 requests: {found.count(429)} refused")
     assert outcomes(front.sent_by("first", request("GET", "/api/v1/health/"), 60)) == [200] * 60
 
