@@ -4,15 +4,14 @@ It finds the pages by the admin's own links, so that a new model is walked witho
 way is marked, and deleted at the end.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from playwright.sync_api import ConsoleMessage, Locator, Page, Response, expect
+from playwright.sync_api import ConsoleMessage, Page, Response, expect
 
-MARK = "policy-walk"
-PASSWORD = "every page and every widget"
+from e2e.admin_forms import MARK, fill_required, settle, use_widgets
+
 # Customers have none: they are archived.
 DELETE_ACTION = "select[name=action] option[value=delete_selected]"
 LISTEN = """document.addEventListener("securitypolicyviolation", event => window.policyViolation(
@@ -81,12 +80,6 @@ def record(page: Page, seen: Walk) -> None:
 def visit(page: Page, address: str) -> None:
     page.goto(address)
     settle(page)
-
-
-def settle(page: Page) -> None:
-    """Waits for scripts and for reports of violations, which come as tasks of their own."""
-    page.wait_for_load_state()
-    page.evaluate("() => new Promise(done => setTimeout(done, 10))")
 
 
 def submit(page: Page, selector: str) -> None:
@@ -200,105 +193,6 @@ def walk_row(page: Page, address: str, used: Counter[str]) -> None:
     use_widgets(page, used)
     for link in linked:
         visit(page, link)
-
-
-def fill_required(page: Page) -> None:
-    """Fills what must not be blank, and every name; dates and choices have their values by now."""
-    fields = "input[required]:visible, input[name$=name]:visible, input[type=password]:visible"
-    for entry in page.locator(f"#content-main :is({fields})").all():
-        if not entry.input_value():
-            entry.fill(value_for(entry))
-
-
-def value_for(entry: Locator) -> str:
-    kind = f"{entry.get_attribute('type')} {entry.get_attribute('class')}"
-    for pattern, value in (
-        ("password", PASSWORD),
-        ("email", f"{MARK}-{id(entry)}@example.com"),
-        ("vDateField", "2030-01-02"),
-        ("vTimeField", "10:00"),
-    ):
-        if pattern in kind:
-            return value
-    return f"{MARK} {id(entry)}"
-
-
-def use_widgets(page: Page, used: Counter[str]) -> None:
-    """Uses every widget of the form; leaves it such that it can be saved."""
-    for name, selector, use in (
-        ("fieldset to unfold", "details:not([open]) > summary", Locator.click),
-        ("inline to add", ".add-row a", Locator.click),
-        ("date or time shortcut", ".datetimeshortcuts > a:first-child", Locator.click),
-        ("calendar", "a[id^=calendarlink]", pick_day),
-        ("clock", "a[id^=clocklink]", pick_time),
-        ("password choice", "[name=usable_password]", Locator.check),
-        ("choice of many", ".selector", choose_many),
-        ("autocomplete", ".select2-selection", autocomplete),
-        ("popup", "a.related-widget-wrapper-link[href][data-popup]", use_popup),
-        ("inline to remove", ".inline-deletelink", Locator.click),
-        # Chosen before a popup has changed what it has to fit to.
-        ("choice to clear", ".form-row:not(:has(label.required)) .select2-selection__clear", clear_choice),
-    ):
-        for widget in reversed(page.locator(f"#content-main :is({selector}):visible").all()):
-            use(widget)
-            used[name] += 1
-    settle(page)
-
-
-def pick_day(link: Locator) -> None:
-    link.click()
-    calendar = link.page.locator(".calendarbox:visible")
-    calendar.locator(".calendarnav-next").click()
-    calendar.locator("td a", has_text=re.compile(r"^15$")).click()
-
-
-def pick_time(link: Locator) -> None:
-    link.click()
-    link.page.locator(".clockbox:visible .timelist a").first.click()
-
-
-def choose_many(selector: Locator) -> None:
-    selector.locator(".selector-filter input").first.fill("view")
-    for button in (".selector-chooseall", ".selector-clearall"):
-        if selector.locator(button).is_enabled():
-            selector.locator(button).click()
-
-
-def autocomplete(selection: Locator) -> None:
-    """Searches, and chooses the first row, or leaves the list where there is none."""
-    page = selection.page
-    selection.click()
-    page.locator(".select2-container--open .select2-search__field").fill("a")
-    results = page.locator(".select2-results__option:not(.loading-results)")
-    results.first.wait_for()
-    settle(page)
-    if page.locator(".select2-results__option[aria-selected]").count():
-        page.locator(".select2-results__option[aria-selected]").first.click()
-    else:
-        page.keyboard.press("Escape")
-
-
-def clear_choice(cross: Locator) -> None:
-    """Which opens the list to choose from: it would lie over what is clicked next."""
-    cross.click()
-    cross.page.keyboard.press("Escape")
-
-
-def use_popup(link: Locator) -> None:
-    """Adds a related row in its popup, which closes itself; looks at a popup of any other kind."""
-    with link.page.expect_popup() as opened:
-        link.click()
-    popup = opened.value
-    settle(popup)
-    choices = popup.locator(".form-row:has(label.required) select.admin-autocomplete")
-    # What belongs to a row that is not marked would not be found again.
-    belongs_to_others = choices.evaluate_all("choices => choices.some(choice => !choice.value)")
-    if belongs_to_others or "add-related" not in (link.get_attribute("class") or ""):
-        popup.close()
-        return
-    fill_required(popup)
-    with popup.expect_event("close"):
-        popup.locator("input[name=_save]").click()
 
 
 def delete_marked(page: Page, model: str) -> None:
