@@ -117,12 +117,14 @@ def test_version_is_asked_for_once_in_a_request_until_it_writes(names):
     assert memory.seen_version() == ""
 
 
-def test_long_answer_is_compressed_and_a_short_one_is_not():
-    long = b"0123456789" * 1_000
-    assert [answer("long", lambda: long), answer("long", lambda: b"")] == [long, long]
-    assert [answer("short", lambda: b"ab"), answer("short", lambda: b"")] == [b"ab", b"ab"]
+@pytest.mark.parametrize(("size", "is_compressed"), [(2, False), (40_000, False), (100_000, True)])
+def test_only_a_long_answer_is_compressed(size, is_compressed):
+    text = b"x" * size
 
-    assert sorted(len(value) < 1_000 for value in stored().values()) == [True, True]
+    assert [answer("text", lambda: text), answer("text", lambda: b"")] == [text, text]
+
+    [value] = stored().values()
+    assert (len(value) < size) == is_compressed
 
 
 def test_answer_that_is_too_long_is_computed_each_time():

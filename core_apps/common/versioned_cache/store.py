@@ -21,7 +21,8 @@ TTL = 60.0  # seconds
 JITTER = 0.1  # of it: what was computed together need not be gone together
 LOCK = 3.0  # seconds for which one reader may compute and the others wait
 LARGEST = 1_000_000  # bytes
-COMPRESSED_FROM = 1_000  # bytes
+# Bytes: more than a page of 50 customers has, for to unpack one would cost a quarter of its whole answer.
+COMPRESSED_FROM = 64_000
 
 COMPUTING, UNCACHED, PLAIN, PACKED = b"!", b"-", b"=", b"z"
 PREFIX = "versioned:"
