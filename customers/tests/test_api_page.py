@@ -54,8 +54,8 @@ def test_commands_of_the_page_work(answers):
     assert last.endswith("Whoever has visits is archived, not deleted.")
 
 
-def test_commands_of_the_page_leave_what_they_say(answers):
+def test_commands_of_the_page_leave_what_they_say(answers, alice):
     nils = Customer.objects.get(given_name="Nils")
-    assert (nils.job_title, nils.archived, nils.owner) == ("Buyer", True, None)
+    assert (nils.job_title, nils.archived, nils.owner) == ("Buyer", True, alice)
     assert FollowUp.objects.get().customer == nils
     assert [visit.note for visit in Visit.objects.order_by("pk")] == ["Wants a quote", ""]

@@ -43,8 +43,11 @@ def capped_count(queryset: QuerySet[Any], most: int = MOST_COUNTED, planned: int
     planned = planned_rows(queryset) if planned is None else planned
     if planned > SURELY * most:
         return CappedCount(most)
+    keys = queryset.order_by().values("pk")[: most + 1]
+    if planned <= most:  # the LIMIT is out of sight
+        return capped(keys.count(), most)
     with no_sequential_scan():
-        return capped(queryset.order_by().values("pk")[: most + 1].count(), most)
+        return capped(keys.count(), most)
 
 
 def estimated_count(queryset: QuerySet[Any]) -> Count:

@@ -51,7 +51,7 @@ class Deletion:
 
     def take(self, rows: QuerySet[Any]) -> None:
         """These rows, and what goes with them."""
-        count, name = capped_count(rows.order_by("pk")), str(rows.model._meta.verbose_name_plural)
+        count, name = capped_count(rows), str(rows.model._meta.verbose_name_plural)
         if not count or name in self.counts:
             return
         self.counts[name] = count

@@ -16,7 +16,14 @@ from core_apps.common.big_tables.counting import (
     estimate,
     estimated_count,
 )
-from core_apps.common.big_tables.paging import Complete, Keyset, KeysetPage, Ordering, OutOfReachError
+from core_apps.common.big_tables.paging import (
+    Complete,
+    CountedKeyset,
+    Keyset,
+    KeysetPage,
+    Ordering,
+    OutOfReachError,
+)
 from core_apps.common.planner import Plan, no_sequential_scan, plan_of
 
 REACH = 20_000  # rows of the table that a page of a long list may lie apart
@@ -40,7 +47,7 @@ def found(
     plan, make = plan_of(queryset), partial(Keyset, queryset, ordering, size, complete)
     if page := near_page(queryset, plan, make, cursor, MOST_COST):
         return many(plan.rows), page
-    keyset = make(is_short=True)
+    keyset = CountedKeyset(queryset, ordering, size, complete, is_short=True)
     with no_sequential_scan():
         page = keyset.page(cursor)
     return capped(keyset.count), page

@@ -84,12 +84,9 @@ class OutOfReachError(Exception):
 class Keyset:
     """The pages of a queryset in an order whose columns hold no NULL, go in one direction and end with the key.
 
-    Of a short one all rows are found, counted and sorted; through a long one an index of the order is leafed, no
-    farther than through `reach` rows of the table.
+    Of a short one all rows are found and sorted; through a long one an index of the order is leafed, no farther than
+    through `reach` rows of the table.
     """
-
-    count = 0
-    """Of all rows, once a page of a short one was found."""
 
     def __init__(
         self,
@@ -149,14 +146,8 @@ class Keyset:
     def table(self) -> QuerySet[Any]:
         return self.queryset.model._default_manager.all()  # type: ignore[no-any-return]
 
-    def sorted(self, ordering: Ordering, texts: Sequence[str]) -> list[Any]:
-        """The rows behind these values come first, so that one search finds the page and counts all."""
-        is_behind = beyond(self.queryset.model, ordering, texts) if texts else Value(True)
-        rows = as_one_row(self.queryset, ordering).annotate(is_behind=is_behind, count=Window(Count("*")))
-        first = rows.order_by("-is_behind", *rows.query.order_by) if texts else rows
-        found = list(first.values_list("pk", "is_behind", "count")[: self.size + 1])
-        self.count = found[0][2] if found else 0
-        return [key for key, is_behind, _ in found if is_behind]
+    def sorted(self, ordering: Ordering, texts: Sequence[str]) -> Any:
+        return self.behind(as_one_row(self.queryset, ordering), ordering, texts).values("pk")[: self.size + 1]
 
     def leafed(self, ordering: Ordering, texts: Sequence[str]) -> Any:
         first, *others = [self.behind(part, ordering, texts) for part in parts_of(self.queryset)]
@@ -200,3 +191,18 @@ class Keyset:
             return list(signing.loads(cursor, salt=self.salt))
         except signing.BadSignature:
             return [""]
+
+
+class CountedKeyset(Keyset):
+    """A short one that knows the number of all its rows, once a page of it was found."""
+
+    count = 0
+
+    def sorted(self, ordering: Ordering, texts: Sequence[str]) -> list[Any]:
+        """The rows behind these values come first, so that one search finds the page and counts all."""
+        is_behind = beyond(self.queryset.model, ordering, texts) if texts else Value(True)
+        rows = as_one_row(self.queryset, ordering).annotate(is_behind=is_behind, count=Window(Count("*")))
+        first = rows.order_by("-is_behind", *rows.query.order_by) if texts else rows
+        found = list(first.values_list("pk", "is_behind", "count")[: self.size + 1])
+        self.count = found[0][2] if found else 0
+        return [key for key, is_behind, _ in found if is_behind]
