@@ -201,8 +201,8 @@ class CountedKeyset(Keyset):
     def sorted(self, ordering: Ordering, texts: Sequence[str]) -> list[Any]:
         """The rows behind these values come first, so that one search finds the page and counts all."""
         is_behind = beyond(self.queryset.model, ordering, texts) if texts else Value(True)
-        rows = as_one_row(self.queryset, ordering).annotate(is_behind=is_behind, count=Window(Count("*")))
-        first = rows.order_by("-is_behind", *rows.query.order_by) if texts else rows
-        found = list(first.values_list("pk", "is_behind", "count")[: self.size + 1])
+        rows = as_one_row(self.queryset, ordering)
+        first = rows.order_by(is_behind.desc(), *rows.query.order_by) if texts else rows
+        found = list(first.values_list("pk", is_behind, Window(Count("*")))[: self.size + 1])
         self.count = found[0][2] if found else 0
         return [key for key, is_behind, _ in found if is_behind]
