@@ -121,15 +121,16 @@ def test_refused_redis_costs_no_answer_and_the_writer_waits_out_the_lease(own_re
     own_redis.kill()
 
     assert answer("name", name) == b"old"
-    assert 0.9 < write("new") < 3
+    assert 0.9 < write("new") < 1.5
     assert answer("name", name) == b"new"
 
 
 def test_series_of_writes_waits_once(own_redis):
     own_redis.kill()
     write("first")
+    longest = max(write(f"number {number}") for number in range(20))
 
-    assert sum(write(f"number {number}") for number in range(20)) < 5  # of 20, if each waited
+    assert longest < 0.2
 
 
 def test_distrusted_redis_leases_no_version_out_but_keeps_answers(own_redis):
@@ -155,7 +156,7 @@ def test_paused_redis_gives_nobody_the_old_version_when_it_goes_on(own_redis):
     assert answer("name", name) == b"new"
     time.sleep(0.4)
     assert answer("name", name) == b"new"
-    assert 0.9 < took < 3
+    assert 0.9 < took < 1.6
 
 
 def test_silent_redis_costs_a_reader_one_timeout(own_redis):
@@ -165,7 +166,7 @@ def test_silent_redis_costs_a_reader_one_timeout(own_redis):
     assert {answer("name", name) for _ in range(20)} == {b"old"}
     own_redis.process.resume()
 
-    assert time.monotonic() - started < 3  # of 6, if each waited
+    assert time.monotonic() - started < 0.6
 
 
 def test_redis_restored_from_a_snapshot_loses_the_version_that_it_brings(own_redis):
@@ -189,7 +190,7 @@ def test_full_redis_costs_no_answer(own_redis, policy):
     own_redis.client.config_set("maxmemory", 1)
 
     assert [answer("name", name) for _ in range(3)] == [b"old"] * 3
-    assert write("new") < 0.9  # what removes is not refused, and nothing has to be waited out
+    assert write("new") < 0.3  # what removes is not refused
     assert [answer("name", name) for _ in range(3)] == [b"new"] * 3
     assert [answer("name 2", name) for _ in range(3)] == [b"new"] * 3
 
@@ -200,7 +201,7 @@ def test_redis_that_may_not_be_written_to_makes_the_writer_wait(own_redis):
     own_redis.client.replicaof("127.0.0.1", "1")
 
     assert answer("name", name) == b"old"
-    assert 0.9 < write("new") < 3
+    assert 0.9 < write("new") < 1.5
     assert answer("name", name) == b"new"
 
 
@@ -226,4 +227,4 @@ def test_pipeline_is_guarded(own_redis):
             get_redis_connection("default").pipeline().get("anything").execute()
     own_redis.process.resume()
 
-    assert time.monotonic() - started < 2  # of 3, if each waited
+    assert time.monotonic() - started < 0.6
