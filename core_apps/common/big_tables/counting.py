@@ -1,5 +1,6 @@
 """How many rows there are, at a price that does not grow with them."""
 
+from contextlib import nullcontext
 from math import log10
 from typing import Any
 
@@ -43,11 +44,9 @@ def capped_count(queryset: QuerySet[Any], most: int = MOST_COUNTED, planned: int
     planned = planned_rows(queryset) if planned is None else planned
     if planned > SURELY * most:
         return CappedCount(most)
-    keys = queryset.order_by().values("pk")[: most + 1]
-    if planned <= most:  # the LIMIT is out of sight
-        return capped(keys.count(), most)
-    with no_sequential_scan():
-        return capped(keys.count(), most)
+    # Where few are expected, the LIMIT is out of sight and misleads nobody.
+    with nullcontext() if planned <= most else no_sequential_scan():
+        return capped(queryset.order_by().values("pk")[: most + 1].count(), most)
 
 
 def estimated_count(queryset: QuerySet[Any]) -> Count:
