@@ -17,11 +17,7 @@ from bench.image import copy_of_checkout, run
 
 NAME = "crm.test"
 ROUNDS, SECONDS, CLIENTS = 5, 5, 16
-IMAGES = ("exhibition-crm-bench-wrk", "exhibition-crm-bench-nginx")
 LOAD_GENERATOR = "FROM debian:trixie-slim\nRUN apt-get update && apt-get install -y --no-install-recommends wrk\n"
-# An nginx that keeps its connections to web, as 1.28 does; the image of that name may stand for an older one.
-NGINX = Path("e2e/nginx_newer.Dockerfile")
-OVERLAY = "services: {nginx: {build: {args: {NGINX_IMAGE: exhibition-crm-bench-nginx}}}}"
 PAGE = "/admin/login/"  # the cheapest there is, so the one to which a proxy adds most
 
 
@@ -31,12 +27,11 @@ class Tier:
     def __init__(self, source: Path) -> None:
         own = {
             "COMPOSE_PROJECT_NAME": "exhibition-crm-bench-tiers",
-            "COMPOSE_FILE": "docker-compose.prod.yml:bench.yml",
+            "COMPOSE_FILE": "docker-compose.prod.yml",
         }
         own |= {"VERSION": "bench-tiers", "DOMAIN": NAME, "HTTP_PORT": "0", "HTTPS_PORT": "0"}
         own |= {name: secrets.token_urlsafe(48) for name in ("SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD")}
         own |= {"FRONTEND_SUBNET": "10.222.1.0/24", "BACKEND_SUBNET": "10.222.2.0/24"}
-        (source / "bench.yml").write_text(OVERLAY)
         self.options = {"cwd": source, "env": dict(os.environ, **own)}
 
     def compose(self, *arguments: str) -> str:
@@ -86,13 +81,12 @@ def running_tier() -> Iterator[Tier]:
     with copy_of_checkout() as source:
         tier = Tier(source)
         run("docker", "build", "-q", "-t", "exhibition-crm-bench-wrk", "-", input=LOAD_GENERATOR)
-        run("docker", "build", "-q", "-t", "exhibition-crm-bench-nginx", "-", input=NGINX.read_text())
         try:
             tier.compose("up", "--build", "--detach", "--wait")
             yield tier
         finally:
             tier.compose("down", "--volumes", "--rmi", "local")
-            run("docker", "image", "rm", "--force", "exhibition-crm:bench-tiers", *IMAGES)
+            run("docker", "image", "rm", "--force", "exhibition-crm:bench-tiers", "exhibition-crm-bench-wrk")
 
 
 def measure() -> Iterator[tuple[str, float, float, float]]:

@@ -43,11 +43,6 @@ Customer.objects.update(photo=photo)
 print(client.cookies["sessionid"].value, photo)
 """
 LIMIT = 25 * 2**20  # bytes
-BROTLI = """FROM {image}
-USER root
-RUN apt-get update && apt-get install -y --no-install-recommends libnginx-mod-http-brotli-static
-USER 101:101
-"""
 
 
 @pytest.fixture(scope="module")
@@ -273,20 +268,3 @@ def test_preloading_is_for_those_who_ask_for_it(front: Front) -> None:
     front.recreate(SECURE_HSTS_PRELOAD="true")
     answer = front.get("/admin/login/")
     assert sent(answer) == expected(POLICY_OF_DJANGO, hsts=f"{HSTS}; preload")
-
-
-def test_brotli_is_used_where_the_image_has_it(front: Front, stylesheet: str) -> None:
-    assert front.get(stylesheet, {"Accept-Encoding": "br"}).headers["Content-Encoding"] is None
-    packager = front.stack.within("nginx", "sh", "-c", "dpkg-query -W -f '${Maintainer}' nginx || true")
-    if "Debian" not in packager:
-        pytest.skip("Debian packages the module for its own nginx alone")
-    image = front.stack.inspect("nginx")["Config"]["Image"]
-    (front.stack.checkout / "Dockerfile.brotli").write_text(BROTLI.format(image=image))
-    front.stack.run("docker", "build", "--tag", image, "--file", "Dockerfile.brotli", "nginx")
-    front.recreate(SECURE_HSTS_PRELOAD="false")
-    answers = {
-        encoding: front.get(stylesheet, {"Accept-Encoding": encoding}) for encoding in ("identity", "gzip", "br")
-    }
-    assert [answer.headers["Content-Encoding"] for answer in answers.values()] == [None, "gzip", "br"]
-    assert sent(answers["br"]) == expected(POLICY_OF_NGINX)
-    print({encoding: len(answer.body) for encoding, answer in answers.items()})

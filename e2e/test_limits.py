@@ -95,13 +95,6 @@ def test_api_is_limited_but_not_its_probes(front: Front) -> None:
     assert outcomes(front.sent_by("first", request("GET", "/api/v1/health/"), 60)) == [200] * 60
 
 
-def test_import_is_limited(front: Front) -> None:
-    upload = request("POST", "/admin/customers/customer/import/", "Content-Length: 0")
-    found = outcomes(front.sent_by("first", upload, 10))
-    assert set(found[:6]) != {429}
-    assert set(found[7:]) == {429}
-
-
 def stored(front: Front) -> int:
     """Bytes of bodies that nginx keeps."""
     return int(front.stack.within("nginx", "du", "-sb", "/var/cache/nginx").split()[0])

@@ -25,27 +25,11 @@ HSTS="max-age=$SECURE_HSTS_SECONDS; includeSubDomains"
 case "${SECURE_HSTS_PRELOAD:-}" in
   [Tt]rue | [Yy]es | [Oo]n | 1) HSTS="$HSTS; preload" ;;
 esac
-# Since 1.27.3 a group of servers follows a name's addresses, and then connections can be kept; before, a name that is
-# asked for at each request is the only way to find a web container that was replaced.
-version=$(nginx -v 2>&1 | sed 's/.*nginx\///')
-if [ "$(printf '%s\n' 1.27.3 "$version" | sort -V | head -n 1)" = 1.27.3 ]; then
-  WEB=web
-  cp /etc/nginx/snippets/upstream.conf /etc/nginx/conf.d/
-else
-  WEB=web:8000
-fi
-export SERVER_NAMES HSTS WEB
+export SERVER_NAMES HSTS
 
 for proxy in $(echo "${TRUSTED_PROXIES:-}" | tr ',' ' '); do
   echo "set_real_ip_from $proxy;"
 done > /etc/nginx/conf.d/trusted-proxies.conf
-
-# Precompressed brotli, where the image has the module.
-module=/usr/lib/nginx/modules/ngx_http_brotli_static_module.so
-if [ -e "$module" ]; then
-  echo "load_module $module;" > /etc/nginx/conf.d/brotli.module
-  echo "brotli_static on;" > /etc/nginx/conf.d/brotli.conf
-fi
 
 is_placeholder_for_others() {
   openssl verify -CAfile "$1" "$1" >/dev/null 2>&1 &&
