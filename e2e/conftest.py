@@ -111,19 +111,27 @@ def engine() -> None:
 @pytest.fixture(scope="module")
 def stack_of(engine: None, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Stack]]:
     """Returns a new stack of the tier, not started; after the module's last test nothing of it is left."""
-    stacks = request.config.stash.setdefault(STACKS, [])
+    with new_stacks(request.config) as make:
+        yield make
+
+
+@contextmanager
+def new_stacks(config: pytest.Config) -> Iterator[Callable[[str], Stack]]:
+    stacks: list[Stack] = config.stash.setdefault(STACKS, [])
+    own: list[Stack] = []
 
     def make(tier: str) -> Stack:
         # Not pytest's own directory, which nobody but its owner may enter.
         directory = Path(tempfile.mkdtemp(prefix="e2e-"))
         directory.chmod(0o755)
-        stacks.append(new_stack(tier, directory))
-        return stacks[-1]
+        own.append(new_stack(tier, directory))
+        stacks.append(own[-1])
+        return own[-1]
 
     yield make
-    while stacks:
-        stack = stacks.pop()
+    for stack in own:
         stack.remove()
+        stacks.remove(stack)
         assert [stack.left(kind) for kind in ("container", "volume", "network")] == [[], [], []]
 
 

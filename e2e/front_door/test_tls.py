@@ -5,50 +5,65 @@ import re
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 
-from e2e.acme import NAME, Authority, authority
-from e2e.stack import Site, Stack, ask
+from e2e.front_door.front import Front
+from e2e.stack import Site, ask, seconds_until
 
 # https://ssl-config.mozilla.org/guidelines/6.0.json in the form that sslyze reads; its own copy is 5.7.
 GUIDELINE = Path(__file__).parent / "mozilla_6.0.json"
 GUIDELINE_SECONDS = 120
+DAY = timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
-def issuer(stack_of: Callable[[str], Stack]) -> Authority:
-    stack = stack_of("prod")
-    found = authority(stack)
-    found.start()
-    stack.make("prod-up")
-    return found
+def authority() -> trustme.CA:
+    return trustme.CA()
 
 
 @pytest.fixture(scope="module")
-def site(issuer: Authority) -> Site:
-    return issuer.site()
+def site(front: Front, authority: trustme.CA) -> Iterator[Site]:
+    """With a certificate like Let's Encrypt's: ECDSA, of 90 days."""
+    now, files = datetime.now(UTC), "/certificates"
+    issued = authority.issue_cert(front.site.name, not_before=now - DAY, not_after=now + 89 * DAY)
+    pem = b"".join(part.bytes() for part in (issued.private_key_pem, *issued.cert_chain_pems)).decode()
+    front.stack.within("nginx", "sh", "-c", f"printf %s '{pem}' > {files}/issued.pem")
+    trusting = Site(front.site.name, front.site.port, authority.cert_pem.bytes().decode())
+    seconds_until(lambda: is_trusted(trusting), 20)
+    yield trusting
+    front.stack.within("nginx", "sh", "-c", f"rm {files}/*.pem")
+
+
+def is_trusted(site: Site) -> bool:
+    try:
+        site.certificate()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
-def handshake(issuer: Authority) -> Callable[..., str]:
+def handshake(site: Site, front: Front) -> Callable[..., str]:
     """What the newest OpenSSL says of a connection with these options."""
-    address = ["openssl", "s_client", "-connect", "127.0.0.1:8443", "-servername", NAME]
-    return lambda *options, fails=False: issuer.stack.within("nginx", *address, *options, fails=fails)
+    address = ["openssl", "s_client", "-connect", "127.0.0.1:8443", "-servername", site.name]
+    return lambda *options, fails=False: front.stack.within("nginx", *address, *options, fails=fails)
 
 
-def test_sslyze_finds_the_guideline_followed(issuer: Authority, site: Site, tmp_path: Path) -> None:
+def test_sslyze_finds_the_guideline_followed(site: Site, authority: trustme.CA, tmp_path: Path) -> None:
     root = tmp_path / "root.pem"
-    root.write_text(issuer.root())
+    authority.cert_pem.write_to_path(root)
     command = [Path(sys.executable).with_name("sslyze"), "--custom_tls_config", GUIDELINE]
-    command += ["--certinfo_ca_file", root, f"{NAME}:{site.port}{{127.0.0.1}}"]
+    command += ["--certinfo_ca_file", root, f"{site.name}:{site.port}{{127.0.0.1}}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=GUIDELINE_SECONDS)
     verdict = done.stdout[done.stdout.index("COMPLIANCE") :]
     print(verdict)
-    assert (done.returncode, f"{NAME}:{site.port}: OK - Compliant." in verdict) == (0, True)
+    assert (done.returncode, f"{site.name}:{site.port}: OK - Compliant." in verdict) == (0, True)
 
 
 def test_key_exchange_holds_against_a_quantum_computer(handshake: Callable[..., str]) -> None:
@@ -95,20 +110,20 @@ def test_ocsp_is_not_stapled(handshake: Callable[..., str]) -> None:
 
 
 @pytest.mark.parametrize("options", [("-servername", "other.test"), ("-noservername",)], ids=" ".join)
-def test_stranger_gets_no_handshake(issuer: Authority, options: tuple[str, ...]) -> None:
+def test_stranger_gets_no_handshake(front: Front, options: tuple[str, ...]) -> None:
     address = ["openssl", "s_client", "-connect", "127.0.0.1:8443"]
-    said = issuer.stack.within("nginx", *address, *options, fails=True)
+    said = front.stack.within("nginx", *address, *options, fails=True)
     assert "tlsv1 unrecognized name" in said
     assert "BEGIN CERTIFICATE" not in said
 
 
-@pytest.mark.parametrize("host", ["other.test", "127.0.0.1", f"{NAME}.other.test", f"x{NAME}", "web:8000"])
-def test_unknown_host_gets_no_answer_and_never_reaches_django(issuer: Authority, site: Site, host: str) -> None:
+@pytest.mark.parametrize("host", ["other.test", "127.0.0.1", "localhost.other.test", "xlocalhost", "web:8000"])
+def test_unknown_host_gets_no_answer_and_never_reaches_django(front: Front, site: Site, host: str) -> None:
     known = f"/of-{host.replace(':', '-')}"
     with pytest.raises(http.client.RemoteDisconnected):
         ask(site, "GET", f"{known}/stranger", {"Host": host})
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
-        ask(issuer.stack.ports["http"], "GET", f"{known}/stranger", {"Host": host})
+        ask(front.stack.ports["http"], "GET", f"{known}/stranger", {"Host": host})
     ask(site, "GET", known)
-    log = issuer.stack.logs("web")
+    log = front.stack.logs("web")
     assert (f'"{known}"' in log, f"{known}/stranger" in log) == (True, False)

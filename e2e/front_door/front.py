@@ -67,9 +67,9 @@ class Front:
         return Watch(self)
 
     def recreate(self, **environment: str) -> None:
-        """nginx, with these settings."""
+        """A new nginx, with these settings."""
         self.stack.environment |= environment
-        self.stack.compose("up", "--detach", "--wait", "--no-deps", "nginx")
+        self.stack.compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", "nginx")
 
 
 def read(connection: socket.socket) -> bytes:

@@ -6,14 +6,14 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
 
-from e2e.front import Front, open_front, read, request, statuses
+from e2e.front_door.front import Front, read, request, statuses
 from e2e.load import Load, Request
-from e2e.stack import Stack, ask
+from e2e.stack import ask
 
 LIMIT = 25 * 2**20  # bytes
 LOGIN = request("POST", "/admin/login/", "Content-Length: 0")
@@ -48,11 +48,6 @@ async def main():
 asyncio.run(main())
 """
 PAGES = [Request("GET", "/admin/login/", 200), Request("GET", "/api/v1/health/", 200)]
-
-
-@pytest.fixture(scope="module")
-def front(stack_of: Callable[[str], Stack]) -> Front:
-    return open_front(stack_of("prod"))
 
 
 def outcomes(said: Sequence[bytes]) -> list[int]:

@@ -4,13 +4,13 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from e2e.front import Front, open_front, request, statuses
+from e2e.front_door.front import Front, request, statuses
 from e2e.stack import Answer, Stack, ask
 
 POLICY_OF_NGINX = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -43,11 +43,6 @@ Customer.objects.update(photo=photo)
 print(client.cookies["sessionid"].value, photo)
 """
 LIMIT = 25 * 2**20  # bytes
-
-
-@pytest.fixture(scope="module")
-def front(stack_of: Callable[[str], Stack]) -> Front:
-    return open_front(stack_of("prod"))
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote, urlencode
 
 import pytest
 
-from e2e.front import Front, docker_logs, open_front, request, statuses
-from e2e.stack import ADMINISTRATOR, Stack, ask, docker, seconds_until
+from e2e.front_door.front import Front, docker_logs, request, statuses
+from e2e.stack import ADMINISTRATOR, ask, docker, seconds_until
 
 STRANGER = "203.0.113.7"
 FORGED = {
@@ -67,8 +67,7 @@ FIELDS = [
 
 
 @pytest.fixture(scope="module")
-def front(stack_of: Callable[[str], Stack]) -> Front:
-    front = open_front(stack_of("prod"))
+def front(front: Front) -> Front:
     front.stack.create_administrator()
     return front
 
