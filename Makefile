@@ -29,16 +29,22 @@ demo: .venv ## so many invented customers more, to see how it does: make demo CU
 
 ##@ Work on it
 
-.PHONY: test test-previous e2e lint lint-settings format messages schema
+.PHONY: test test-previous e2e e2e-full lint lint-settings format messages schema
 test: .venv ## tests, on every core (ARGS="-k import" passes through)
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)
 
-PATIENT := e2e/backups e2e/certificates e2e/test_api_fuzz.py
+# Two files at once for tests that mostly wait for programs. The others measure, or use a browser, which gives up a page
+# when the engine adds a network beside it.
+PATIENT := e2e/backups e2e/certificates e2e/front_door e2e/test_api_fuzz.py e2e/test_deploy_failures.py e2e/test_health_checks.py
+e2e: MARKS := not full
 e2e: ## tests from outside: make run, the containers, a real browser (needs Docker and Chromium; CHROMIUM=path)
 	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt
-	@# These wait for programs and hold no bar in milliseconds: two files at once. 5: none was asked for.
-	@$(BIN)/python -m pytest $(PATIENT) -n 2 --dist loadfile $(ARGS) || [ $$? -eq 5 ]
-	@exec $(BIN)/python -m pytest e2e $(PATIENT:%=--ignore %) $(ARGS)
+	@# 5: no test was asked for.
+	@$(BIN)/python -m pytest $(PATIENT) -m "$(MARKS)" -n 2 --dist loadfile $(ARGS) || [ $$? -eq 5 ]
+	@exec $(BIN)/python -m pytest e2e $(PATIENT:%=--ignore %) -m "$(MARKS)" $(ARGS)
+
+e2e-full: ## all of them, an hour and more: every step of every failure, long loads, a restart of the container engine
+	@$(MAKE) --no-print-directory e2e MARKS=
 
 test-previous: .venv ## the tests of the tag before, on this checkout's schema (ARGS="-k import" passes through)
 	@exec $(BIN)/python -m config.local.previous $(ARGS)

@@ -80,6 +80,10 @@ class Load:
             self.samples.append(send(self.door, request if isinstance(request, Request) else request(number)))
 
     @property
+    def is_running(self) -> bool:
+        return any(client.is_alive() for client in self._clients)
+
+    @property
     def failures(self) -> list[Sample]:
         return [sample for sample in self.samples if sample.failed]
 

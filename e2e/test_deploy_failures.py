@@ -2,7 +2,6 @@
 
 import re
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from e2e.stack import Stack, seconds_until
 
 BUILDING, MIGRATING, STARTING = "building version", "migrating the database", "apart from traffic"
 TAKING_OVER, DRAINING = "taking over the traffic", "draining"
+full = pytest.mark.full
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,13 @@ def deployed(stack_of: Callable[[str], Stack]) -> Deployed:
     return Deployed(stack_of("prod"))
 
 
-def moment(said: str, step: str) -> float:
-    """When the step's line appeared, in seconds since the start."""
-    return float(re.findall(rf"\[ *([\d.]+) s\] [^\n]*{step}", said)[-1])
-
-
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, id=name, marks=[full] if name in ("crashes", "cannot_be_built") else [])
+        for name, fault in FAULTS.items()
+    ],
+)
 def test_version_that_cannot_serve_replaces_nothing(deployed: Deployed, fault: Fault) -> None:
     files = {name: (deployed.stack.checkout / name).read_text() + text for name, text in fault.appended.items()}
     version = deployed.commit(files | (deployed.migration(fault.migration) if fault.migration else {}))
@@ -73,11 +74,10 @@ def test_version_that_cannot_serve_replaces_nothing(deployed: Deployed, fault: F
     with deployed.visited():
         said = deployed.stack.make("prod-deploy", fails=True)
     deployed.back()
-    seconds = moment(said, "has failed") - moment(said, fault.step)
-    print(f"{said}\nended {seconds:.1f} s after it began {fault.step}")
+    print(said)
     assert (deployed.everything(), deployed.web(), deployed.version) == before
     assert deployed.directed() == "web"
-    assert seconds <= 60
+    assert fault.step in said
     assert fault.said in said
     last = deployed.history()[-1]
     assert (last["action"], last["version"]) == ("deploy", version)
@@ -102,20 +102,19 @@ def test_second_deploy_at_once_is_refused_and_names_the_first(deployed: Deployed
 
 def deploy_after(deployed: Deployed, version: str) -> None:
     """What an interrupted one left is gone afterwards."""
-    start = time.monotonic()
-    said = deployed.stack.make("prod-deploy", f"VERSION={version}")
-    print(said, f"deployed in {time.monotonic() - start:.1f} s")
+    print(deployed.stack.make("prod-deploy", f"VERSION={version}"))
     assert (deployed.version, deployed.versions(), deployed.directed()) == (version, [version], "web")
 
 
-@pytest.mark.parametrize("step", [MIGRATING, STARTING, TAKING_OVER, DRAINING, BUILDING])
+@pytest.mark.parametrize(
+    "step", [TAKING_OVER, DRAINING, *(pytest.param(step, marks=full) for step in (MIGRATING, STARTING, BUILDING))]
+)
 def test_deploy_killed_at_any_step_is_repaired_by_the_next(deployed: Deployed, step: str) -> None:
-    before, version = deployed.everything(), deployed.tag(f"killed-{time.monotonic_ns()}")
+    before, version = deployed.everything(), deployed.tag(f"killed-{step.split()[0]}")
     with deployed.visited():
         # Building has a version of its own, and nothing changed that would take long.
         killed = UnderWay(deployed.stack, "prod-deploy", *([] if step == BUILDING else [f"VERSION={version}"]))
         killed.wait_to_say(step)
-        time.sleep(0.5)  # into the step
         killed.kill()
         assert killed.wait() != 0
         print(killed.said)
@@ -137,7 +136,12 @@ def test_deploy_killed_as_it_takes_over_is_cleared_away_by_a_start(deployed: Dep
 
 
 @pytest.mark.parametrize(
-    ("step", "number"), [(MIGRATING, signal.SIGINT), (STARTING, signal.SIGTERM), (TAKING_OVER, signal.SIGHUP)]
+    ("step", "number"),
+    [
+        (TAKING_OVER, signal.SIGHUP),
+        pytest.param(MIGRATING, signal.SIGINT, marks=full),
+        pytest.param(STARTING, signal.SIGTERM, marks=full),
+    ],
 )
 def test_deploy_interrupted_removes_at_once_what_it_started(
     deployed: Deployed, step: str, number: signal.Signals
@@ -147,11 +151,9 @@ def test_deploy_interrupted_removes_at_once_what_it_started(
     with deployed.visited():
         interrupted = UnderWay(deployed.stack, "prod-deploy", f"VERSION={version}")
         interrupted.wait_to_say(step)
-        time.sleep(0.5)
-        start = time.monotonic()
         interrupted.interrupt(number)
         code = interrupted.wait()
-        print(interrupted.said, f"ended {time.monotonic() - start:.1f} s after {number.name}")
+        print(interrupted.said)
     assert code != 0
     assert (deployed.everything(), deployed.web()) == before
     assert (deployed.version, deployed.directed()) == (serving, "web")

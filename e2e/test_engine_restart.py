@@ -17,8 +17,6 @@ SECONDS = 60
 
 @pytest.fixture(scope="module")
 def prod(stack_of: Callable[[str], Stack]) -> Stack:
-    if not os.environ.get("E2E_RESTART_ENGINE"):
-        pytest.skip("set E2E_RESTART_ENGINE=1: it ends every container of this machine for a moment")
     stack = stack_of("prod")
     stack.make("prod-up")
     return stack
@@ -40,6 +38,7 @@ def restart_engine() -> None:
     os.close(mounts)
 
 
+@pytest.mark.full  # it ends every container of this machine for a moment
 def test_tier_is_healthy_again_without_hands(prod: Stack) -> None:
     containers = [prod.container(service) for service in SERVICES]
     restart_engine()
