@@ -12,6 +12,7 @@ from e2e.browsing import add_lovelace, log_in
 from e2e.stack import BOUNDED, SLOW_DATABASE, Stack, ask, docker, free_ports, seconds_until
 
 CONNECT = "import socket; socket.create_connection(('127.0.0.1', 9000)); print('connected')"
+BASE_IMAGE = "python:3.13-slim-trixie"
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,17 @@ def test_image_lacks_what_only_a_build_needs(basic: Stack) -> None:
     assert [name for name in packages if name.endswith("-dev") or name in ("git", "curl", "gcc")] == []
     print(f"{len(packages)} packages")
     assert "No module named pip" in basic.within("web", "python", "-m", "pip", fails=True)
+
+
+def test_image_adds_at_most_80_mb_to_its_base(basic: Stack) -> None:
+    size, base = (int(docker("image", "inspect", "--format", "{{.Size}}", tag)) for tag in (basic.image, BASE_IMAGE))
+    print(f"{(size - base) / 1e6:.1f} MB above {BASE_IMAGE}")
+    assert size - base <= 80e6
+
+
+def test_image_reads_each_kind_of_photo(basic: Stack) -> None:
+    code = "from PIL import features; print([features.check(name) for name in ('jpg', 'zlib', 'webp')])"
+    assert basic.within("web", "python", "-W", "error", "-c", code) == "[True, True, True]\n"
 
 
 def test_user_of_the_image_has_neither_shell_nor_home(basic: Stack) -> None:
