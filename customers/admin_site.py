@@ -30,6 +30,5 @@ class ExhibitionSite(AdminSite):
         return [
             path("capture/", self.admin_view(capture.form), name="capture"),
             path("capture/customers/", capture.find_customers, name="capture_customers"),
-            path("capture/visits/", capture.receive, name="capture_visits"),
             *super().get_urls(),
         ]

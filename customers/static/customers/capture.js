@@ -38,9 +38,8 @@ function row(entry) {
   return item;
 }
 
-function reasons({ errors, reason, status }) {
-  const byField = Object.values(errors).flat();
-  return byField.length ? byField : [reason || `${find("#entries").dataset.refused} ${status}`];
+function reasons({ errors, status }) {
+  return errors.length ? errors.map(error => error.detail) : [`${find("#entries").dataset.refused} ${status}`];
 }
 
 function draw(state) {

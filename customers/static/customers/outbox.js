@@ -55,7 +55,15 @@ const Outbox = (() => {
     return all.sort((one, other) => one.visited_at.localeCompare(other.visited_at));
   }
 
-  const cookie = name => document.cookie.split("; ").find(pair => pair.startsWith(`${name}=`))?.split("=")[1];
+  // As POST /api/v1/visits/capture/ takes it.
+  function payload(entry) {
+    const filled = names => Object.fromEntries(names.filter(name => entry[name]).map(name => [name, entry[name]]));
+    return {
+      ...filled(["client_uuid", "exhibition", "visited_at", "customer", "grade", "note"]),
+      ...(entry.customer ? {} : { new_customer: filled(["given_name", "family_name", "company", "email", "phone"]) }),
+      interests: (entry.interests || "").split(",").map(word => word.trim()).filter(Boolean),
+    };
+  }
 
   // What became of one sending: "sent", "refused", or why all have to wait.
   async function send(address, entry) {
@@ -63,26 +71,27 @@ const Outbox = (() => {
     try {
       response = await fetch(address, {
         method: "POST",
-        body: JSON.stringify(entry),
+        body: JSON.stringify({ entries: [payload(entry)] }),
         credentials: "same-origin",
         signal: AbortSignal.timeout(PATIENCE),
         headers: {
           "Content-Type": "application/json",
-          // A login in another tab has changed it since this page was loaded.
-          "X-CSRFToken": cookie("csrftoken") || document.querySelector("[name=csrfmiddlewaretoken]").value,
+          // The page's own, not the cookie's: after a login as somebody else an entry of this page must not be theirs.
+          "X-CSRFToken": document.querySelector("[name=csrfmiddlewaretoken]").value,
         },
       });
     } catch {
       return { state: "waiting" };
     }
-    if (response.ok && !response.redirected) return { state: "sent" };
-    if (response.status === 401) return { state: "logged-out" };
-    if (response.status === 409) return { state: "other" };
     const answer = await response.json().catch(() => null);
-    if (answer) return { state: "refused", refusal: answer };
+    if (response.ok && answer) {
+      const [{ status, errors }] = answer.results;
+      return status === "refused" ? { state: "refused", refusal: { errors } } : { state: "sent" };
+    }
+    if (response.status === 401) return { state: "logged-out" };
     if (response.status === 403) return { state: "forgery" };
-    if (response.status >= 500 || response.redirected) return { state: "fault" };
-    return { state: "refused", refusal: { status: response.status, reason: "", errors: {} } };
+    if (response.ok || response.status === 429 || response.status >= 500) return { state: "fault" };
+    return { state: "refused", refusal: { errors: [], status: response.status } };
   }
 
   // Calls `changed(state)` whenever the entries, or why they wait, have changed.
