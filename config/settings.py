@@ -45,7 +45,7 @@ MIDDLEWARE = [
     "core_apps.common.request_log.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "core_apps.common.content_security_policy.ContentSecurityPolicyMiddleware",
+    "csp.middleware.CSPMiddleware",
     # Around all that may refuse a request of the API.
     "core_apps.common.rest.problems.ProblemMiddleware",
     # Before all that could read a body, and behind what gives its answer the headers of any other.
@@ -53,7 +53,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     # Before all whose answers have words in them; the person's choice is in a cookie.
-    "core_apps.common.language.LanguageMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -128,7 +128,6 @@ CACHES = {
 DJANGO_REDIS_IGNORE_EXCEPTIONS = True
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
-MESSAGE_STORAGE = "core_apps.common.messages.LazyFallbackStorage"
 
 # Users
 
@@ -184,7 +183,6 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ("core_apps.common.rest.access.RolePermission",),
     "DEFAULT_PARSER_CLASSES": ("core_apps.common.rest.parsing.JSONParser",),
     "DEFAULT_RENDERER_CLASSES": ("rest_framework.renderers.JSONRenderer",),
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core_apps.common.rest.negotiation.FirstWhereAnyWillDo",
     "URL_FORMAT_OVERRIDE": None,  # `?format=` is a parameter like any other that is unknown
     "DEFAULT_SCHEMA_CLASS": "core_apps.common.rest.schema.ApiSchema",
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS would tell what the schema does

@@ -59,17 +59,13 @@ def test_failed_page_carries_the_policy(client):
 
 @pytest.mark.usefixtures("_failing_view")
 @pytest.mark.parametrize(
-    ("url", "host", "status", "text"),
-    [
-        ("/fails/", "testserver", 500, "MultiValueDictKeyError"),
-        ("/nothing/", "testserver", 404, "Using the URLconf defined in"),
-        ("/nothing/", "stranger.example", 400, "Invalid HTTP_HOST header"),
-    ],
+    ("url", "status", "text"),
+    [("/fails/", 500, "MultiValueDictKeyError"), ("/nothing/", 404, "Using the URLconf defined in")],
 )
-def test_technical_page_of_debug_keeps_its_inline_scripts(url, host, status, text, client, settings):
+def test_technical_page_of_debug_keeps_its_inline_scripts(url, status, text, client, settings):
     settings.DEBUG = True
 
-    response = client.get(url, headers={"Host": host}, secure=True)
+    response = client.get(url, secure=True)
 
     assert (response.status_code, text in response.content.decode()) == (status, True)
     assert "Content-Security-Policy" not in response.headers

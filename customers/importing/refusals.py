@@ -2,7 +2,6 @@
 
 import csv
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,11 +10,10 @@ from typing import Any, NamedTuple
 
 from customers.importing.problems import CannotImport, Fault
 from customers.importing.reading import Record
+from customers.spreadsheets import escape_formula
 
 MOST_KEPT = 20
 OWN_COLUMNS = ("line", "column", "value", "reason")
-# Nothing of this form can call a function or name a cell: -5, +49 (0)30 1234-0.
-NUMBER = re.compile(r"[+-][\d .()/-]+")
 
 
 class Refusal(NamedTuple):
@@ -30,7 +28,7 @@ class Refusal(NamedTuple):
     def cells(self) -> list[str]:
         """The row of the errors file; several faults share the cells."""
         faults = (" | ".join(texts) for texts in zip(*self.faults, strict=True))
-        return [defused(cell) for cell in (str(self.line), *faults, *self.record.cells)]
+        return [escape_formula(cell) for cell in (str(self.line), *faults, *self.record.cells)]
 
 
 class Refusals:
@@ -71,16 +69,9 @@ def collect_refusals(path: Path | None, header: Iterable[str]) -> Iterator[Refus
         # With the byte order mark Excel reads UTF-8 as such.
         with open(descriptor, "w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(map(defused, (*OWN_COLUMNS, *header)))
+            writer.writerow(map(escape_formula, (*OWN_COLUMNS, *header)))
             yield Refusals(writer)
         os.replace(name, path)
     except BaseException:
         os.unlink(name)
         raise
-
-
-def defused(cell: str) -> str:
-    """The cell as text for spreadsheet programs too, which run what looks like a formula (OWASP: CSV injection)."""
-    if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) and not NUMBER.fullmatch(cell):
-        return f"'{cell}"
-    return cell
