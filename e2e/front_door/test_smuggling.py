@@ -47,7 +47,7 @@ FORMS: dict[str, tuple[bytes, list[str]]] = {
     "NUL in a name": (post(b"A\0: b\r\n" + length(b"5"), ENDED), []),
     "CR in a name": (post(b"Content\r-Length: 5\r\n", HIDDEN), []),
     "chunk extension": (post(CHUNKED, b"1;a=b\r\nx\r\n" + ENDED), ["/sent/"]),
-    "chunk extension with a bare LF": (post(CHUNKED, b"1;a\nx\r\n" + ENDED), ["/sent/"]),
+    "chunk extension with a bare LF": (post(CHUNKED, b"1;a\nx\r\n" + ENDED), []),
     "chunk of -1": (post(CHUNKED, b"-1\r\nx\r\n" + ENDED + HIDDEN), []),
     "chunk of 2^64 + 1": (post(CHUNKED, b"10000000000000001\r\nx\r\n" + ENDED + HIDDEN), []),
     "chunk of 0x1": (post(CHUNKED, b"0x1\r\nx\r\n" + ENDED + HIDDEN), []),

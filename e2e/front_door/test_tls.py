@@ -7,11 +7,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import trustme
 
 from e2e.front_door.front import Front
 from e2e.stack import Site, ask, seconds_until
@@ -19,25 +17,33 @@ from e2e.stack import Site, ask, seconds_until
 # https://ssl-config.mozilla.org/guidelines/6.0.json in the form that sslyze reads; its own copy is 5.7.
 GUIDELINE = Path(__file__).parent / "mozilla_6.0.json"
 GUIDELINE_SECONDS = 120
-DAY = timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an authority, and of a certificate like Let's Encrypt's: ECDSA, of 90 days."""
+    folder = tmp_path_factory.mktemp("authority")
+    make(folder, "ca", "-subj", "/CN=authority", "-addext", "keyUsage=critical,keyCertSign")
+    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    usage = ["-addext", "basicConstraints=CA:FALSE", "-addext", "extendedKeyUsage=serverAuth"]
+    make(folder, "site", *name, *usage, "-CA", "ca.pem", "-CAkey", "ca.key")
+    return folder
+
+
+def make(folder: Path, name: str, *options: str) -> None:
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-keyout", f"{name}.key"]
+    command = ["openssl", "req", "-x509", "-days", "90", *key, "-out", f"{name}.pem", *options]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
-def site(front: Front, authority: trustme.CA) -> Iterator[Site]:
-    """With a certificate like Let's Encrypt's: ECDSA, of 90 days."""
-    now, files = datetime.now(UTC), "/certificates"
-    issued = authority.issue_cert(front.site.name, not_before=now - DAY, not_after=now + 89 * DAY)
-    pem = b"".join(part.bytes() for part in (issued.private_key_pem, *issued.cert_chain_pems)).decode()
-    front.stack.within("nginx", "sh", "-c", f"printf %s '{pem}' > {files}/issued.pem")
-    trusting = Site(front.site.name, front.site.port, authority.cert_pem.bytes().decode())
+def site(front: Front, authority: Path) -> Iterator[Site]:
+    pem = (authority / "site.pem").read_text() + (authority / "site.key").read_text()
+    front.stack.within("nginx", "sh", "-c", f"printf %s '{pem}' > /certificates/issued.pem")
+    trusting = Site(front.site.name, front.site.port, (authority / "ca.pem").read_text())
     seconds_until(lambda: is_trusted(trusting), 20)
     yield trusting
-    front.stack.within("nginx", "sh", "-c", f"rm {files}/*.pem")
+    front.stack.within("nginx", "sh", "-c", "rm /certificates/*.pem")
 
 
 def is_trusted(site: Site) -> bool:
@@ -55,11 +61,9 @@ def handshake(site: Site, front: Front) -> Callable[..., str]:
     return lambda *options, fails=False: front.stack.within("nginx", *address, *options, fails=fails)
 
 
-def test_sslyze_finds_the_guideline_followed(site: Site, authority: trustme.CA, tmp_path: Path) -> None:
-    root = tmp_path / "root.pem"
-    authority.cert_pem.write_to_path(root)
+def test_sslyze_finds_the_guideline_followed(site: Site, authority: Path) -> None:
     command = [Path(sys.executable).with_name("sslyze"), "--custom_tls_config", GUIDELINE]
-    command += ["--certinfo_ca_file", root, f"{site.name}:{site.port}{{127.0.0.1}}"]
+    command += ["--certinfo_ca_file", authority / "ca.pem", f"{site.name}:{site.port}{{127.0.0.1}}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=GUIDELINE_SECONDS)
     verdict = done.stdout[done.stdout.index("COMPLIANCE") :]
     print(verdict)
