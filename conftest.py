@@ -36,7 +36,7 @@ def _no_server_known_to_be_away(monkeypatch):
 @pytest.fixture(autouse=True)
 def _no_limit_of_requests_reached(settings):
     """All tests share an address, and many share a minute."""
-    settings.API_RATE_PER_TOKEN = settings.API_RATE_PER_ADDRESS = settings.API_RATE_OF_FAILURES = 1_000_000
+    settings.API_RATE_PER_TOKEN = settings.API_RATE_OF_FAILURES = 1_000_000
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 from urllib.parse import urlencode
 
-UNLIMITED = {"API_RATE_PER_TOKEN": "100000000", "API_RATE_PER_ADDRESS": "100000000"}
+UNLIMITED = {"API_RATE_PER_TOKEN": "100000000"}
 os.environ |= {"LOG_FORMAT": "json", "LOG_LEVEL": "INFO", "ALLOWED_HOSTS": "localhost,127.0.0.1", **UNLIMITED}
 
 from bench.api_peers import application  # noqa: E402 - reads the environment

@@ -17,7 +17,7 @@ from config.local.valkey import Valkey
 HOME = Path(tempfile.mkdtemp())
 SERVER = Valkey(HOME, "a-password")
 PROCESS, os.environ["REDIS_URL"] = SERVER.start()
-os.environ |= {"LOG_FORMAT": "json", "API_RATE_PER_TOKEN": "100000000", "API_RATE_PER_ADDRESS": "100000000"}
+os.environ |= {"LOG_FORMAT": "json", "API_RATE_PER_TOKEN": "100000000"}
 django.setup()
 
 from django.conf import settings  # noqa: E402 - models need the set-up

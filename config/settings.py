@@ -216,10 +216,8 @@ SPECTACULAR_SETTINGS = {
 KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105 - a model
 # Its migrations would make the table of the model that ours replaces.
 MIGRATION_MODULES = {"knox": None}
-# Requests per minute. A token's, or a person's in the browser; those of an address, behind which may be a whole office;
-# and those of an address that show no valid token.
+# Requests per minute: of a token, or of a person in the browser; and of an address that shows no valid token.
 API_RATE_PER_TOKEN = env.number("API_RATE_PER_TOKEN", default=600, least=1)
-API_RATE_PER_ADDRESS = env.number("API_RATE_PER_ADDRESS", default=1200, least=1)
 API_RATE_OF_FAILURES = env.number("API_RATE_OF_FAILURES", default=30, least=1)
 
 # Other origins whose pages may call the API with a token; a session is for our own pages alone.

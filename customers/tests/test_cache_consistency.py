@@ -248,7 +248,7 @@ def in_own_connection(work: Callable[[], None]) -> None:
 
 @pytest.fixture
 def world(transactional_db, own_redis, alice, tmp_path, settings, monkeypatch) -> Iterator[World]:
-    settings.API_RATE_PER_TOKEN = settings.API_RATE_PER_ADDRESS = 1_000_000
+    settings.API_RATE_PER_TOKEN = 1_000_000
     monkeypatch.setattr(store, "LEASE", LEASE)
     monkeypatch.setattr(writing, "DISTRUST", DISTRUST)
     monkeypatch.setattr(caching, "BREAKER", Breaker(pause=0.3, trial=0.5))
