@@ -46,7 +46,7 @@ def send(client: Client, entry: object):
     return client.post(reverse("api_capture"), body, content_type="application/json", secure=True)
 
 
-def outcome(client: Client, entry: object) -> dict:
+def outcome(client: Client, entry: object):
     return send(client, entry).json()["results"][0]
 
 

@@ -40,7 +40,7 @@ def count(client: str, limit: int) -> None:
     item, key = RateLimitItemPerMinute(limit), salted_hmac("throttles", client).hexdigest()
     try:
         with guarded():
-            hit(redis_storage(settings.CACHES["default"]["LOCATION"]), item, key)
+            hit(redis_storage(str(settings.CACHES["default"]["LOCATION"])), item, key)
     except redis.RedisError:
         hit(MEMORY, item, key)
 
@@ -54,7 +54,7 @@ def hit(storage: Storage, item: RateLimitItemPerMinute, key: str) -> None:
 
 @cache
 def redis_storage(location: str) -> RedisStorage:
-    options: dict[str, Any] = settings.CACHES["default"]["OPTIONS"]
+    options: Any = settings.CACHES["default"]["OPTIONS"]
     return RedisStorage(
         location,
         socket_timeout=options["SOCKET_TIMEOUT"],
