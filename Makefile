@@ -29,7 +29,7 @@ demo: .venv ## so many invented customers more, to see how it does: make demo CU
 
 ##@ Work on it
 
-.PHONY: test test-previous e2e e2e-full lint lint-settings format messages schema
+.PHONY: test e2e e2e-full lint lint-settings format messages schema
 test: .venv ## tests, on every core (ARGS="-k import" passes through)
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)
 
@@ -45,9 +45,6 @@ e2e: ## tests from outside: make run, the containers, a real browser (needs Dock
 
 e2e-full: ## all of them, an hour and more: every step of every failure, long loads, a restart of the container engine
 	@$(MAKE) --no-print-directory e2e MARKS=
-
-test-previous: .venv ## the tests of the tag before, on this checkout's schema (ARGS="-k import" passes through)
-	@exec $(BIN)/python -m config.local.previous $(ARGS)
 
 lint: .venv ## style, types, layers, migrations, shell scripts, Dockerfile, compose files
 	$(BIN)/ruff check

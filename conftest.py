@@ -54,7 +54,7 @@ def member_of(db) -> Callable[..., User]:
         email = f"{name.lower().replace(' ', '-')}@example.com"
         user = User.objects.create_user(email, name=name, is_staff=True)
         if not Group.objects.exists():  # a test that could not be rolled back has emptied the tables
-            import_module("customers.migrations.0009_roles").make_roles(apps, None)
+            import_module("customers.migrations.0001_initial").make_roles(apps, None)
         user.groups.set([Group.objects.get(name=role)])
         user.exhibitions.set(exhibitions)
         return user

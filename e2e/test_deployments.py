@@ -66,7 +66,7 @@ def test_version_is_replaced_and_nothing_else(deployments: Any) -> None:
 
 
 def test_version_before_the_first_start_is_blank(deployments: Any) -> None:
-    deployments.env_file.write_text("#VERSION=0.1.0\nVERSION=\n")
+    deployments.env_file.write_text("#VERSION=0.2.0\nVERSION=\n")
     assert deployments.version() == ""
 
 

@@ -16,14 +16,10 @@ class TimeStampedModel(models.Model):
 
 
 class PublicModel(TimeStampedModel):
-    """A row that URLs name without telling how many there are.
-
-    NULL only in rows that a migration has still to fill. An index, not a constraint: 122 random bits need none, and a
-    migration could not add one beside a running version.
-    """
+    """A row that URLs name without telling how many there are."""
 
     public_id = models.UUIDField(
-        _("public id"), null=True, editable=False, db_default=RandomUUID(), help_text=_("Names it in URLs.")
+        _("public id"), unique=True, editable=False, db_default=RandomUUID(), help_text=_("Names it in URLs.")
     )
 
     class Meta:

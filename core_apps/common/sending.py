@@ -15,7 +15,7 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
 }
-# What a browser may show. Files from before photos were drawn anew can be of other types.
+# What a browser may show; whatever else lies there is downloaded.
 SHOWN = frozenset({".jpeg", ".jpg", ".png", ".webp"})
 
 

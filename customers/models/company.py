@@ -55,7 +55,6 @@ class Company(PublicModel):
             ),
         )
         indexes = (
-            models.Index(fields=("public_id",), name="company_by_public_id"),
             models.Index(fields=("name", "id"), name="company_by_name"),
             models.Index(Upper("name"), name="company_by_upper_name"),
             models.Index(fields=("country", "name"), name="company_by_country"),

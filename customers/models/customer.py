@@ -2,7 +2,6 @@ from typing import ClassVar
 from uuid import uuid4
 
 from django.conf import settings
-from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_image_file_extension
@@ -13,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.fields import CountryField, FoldedEmailField
-from core_apps.common.models import TimeStampedModel
+from core_apps.common.models import PublicModel
 from core_apps.common.photos import PhotoField
 from customers.models.company import Company
 from customers.models.phones import e164
@@ -27,7 +26,7 @@ def photo_path(_customer: "Customer", _filename: str) -> str:
     return f"photos/{uuid4().hex}.jpg"
 
 
-class Customer(TimeStampedModel):
+class Customer(PublicModel):
     """A person met at an exhibition."""
 
     class Stage(models.TextChoices):
@@ -43,13 +42,6 @@ class Customer(TimeStampedModel):
         REFERRAL = "referral", _("Referral")
         OTHER = "other", _("Other")
 
-    public_id = models.UUIDField(
-        _("public id"),
-        unique=True,
-        editable=False,
-        db_default=RandomUUID(),
-        help_text=_("Names the customer in URLs."),
-    )
     given_name = models.CharField(_("given name"), max_length=100, blank=True)
     family_name = models.CharField(_("family name"), max_length=100, blank=True)
     email = FoldedEmailField(_("e-mail"), blank=True)

@@ -69,7 +69,6 @@ class Exhibition(PublicModel):
             ),
         )
         indexes = (
-            models.Index(fields=("public_id",), name="exhibition_by_public_id"),
             models.Index(fields=("-starts_on", "-id"), name="exhibition_newest_first"),
             models.Index(fields=("country", "starts_on"), name="exhibition_by_country"),
             models.Index(fields=("industry", "starts_on"), name="exhibition_by_industry"),

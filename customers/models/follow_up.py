@@ -83,7 +83,6 @@ class FollowUp(PublicModel):
             ),
         )
         indexes = (
-            models.Index(fields=("public_id",), name="follow_up_by_public_id"),
             models.Index(fields=("due_at", "id"), name="follow_up_by_due"),
             # With all that a list is narrowed by, so that only the rows of a page are read.
             models.Index(

@@ -21,7 +21,6 @@ class Tag(PublicModel):
                 Upper("name"), name="tag_unique_name", violation_error_message=_("This tag exists already.")
             ),
         )
-        indexes = (models.Index(fields=("public_id",), name="tag_by_public_id"),)
 
     def __str__(self) -> str:
         return self.name

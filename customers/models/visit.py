@@ -59,7 +59,6 @@ class Visit(PublicModel):
             ),
         )
         indexes = (
-            models.Index(fields=("public_id",), name="visit_by_public_id"),
             models.Index(fields=("-visited_at", "-id"), name="visit_newest_first"),
             models.Index(fields=("exhibition", "-visited_at", "-id"), name="visit_by_exhibition"),
             # All that the dashboard counts by, so that it reads nothing but the index.

@@ -341,12 +341,3 @@ def test_form_shows_the_photo_and_asks_for_types_that_are_taken(customer, alice,
     assert f'<a href="/media/{customer.photo.name}"><img src="/media/{customer.photo.small_name}"' in text
     assert 'alt="Photo of Ingrid Haugen"' in text
     assert 'accept="image/jpeg,image/png,image/webp"' in text
-
-
-def test_form_links_a_photo_that_has_no_thumbnail(customer, alice, client_of):
-    customer.photo.storage.delete(customer.photo.small_name)
-
-    page = reverse("admin:customers_customer_change", args=[customer.pk])
-    text = client_of(alice).get(page, secure=True).content.decode()
-
-    assert f'<a href="/media/{customer.photo.name}">Photo of Ingrid Haugen</a>' in text

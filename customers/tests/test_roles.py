@@ -1,11 +1,9 @@
 """Each role on each page: what one person may, another is refused."""
 
-from importlib import import_module
 from io import BytesIO
 
 import pytest
-from django.apps import apps
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from PIL import Image
@@ -67,21 +65,6 @@ def lonely() -> dict[str, object]:
 
 def test_roles_are_made_by_a_migration():
     assert set(Group.objects.values_list("name", flat=True)) == EVERYBODY
-
-
-def test_who_saw_customers_before_there_were_roles_goes_on_to(charlie):
-    Group.objects.all().delete()
-    before, other = Group.objects.create(name="Before"), Group.objects.create(name="Other")
-    view = Permission.objects.get(codename="view_customer")
-    before.permissions.add(view)
-    other.permissions.add(Permission.objects.get(codename="view_tag"))
-    charlie.user_permissions.add(view)
-
-    import_module("customers.migrations.0009_roles").make_roles(apps, None)
-
-    every = Permission.objects.get(codename="view_every_customer")
-    assert set(every.group_set.all()) == {before, *Group.objects.filter(name__in=ROLES).exclude(name="Stand staff")}
-    assert list(every.user_set.all()) == [charlie]
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -55,11 +55,6 @@ class PhotoFile(ImageFieldFile):
     small_name = property(lambda self: small_name(self.name))
     small_url = property(lambda self: self.storage.url(self.small_name))
 
-    @property
-    def has_thumbnail(self) -> bool:
-        """A photo from before there were thumbnails has none."""
-        return bool(self) and self.storage.exists(self.small_name)
-
     def save(self, name: str, content: Any, save: bool = True) -> None:
         photo = content if isinstance(content, Photo) else photo_of(content)
         self.name = self.field.generate_filename(self.instance, name)

@@ -1,14 +1,31 @@
 import django.db.models.deletion
 from django.conf import settings
+from django.contrib.postgres.operations import TrigramExtension, UnaccentExtension
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = (
-        ("common", "0002_cache_version"),
+    initial = True
+
+    dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
-    )
-    operations = (
+    ]
+
+    operations = [
+        # Both extensions are trusted: the database's owner may add them.
+        TrigramExtension(),
+        UnaccentExtension(),
+        # Text made comparable. Names with their schema: pg_restore runs with none in its search path.
+        migrations.RunSQL(
+            "CREATE FUNCTION folded(words text) RETURNS text LANGUAGE sql STABLE STRICT PARALLEL SAFE"
+            " AS $$ SELECT upper(public.unaccent('public.unaccent'::regdictionary, words)) $$",
+            "DROP FUNCTION folded(text)",
+        ),
+        # core_apps.common.versioned_cache says what for.
+        migrations.RunSQL(
+            "CREATE SEQUENCE cache_version; CREATE SEQUENCE cache_distrusted_until",
+            "DROP SEQUENCE cache_version; DROP SEQUENCE cache_distrusted_until",
+        ),
         migrations.CreateModel(
             name="IdempotencyKey",
             fields=[
@@ -32,4 +49,4 @@ class Migration(migrations.Migration):
                 "constraints": [models.UniqueConstraint(fields=("user", "key"), name="idempotency_key_once")],
             },
         ),
-    )
+    ]
