@@ -13,8 +13,9 @@ from django.test import Client
 
 from config.local.valkey import Valkey
 from core_apps.accounts.models import User
-from core_apps.common import caching, database
+from core_apps.common import caching
 from core_apps.common.breaker import Breaker
+from core_apps.common.postgresql.base import DatabaseWrapper
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ def _static_files_without_manifest(settings):
 def _no_server_known_to_be_away(monkeypatch):
     """No test inherits what an earlier one found out."""
     monkeypatch.setattr(caching, "BREAKER", Breaker(pause=2, trial=1))
-    monkeypatch.setattr(database, "BREAKER", Breaker(pause=1, trial=4))
+    monkeypatch.setattr(DatabaseWrapper, "_retry_at", 0.0)
 
 
 @pytest.fixture(autouse=True)

@@ -89,14 +89,18 @@ database = env.database()
 DATABASES = {
     "default": database
     | {
+        "ENGINE": "core_apps.common.postgresql",
         # A kept connection saves the hand-shake; the health check replaces one that the server has dropped.
         "CONN_MAX_AGE": env.number("CONN_MAX_AGE", default=60),
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": database["OPTIONS"]
         | {
             "connect_timeout": DATABASE_CONNECT_TIMEOUT,
-            # Acknowledgements that stop coming mean a dead host: without this a query waits for a quarter of an hour.
-            "tcp_user_timeout": 1000 * DATABASE_STATEMENT_TIMEOUT,
+            # A host that acknowledges nothing for 5 s is dead: without these a query waits for a quarter of an hour.
+            "tcp_user_timeout": 5000,  # milliseconds, for what is sent
+            "keepalives_idle": 5,  # then asked each second, while an answer is waited for
+            "keepalives_interval": 1,
+            "keepalives_count": 3,
             # Limits that the server itself enforces, in milliseconds; PostgreSQL's defaults are endless.
             "options": f"-c statement_timeout={1000 * DATABASE_STATEMENT_TIMEOUT}"
             f" -c lock_timeout={1000 * DATABASE_LOCK_TIMEOUT}"

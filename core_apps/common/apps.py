@@ -1,9 +1,6 @@
 from django.apps import AppConfig
 from django.core.signals import request_finished, request_started
 from django.db.backends.signals import connection_created
-from psycopg2 import extensions
-
-from core_apps.common import database
 
 
 class CommonConfig(AppConfig):
@@ -12,7 +9,6 @@ class CommonConfig(AppConfig):
     def ready(self) -> None:
         from core_apps.common.versioned_cache import memory, writing  # they need the models
 
-        extensions.set_wait_callback(database.wait)
         connection_created.connect(writing.install)
         request_started.connect(memory.begin_request)
         request_finished.connect(memory.end_request)

@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from django.utils import timezone
-from psycopg2 import Error, extensions
+from psycopg2 import Error
 
 from core_apps.common.database import without_limit
 from core_apps.common.versioned_cache import bump
@@ -45,7 +45,7 @@ def fill(customers: int, progress: Progress) -> int:
     share of the indexes that are built.
     """
     exhibitions, team, now = past_exhibitions(), colleagues(), timezone.now()
-    with without_limit(), transaction.atomic(), plain_driver(), bare_tables(progress):
+    with without_limit(), transaction.atomic(), bare_tables(progress):
         first = next_key(Company), next_key(Customer)
         invention = Invention(customers, first, now, team, folded)
         rows = copy(Company, invention.COMPANY, invention.company_rows(), progress)
@@ -86,18 +86,6 @@ def edition(row: dict[str, str], years: int) -> Exhibition:
     starts_on, ends_on = (date.fromisoformat(row[name]) - earlier for name in ("starts_on", "ends_on"))
     named = str(int(row["edition"]) - years) if row["edition"].isdecimal() else f"{row['edition']} -{years}"
     return Exhibition(**row | {"edition": named, "starts_on": starts_on, "ends_on": ends_on})
-
-
-@contextmanager
-def plain_driver() -> Iterator[None]:
-    """Without core_apps.common.database's way of waiting, which COPY does not know."""
-    callback = extensions.get_wait_callback()
-    connection.ensure_connection()
-    extensions.set_wait_callback(None)
-    try:
-        yield
-    finally:
-        extensions.set_wait_callback(callback)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.test.client import MULTIPART_CONTENT
 from django.urls import reverse
-from psycopg2 import extensions
 
 from core_apps.accounts.models import User
 from core_apps.common.versioned_cache import bump
@@ -101,11 +100,6 @@ class Writers:
         if tag is None:
             return
         with transaction.atomic(), connection.cursor() as cursor:
-            callback = extensions.get_wait_callback()
-            extensions.set_wait_callback(None)  # it knows no COPY
-            try:
-                rows = StringIO(f"{pk}\t{tag.pk}\n")
-                cursor.copy_expert("COPY customers_customer_tags (customer_id, tag_id) FROM STDIN", rows)
-                bump()
-            finally:
-                extensions.set_wait_callback(callback)
+            rows = StringIO(f"{pk}\t{tag.pk}\n")
+            cursor.copy_expert("COPY customers_customer_tags (customer_id, tag_id) FROM STDIN", rows)
+            bump()
