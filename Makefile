@@ -25,7 +25,7 @@ manage: .venv ## a management command: make manage ARGS="import_customers FILE"
 
 demo: .venv ## so many invented customers more, to see how it does: make demo CUSTOMERS=100000
 	@exec $(WITHIN) sh -c '$(BIN)/python manage.py migrate --noinput -v0 \
-	  && exec $(BIN)/python manage.py fill_demo "$(or $(CUSTOMERS),10000)"'
+	  && exec $(BIN)/python -m bench.demo "$(or $(CUSTOMERS),10000)"'
 
 ##@ Work on it
 

@@ -23,15 +23,15 @@ os.environ |= {"LOG_FORMAT": "json", "LOG_LEVEL": "INFO", "ALLOWED_HOSTS": "loca
 from bench.api_peers import application  # noqa: E402 - reads the environment
 
 from django.core.handlers.wsgi import WSGIHandler  # noqa: E402  isort: skip
+from core_apps.common.big_tables.pagination import AFTER, Keyset  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.test import override_settings  # noqa: E402
 
 from bench.asking import in_turn, line, milliseconds, request, statements, verdict  # noqa: E402
+from bench.filling import fill  # noqa: E402
 from core_apps.accounts.models import ApiToken, User  # noqa: E402
-from core_apps.common.big_tables.paging import AFTER, Keyset  # noqa: E402
 from core_apps.common.versioned_cache import bump  # noqa: E402
-from customers.demo.filling import fill  # noqa: E402
 from customers.models import Customer  # noqa: E402
 
 FEW, CUSTOMERS = 1_000, int(os.environ.get("CUSTOMERS") or 200_000)
@@ -92,7 +92,7 @@ def print_queries(token: str) -> None:
 def pages() -> dict[str, str]:
     """Addresses whose answers are to take as long in a large table as in a small one."""
     half = Customer.objects.order_by("-created_at", "-pk")[Customer.objects.count() // 2]
-    keyset = Keyset(Customer.objects.all(), ["-created_at", "-pk"], 50, lambda rows: rows, is_short=False)
+    keyset = Keyset(Customer.objects.all(), ["-created_at", "-pk"], 50, lambda rows: rows)
     deep = urlencode({"cursor": keyset.cursor(AFTER, half)})
     return {
         "list": LIST,
@@ -168,7 +168,7 @@ def token_of(user: Any) -> str:
 
 
 def fill_up(customers: int) -> None:
-    fill(customers, lambda _table, _rows: None)
+    fill(customers)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM")
 

@@ -25,10 +25,10 @@ from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 
 from bench.asking import in_turn, line, milliseconds, request, verdict  # noqa: E402
+from bench.filling import fill  # noqa: E402
 from core_apps.accounts.models import ApiToken, User  # noqa: E402
 from core_apps.common import caching  # noqa: E402
 from core_apps.common.versioned_cache import bump  # noqa: E402
-from customers.demo.filling import fill  # noqa: E402
 
 CUSTOMERS = int(os.environ.get("CUSTOMERS") or 10_000)
 LIST = "/api/v1/customers/"
@@ -78,7 +78,7 @@ def start_again(port: int) -> None:
 
 def main() -> None:
     call_command("migrate", verbosity=0)
-    fill(CUSTOMERS, lambda name, rows: None)
+    fill(CUSTOMERS)
     user = User.objects.create_superuser("bench@example.com")
     _token, token = ApiToken.objects.create(user, timedelta(days=1), name="bench", scopes=["read"])
     settings.ALLOWED_HOSTS = ["localhost"]

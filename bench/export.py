@@ -26,10 +26,10 @@ from django.test import Client  # noqa: E402
 from django.urls import reverse  # noqa: E402
 from openpyxl import Workbook  # noqa: E402
 
+from bench.filling import fill  # noqa: E402
 from config.local.web import stop as stop_server  # noqa: E402
 from config.local.web import wait_until_served  # noqa: E402
 from core_apps.accounts.models import User  # noqa: E402
-from customers.demo.filling import fill  # noqa: E402
 from customers.exporting import FORMATS, HEADINGS, Row, batches_of  # noqa: E402
 from customers.models import Customer  # noqa: E402
 
@@ -156,7 +156,7 @@ def beside_openpyxl() -> None:
 
 def main() -> None:
     call_command("migrate", verbosity=0)
-    fill(CUSTOMERS, lambda name, rows: None)
+    fill(CUSTOMERS)
     through_gunicorn()
     beside_openpyxl()
 

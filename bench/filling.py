@@ -1,6 +1,6 @@
 """Fills a database with any number of invented customers through COPY, indexes last."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from itertools import islice
@@ -11,11 +11,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 from psycopg2 import Error
 
+from bench.following import follow_up, tag
+from bench.inventing import YEARS, Invention, Values
 from core_apps.common.database import without_limit
 from core_apps.common.versioned_cache import bump
 from customers.demo import read
-from customers.demo.following import follow_up, tag
-from customers.demo.inventing import YEARS, Invention, Values
 from customers.models import Company, Customer, Exhibition, FollowUp, Visit
 
 TABLES = (Company, Customer, Customer.tags.through, Visit, FollowUp)
@@ -35,22 +35,17 @@ TRIGGERS = """
            format('ALTER TABLE %%s ENABLE TRIGGER USER', tgrelid::regclass)
     FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = ANY (%s::regclass[])
 """
-Progress = Callable[[str, int], None]
 
 
-def fill(customers: int, progress: Progress) -> int:
-    """Add so many customers, their companies, visits, follow-ups and tags, all or none; returns the rows.
-
-    `progress` is called with the table's name and the rows that have been written to it so far, at last with the
-    share of the indexes that are built.
-    """
+def fill(customers: int) -> int:
+    """Add so many customers, their companies, visits, follow-ups and tags, all or none; returns the rows."""
     exhibitions, team, now = past_exhibitions(), colleagues(), timezone.now()
-    with without_limit(), transaction.atomic(), bare_tables(progress):
+    with without_limit(), transaction.atomic(), bare_tables():
         first = next_key(Company), next_key(Customer)
         invention = Invention(customers, first, now, team, folded)
-        rows = copy(Company, invention.COMPANY, invention.company_rows(), progress)
-        rows += copy(Customer, invention.CUSTOMER, invention.customer_rows(), progress)
-        rows += copy(Visit, invention.VISIT, invention.visit_rows(exhibitions), progress)
+        rows = copy(Company, invention.COMPANY, invention.company_rows())
+        rows += copy(Customer, invention.CUSTOMER, invention.customer_rows())
+        rows += copy(Visit, invention.VISIT, invention.visit_rows(exhibitions))
         for model in (Company, Customer):
             advance_sequence(model)
         rows += follow_up(first[1], team, now) + tag(first[1])
@@ -89,7 +84,7 @@ def edition(row: dict[str, str], years: int) -> Exhibition:
 
 
 @contextmanager
-def bare_tables(progress: Progress) -> Iterator[None]:
+def bare_tables() -> Iterator[None]:
     """Constraints of more than one row are checked, and indexes are built, at the end: all rows at once."""
     with connection.cursor() as cursor:
         # Until it ends: an index is sorted in memory, not on the disk.
@@ -101,8 +96,7 @@ def bare_tables(progress: Progress) -> Iterator[None]:
             cursor.execute(removal)
         yield
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        for number, (_, return_) in enumerate(reversed(laid_aside)):
-            progress("percent of the indexes", 100 * number // len(laid_aside))
+        for _, return_ in reversed(laid_aside):
             cursor.execute(return_)
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 
@@ -119,8 +113,8 @@ def next_key(model: Any) -> int:
     return (last or 0) + 1
 
 
-def copy(model: Any, columns: Sequence[str], rows: Iterable[Values], progress: Progress) -> int:
-    source = Source(model._meta.verbose_name_plural, rows, progress)
+def copy(model: Any, columns: Sequence[str], rows: Iterable[Values]) -> int:
+    source = Source(rows)
     try:
         with connection.cursor() as cursor:
             cursor.copy_expert(f"COPY {model._meta.db_table} ({', '.join(columns)}) FROM STDIN", source)
@@ -134,8 +128,8 @@ def copy(model: Any, columns: Sequence[str], rows: Iterable[Values], progress: P
 class Source:
     """A file of COPY's text format, for psycopg2 to read."""
 
-    def __init__(self, name: str, rows: Iterable[Values], progress: Progress) -> None:
-        self.name, self.progress, self.count = name, progress, 0
+    def __init__(self, rows: Iterable[Values]) -> None:
+        self.count = 0
         self.error: BaseException | None = None
         self.lines = ("\t".join(map(str, row)) for row in rows)
 
@@ -143,7 +137,6 @@ class Source:
         try:
             lines = list(islice(self.lines, ROWS_AT_ONCE))
             self.count += len(lines)
-            self.progress(self.name, self.count)
         except BaseException as error:
             self.error = error
             raise

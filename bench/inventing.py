@@ -110,7 +110,7 @@ class Invention:
 
     def __init__(self, customers: int, first: First, now: datetime, team: Sequence[int], fold: Fold) -> None:
         # The same each time, and no secret.
-        self.random = Random(customers)  # noqa: S311
+        self.random = Random(customers)
         self.now, self.nations, self.team = now, nations(), team
         self.customers, self.companies = customers, max(1, round(customers / PER_COMPANY))
         self.first_company, self.first_customer = first
