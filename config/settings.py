@@ -106,7 +106,10 @@ DATABASES = {
             f" -c lock_timeout={1000 * DATABASE_LOCK_TIMEOUT}"
             f" -c idle_in_transaction_session_timeout={1000 * DATABASE_IDLE_TRANSACTION_TIMEOUT}"
             # The planner's defaults are those of a disk that turns; and a page's queries are over before compiled.
-            " -c random_page_cost=1.1 -c jit=off",
+            # Nor is there a processor to spare for a second process of one query.
+            " -c random_page_cost=1.1 -c jit=off -c max_parallel_workers_per_gather=0"
+            # For a LIMIT the planner hopes to meet rows early and reads a table from its beginning; there may be none.
+            " -c enable_seqscan=off",
         },
     }
 }

@@ -14,7 +14,6 @@ from django.db.models.functions import TruncDate
 from core_apps.accounts.models import User
 from customers.models import Customer, Exhibition, FollowUp, Visit
 from customers.querysets import EVERY
-from customers.scope import scope_of
 
 GRADES = (*Visit.Grade.values, "")  # the last one: not graded
 LISTED = 10  # exhibitions to choose from, follow-ups, customers, people
@@ -97,7 +96,7 @@ def dashboard_for(user: User | AnonymousUser, now: datetime, wanted: str = "") -
 
 
 def add_exhibition(dashboard: Dashboard, user: User | AnonymousUser, now: datetime, wanted: str) -> None:
-    dashboard.exhibitions = opened(user, now)
+    dashboard.exhibitions = list(Exhibition.objects.visible_to(user).opened_by(now)[:LISTED])
     dashboard.exhibition = chosen(dashboard.exhibitions, now, wanted)
     if not dashboard.exhibition:
         return
@@ -108,13 +107,6 @@ def add_exhibition(dashboard: Dashboard, user: User | AnonymousUser, now: dateti
     dashboard.grades = lines(sorted(rows, key=lambda row: GRADES.index(row["grade"])), "grade")
     people = lines(rows, "email", "person")
     dashboard.people = sorted(people, key=lambda line: -line.tally.visits)[:LISTED]
-
-
-def opened(user: User | AnonymousUser, now: datetime) -> list[Exhibition]:
-    """The latest to choose from; a person's own are known already."""
-    if user.has_perm(EVERY):
-        return list(Exhibition.objects.opened_by(now)[:LISTED])
-    return [one for one in scope_of(user).at if one.starts_on <= one.day_at(now)][:LISTED]
 
 
 def add_customers(dashboard: Dashboard, user: User | AnonymousUser) -> None:

@@ -6,15 +6,11 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.search import TrigramSimilarity
 from django.db import models
-from django.db.models.fields.related_lookups import RelatedIn
 from django.db.models.functions import Cast, Concat
 
-from core_apps.common.folding import Folded, matching, words_of
-from core_apps.common.planner import among, no_sequential_scan, planned_rows
-from customers.scope import scope_of
+from core_apps.common.folding import Folded, matching
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
@@ -25,9 +21,6 @@ if TYPE_CHECKING:
     Somebody: TypeAlias = User | AnonymousUser
 
 EVERY = "customers.view_every_customer"  # the permission that lets a person see the rows of every exhibition
-MOST_KEYS = 10_000  # of customers that a search of visits or follow-ups goes by
-# How many times too high the planner's estimate may be for words that exclude each other.
-MISLED = 10
 SIMILAR = 0.5  # Jonas Brandt is 0.53 like Jon Brand, 0.56 like Jörg Brandt, 0.30 like Jonas Müller
 
 
@@ -37,18 +30,17 @@ def in_any(first: models.QuerySet[Any], *others: models.QuerySet[Any]) -> models
     return models.Q(pk__in=keys.union(*more, all=True))
 
 
-def of_matching_customers(rows: Any, text: str) -> Any:
-    """Visits or follow-ups: by the keys of the customers where these are few, else each row by its customer."""
-    condition = matching(text)
-    if not condition:
-        return rows.none()
-    customers = rows.model._meta.get_field("customer").related_model._default_manager.filter(condition)
-    if planned_rows(customers) <= MOST_KEYS * (MISLED if len(words_of(text)) > 1 else 1):
-        with no_sequential_scan():
-            keys = list(customers.order_by().values_list("pk", flat=True)[: MOST_KEYS + 1])
-        if len(keys) <= MOST_KEYS:
-            return rows.filter(among("customer_id", keys)) if keys else rows.none()
-    return rows.filter(matching(text, "customer__search_text"))
+def customers_matching(text: str) -> models.Q:
+    """Of visits or follow-ups: those whose customer matches."""
+    from customers.models import Customer  # its manager is made of this module
+
+    return models.Q(customer__in=Customer.objects.matching(text).order_by().values("pk"))
+
+
+def visits_at_stands_of(user: "Somebody") -> "models.QuerySet[Visit]":
+    from customers.models import Visit
+
+    return Visit.objects.filter(exhibition__staff=user.pk).order_by()
 
 
 def likeness_to(name: str) -> TrigramSimilarity:
@@ -94,12 +86,9 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
         """Every one, or those that were met at the person's exhibitions or are looked after by that person."""
         if user.has_perm(EVERY):
             return self
-        scope, visits = scope_of(user), self.model._meta.get_field("visits").related_model._default_manager
-        there = visits.filter(exhibition__in=scope.exhibitions).order_by()
-        met: Any = models.Exists(there.filter(customer=models.OuterRef("pk")))
-        if not scope.has_many_customers:
-            met = among("pk", ArraySubquery(there.values("customer")))
-        return self.filter(models.Q(met) | models.Q(owner=user.pk))
+        met = visits_at_stands_of(user).values("customer")
+        own = self.model._default_manager.filter(owner=user.pk).order_by().values("pk")
+        return self.filter(pk__in=met.union(own, all=True))
 
     def matching(self, text: str) -> Self:
         """Those with each word of the text in their names, e-mail address, phone number or company."""
@@ -148,66 +137,31 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
         return self.filter(models.Exists(visited) | models.Exists(followed_up))
 
 
-def is_scope(condition: Any) -> bool:
-    """At one of these exhibitions, as `visible_to` says it."""
-    return isinstance(condition, RelatedIn) and condition.lhs.target.name == "exhibition"
-
-
 class VisitQuerySet(models.QuerySet["Visit"]):
-    reach = None  # to the end: `matching` has looked whether there are many
-    exhibitions: tuple[int, ...] = ()
-    """To which they were narrowed, where they were."""
-
-    def _clone(self) -> Self:
-        clone = super()._clone()  # type: ignore[misc]
-        clone.exhibitions = self.exhibitions
-        return clone  # type: ignore[no-any-return]
-
-    def parts(self) -> list[Self]:
-        """Those of each exhibition, which an index has in their order; the visits of several lie far apart in time."""
-        return [self.at_only(key) for key in self.exhibitions] or [self]
-
-    def at_only(self, exhibition: int) -> Self:
-        """Not also «at one of these»: the planner would multiply both and expect hardly any."""
-        rows = self.filter(exhibition=exhibition)
-        *conditions, at = rows.query.where.children
-        rows.query.where.children = [*(one for one in conditions if not is_scope(one)), at]
-        return rows
-
     def visible_to(self, user: "Somebody") -> Self:
         """Every one, or those at the person's exhibitions."""
-        if user.has_perm(EVERY):
-            return self
-        exhibitions = scope_of(user).exhibitions
-        visits = self.filter(exhibition__in=exhibitions)
-        visits.exhibitions = exhibitions
-        return visits
+        return self if user.has_perm(EVERY) else self.filter(exhibition__staff=user.pk)
 
     def matching(self, text: str) -> Self:
         """Those of customers that match."""
-        return of_matching_customers(self, text)  # type: ignore[no-any-return]
+        return self.filter(customers_matching(text))
 
     def met_at(self, exhibition: "Exhibition") -> Self:
         return self.filter(exhibition=exhibition)
 
 
 class FollowUpQuerySet(models.QuerySet["FollowUp"]):
-    reach = None  # as of visits; and few are open
-
     def visible_to(self, user: "Somebody") -> Self:
         """Every one, or those that are the person's own or follow up a visit at the person's exhibitions."""
         if user.has_perm(EVERY):
             return self
-        scope, visits = scope_of(user), self.model._meta.get_field("visit").related_model._default_manager
-        there = visits.filter(exhibition__in=scope.exhibitions).order_by()
-        of_visit: Any = models.Exists(there.filter(pk=models.OuterRef("visit")))
-        if not scope.has_many_follow_ups:
-            of_visit = among("visit_id", ArraySubquery(there.values("pk")))
-        return self.filter(models.Q(of_visit) | models.Q(assignee=user.pk))
+        rows = self.model._default_manager.order_by()
+        of_visits = rows.filter(visit__exhibition__staff=user.pk).values("pk")
+        return self.filter(pk__in=of_visits.union(rows.filter(assignee=user.pk).values("pk"), all=True))
 
     def matching(self, text: str) -> Self:
         """Those of customers that match."""
-        return of_matching_customers(self, text)  # type: ignore[no-any-return]
+        return self.filter(customers_matching(text))
 
     def open(self) -> Self:
         return self.filter(completed_at=None)

@@ -11,9 +11,9 @@ from django.db.models import Count
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from bench.filling import fill
 from core_apps.accounts.models import User
 from core_apps.common.big_tables import BigTableAdmin
-from customers.demo.filling import fill
 from customers.models import Company, Customer, Exhibition, FollowUp, Visit
 
 CUSTOMERS = 200_000
@@ -28,7 +28,7 @@ def filled(django_db_setup, django_db_blocker) -> Iterator[User]:
     """Two hundred thousand customers, until the module's transaction is rolled back; and who may see all."""
     with django_db_blocker.unblock(), transaction.atomic():
         boss = User.objects.create_superuser("boss@example.com")
-        fill(CUSTOMERS, lambda _table, _rows: None)
+        fill(CUSTOMERS)
         yield boss
         transaction.set_rollback(True)
 
@@ -82,13 +82,17 @@ def scans(client: Any, page: str) -> set[str]:
     return {f"{page}: {table}: {sql}" for sql, tables in plans(queries) for table in tables if table in BIG}
 
 
+# Nearly every customer is current, so that a count of them ends soon.
+ENDS_SOON = '"archived_at" IS NULL LIMIT 10001'
+
+
 def plans(queries: Any) -> Iterator[tuple[str, list[str]]]:
     """Each query, and the tables that it reads from end to end with the settings that it was asked under."""
     with connection.cursor() as cursor:
         for sql in [query["sql"] for query in queries]:
             if sql.startswith("SET LOCAL"):
                 cursor.execute(sql)
-            elif sql.startswith("SELECT"):
+            elif sql.startswith("SELECT") and ENDS_SOON not in sql:
                 cursor.execute(f"EXPLAIN {sql}")
                 yield sql, re.findall(r"Seq Scan on (\w+)", "\n".join(line for (line,) in cursor.fetchall()))
 

@@ -1,19 +1,14 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Field, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
 
 from core_apps.common.big_tables.change_list import BigChangeList
-from core_apps.common.big_tables.deleting import Deletion, delete_selected
-from core_apps.common.big_tables.paging import Ordering
-from core_apps.common.big_tables.suggesting import SuggestionPaginator
+from core_apps.common.big_tables.deletion import Deletion, delete_selected
+from core_apps.common.big_tables.pagination import Ordering, SuggestionPaginator
 from core_apps.common.optimistic_locking import OptimisticLocking
 
 Sortings = dict[str, tuple[str, ...]]
@@ -70,12 +65,6 @@ class BigTableAdmin(OptimisticLocking, VisibleRows, admin.ModelAdmin):  # type: 
         if "delete_selected" in offered:
             offered["delete_selected"] = (delete_selected, *offered["delete_selected"][1:])
         return offered
-
-    def action_checkbox(self, obj: Any) -> SafeString:
-        """Django's own, without rendering a template in each row."""
-        label = _("Select this object for an action - {}").format(obj)
-        box = '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">'
-        return format_html(box, ACTION_CHECKBOX_NAME, obj.pk, label)
 
     def complete_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """The rows of one page, for subclasses to annotate and prefetch what its columns show."""

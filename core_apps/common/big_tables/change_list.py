@@ -4,9 +4,7 @@ from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from core_apps.common.big_tables.counting import Count
-from core_apps.common.big_tables.finding import found
-from core_apps.common.big_tables.paging import LAST, Ordering, reverse
+from core_apps.common.big_tables.pagination import LAST, Keyset, Ordering, reverse
 
 
 class BigChangeList(ChangeList):
@@ -38,13 +36,10 @@ class BigChangeList(ChangeList):
         return {number: direction for number, name in enumerate(self.list_display) if name == column}
 
     def get_results(self, request: HttpRequest) -> None:
-        cursor = request.GET.get(PAGE_VAR, "")
-        self.result_count, self.page = found(
-            self.queryset, self.sorting(), self.list_per_page, self.complete, cursor, is_narrowed=self.is_narrowed()
-        )
+        is_scoped = bool(self.root_queryset.query.where)
+        keyset = Keyset(self.queryset, self.sorting(), self.list_per_page, self.complete, is_scoped=is_scoped)
+        self.result_count, self.page = keyset.count, keyset.page(request.GET.get(PAGE_VAR, ""))
         self.result_list = self.page.rows
-        if self.page.previous is None and self.page.next is None:  # whatever the planner takes for sure
-            self.result_count = Count(len(self.page.rows))
         # Where the person has narrowed nothing, the search offers no way back to all.
         has_narrowed = bool(self.query or self.get_filters_params())
         self.show_full_result_count, self.full_result_count = False, None if has_narrowed else self.result_count
@@ -53,10 +48,6 @@ class BigChangeList(ChangeList):
 
     def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return self.apply_select_related(self.model_admin.complete_rows(rows))
-
-    def is_narrowed(self) -> bool:
-        """By the person, or to what the person may see."""
-        return bool(self.query or self.get_filters_params() or self.root_queryset.query.where)
 
     def pages(self) -> list[tuple[str, str | None]]:
         """The neighbours' names in the template, and their addresses; None where there is none."""

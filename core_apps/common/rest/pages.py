@@ -1,7 +1,6 @@
 """Pages of the API: the admin's keyset, named by an address instead of a link."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from django.core import signing
@@ -10,11 +9,9 @@ from django.utils.translation import gettext as _
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from core_apps.common.big_tables.finding import found_page
-from core_apps.common.big_tables.paging import AFTER, BEFORE, Keyset, KeysetPage, Ordering, reverse
+from core_apps.common.big_tables.pagination import AFTER, BEFORE, Keyset, KeysetPage, Ordering, reverse
 from core_apps.common.rest import parameters
 
 CURSOR, SIZE, ORDERING, SEARCH = "cursor", "page_size", "ordering", "search"
@@ -57,12 +54,10 @@ class CursorPages(BasePagination):
         self.request = request
         size = parameters.whole_number(request, SIZE, default=USUAL_SIZE, most=MOST)
         ordering = parameters.one_of(request, ORDERING, offered_orderings(view.list_sorting))
-        make = partial(StrictKeyset, queryset, ordering, size, view.complete)
-        self.page = found_page(queryset, ordering, make, request.query_params.get(CURSOR, ""))
+        is_scoped = bool(view.get_queryset().query.where)
+        keyset = StrictKeyset(queryset, ordering, size, view.complete, is_scoped=is_scoped)
+        self.page = keyset.page(request.query_params.get(CURSOR, ""))
         return self.page.rows
-
-    def get_paginated_response(self, data: Any) -> Response:
-        return Response(self.body(data))
 
     def body(self, results: Any) -> dict[str, Any]:
         return {

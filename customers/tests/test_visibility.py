@@ -1,21 +1,13 @@
-"""What stand staff see, whichever of the two ways their rows are found."""
+"""What stand staff see."""
 
 from datetime import UTC, datetime
 
 import pytest
 
-from customers import querysets, scope
 from customers.models import Customer, FollowUp, Visit
-from customers.scope import scope_of
 from customers.tests.factories import make_customer, make_exhibition, make_follow_up, make_visit
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(params=["few", "many"])
-def _either_way(request, monkeypatch):
-    monkeypatch.setattr(scope, "MANY", {"few": 10_000, "many": 0}[request.param])
-    monkeypatch.setattr(querysets, "MOST_KEYS", {"few": 10_000, "many": 0}[request.param])
 
 
 @pytest.fixture
@@ -35,13 +27,11 @@ def emails(rows) -> list[str]:
     return sorted(str(getattr(row, "customer", row).email) for row in rows)
 
 
-@pytest.mark.usefixtures("_either_way")
 @pytest.mark.parametrize("model", [Customer, Visit, FollowUp])
 def test_rows_of_ones_own_exhibitions_are_seen(model, fairs):
     assert emails(model.objects.visible_to(fairs)) == ["0@example.com", "1@example.com"]
 
 
-@pytest.mark.usefixtures("_either_way")
 def test_rows_that_are_ones_own_are_seen_wherever_they_were_met(fairs):
     Customer.objects.filter(email__startswith="2").update(owner=fairs)
     FollowUp.objects.filter(customer__email__startswith="2").update(assignee=fairs)
@@ -51,7 +41,6 @@ def test_rows_that_are_ones_own_are_seen_wherever_they_were_met(fairs):
     assert len(emails(Visit.objects.visible_to(fairs))) == 2
 
 
-@pytest.mark.usefixtures("_either_way")
 def test_customer_who_came_twice_is_seen_once(fairs):
     visit = Visit.objects.visible_to(fairs)[0]
     make_visit(customer=visit.customer, exhibition=visit.exhibition)
@@ -60,7 +49,6 @@ def test_customer_who_came_twice_is_seen_once(fairs):
     assert len(emails(Customer.objects.visible_to(fairs).filter(pk=visit.customer_id))) == 1
 
 
-@pytest.mark.usefixtures("_either_way")
 def test_somebody_without_an_exhibition_sees_what_is_their_own(fairs, member_of):
     person = member_of("Stand staff")
     Customer.objects.filter(email__startswith="1").update(owner=person)
@@ -71,7 +59,6 @@ def test_somebody_without_an_exhibition_sees_what_is_their_own(fairs, member_of)
     assert emails(Visit.objects.visible_to(person)) == []
 
 
-@pytest.mark.usefixtures("_either_way")
 @pytest.mark.parametrize("model", [Customer, Visit, FollowUp])
 @pytest.mark.parametrize("text", ["ingrid", "ingrid 1@example", "1@example.com", "nobody", "ingrid nobody", "..."])
 def test_search_within_ones_own_rows(model, text, fairs):
@@ -82,24 +69,13 @@ def test_search_within_ones_own_rows(model, text, fairs):
     assert emails(found) == expected.get(text, ["1@example.com"])
 
 
-def test_scope_is_asked_for_once(fairs, django_assert_num_queries):
-    fairs.has_perm(querysets.EVERY)
-
-    with django_assert_num_queries(1):
-        assert [exhibition.edition for exhibition in scope_of(fairs).at] == ["1", "0"]
-        str(Customer.objects.visible_to(fairs).query)
-        str(FollowUp.objects.visible_to(fairs).query)
-
-
 def test_visits_of_several_exhibitions_are_paged_in_one_order(fairs, client_of, monkeypatch):
-    """Leafed through each exhibition for itself, as where there are many."""
-    monkeypatch.setattr("core_apps.common.big_tables.finding.MOST_COST", 0)
     monkeypatch.setattr("customers.admin.visit.VisitAdmin.list_per_page", 2)
-    first = Visit.objects.visible_to(fairs)[0]
+    first, exhibitions = Visit.objects.visible_to(fairs)[0], fairs.exhibitions.order_by("pk")
     for day in range(3, 8):
         make_visit(
             customer=first.customer,
-            exhibition=scope_of(fairs).at[day % 2],
+            exhibition=exhibitions[day % 2],
             visited_at=datetime(2026, 3, day, tzinfo=UTC),
         )
     client, address, pages = client_of(fairs), "/admin/customers/visit/", []
