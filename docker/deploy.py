@@ -13,12 +13,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from deployments import KEPT_VERSIONS, Deployments, RefusedError
+from deployments import Deployments, RefusedError
 from tier import Container, FailedError, Tier, run
 
 ENV_FILE = Path(".envs/.env.production")
 LISTED = 5
-STATIC_DAYS = 30
 # Each takes up to 768 MB, and 16 of PostgreSQL's 100 connections; during a switch there are twice as many.
 MOST_REPLICAS = 3
 # A lost connection and a stop from outside end a deploy as Ctrl-C does.
@@ -137,6 +136,8 @@ class Deploy:
             raise RefusedError("No earlier version is known whose image is still here.")
         version = self.existing(version or earlier[0])
         self.check_migrations(version)
+        # The age of its static files begins anew.
+        self.tier.once("migrate", "python", "manage.py", "publish_static", version=version)
         self.switch(version, self.tier.replicas)
         return version
 
@@ -170,14 +171,11 @@ class Deploy:
         return version
 
     def prune(self) -> None:
-        """Images and static files of versions that nobody will go back to."""
+        """Images of versions that nobody will go back to."""
         for version in self.deployments.obsolete():
             if self.tier.has_image(version):
                 run(["docker", "image", "rm", f"{self.tier.repository}:{version}"])
                 self.say(f"removed the image of version {version}")
-        kept = self.deployments.served()[:2]
-        bounds = ["--keep", str(KEPT_VERSIONS), "--older-than-days", str(STATIC_DAYS)]
-        self.tier.once("migrate", "python", "manage.py", "prune_static", *bounds, *kept, version=kept[0])
 
 
 def told(history: list[dict[str, Any]]) -> str:

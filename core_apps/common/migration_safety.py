@@ -1,13 +1,10 @@
-"""What lets migrations run beside visitors: one run at a time, no queue behind its locks, and who is in its way."""
+"""What lets migrations run beside visitors: one run at a time, and no queue behind its locks."""
 
 import re
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from threading import Event, Thread
-from types import TracebackType
 from typing import Any
 
 from django.contrib.postgres.operations import AddIndexConcurrently
@@ -18,7 +15,6 @@ from django.db.migrations.loader import MigrationLoader
 
 MIGRATE_LOCK = 5_122_026  # any number, the same in every version; PostgreSQL keeps it apart for each database
 POLL = 0.5  # seconds between two questions to the server
-REMIND = 30.0  # seconds
 LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED = "55P03", "40P01"
 
 # Milliseconds. Readers queue behind a statement that waits for its lock: as long as it waits, so do they.
@@ -52,50 +48,11 @@ def asks_for_another_try(error: OperationalError) -> bool:
     return getattr(error.__cause__, "pgcode", None) in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED)
 
 
-@dataclass(frozen=True)
-class Session:
-    """Of another process; of its query only the first word, for the rest holds people's data."""
-
-    pid: int
-    user: str
-    application: str
-    address: str
-    state: str
-    command: str
-    seconds: int
-
-    def __str__(self) -> str:
-        details = [f'application "{self.application}"'] if self.application else []
-        details += [f"from {self.address}"] if self.address else []
-        who = ", ".join([f"user {self.user}", *details])
-        doing = ", ".join(filter(None, [self.state, f"last {self.command}" if self.command else ""]))
-        return f"pid {self.pid} ({who}), {doing}, since {self.seconds} s"
-
-
-SESSION = """
-    SELECT DISTINCT pid, coalesce(usename, backend_type), coalesce(application_name, ''),
-        coalesce(host(client_addr), ''), coalesce(state, ''),
-        coalesce(upper(substring(query from '^\\s*([A-Za-z]+)')), ''),
-        coalesce(floor(extract(epoch FROM clock_timestamp() - coalesce(xact_start, backend_start)))::int, 0)
-    FROM pg_stat_activity
-"""
-IN_THE_WAY = SESSION + "WHERE pid = ANY(pg_blocking_pids(%s)) ORDER BY pid"
-MIGRATING = f"""{SESSION}
-    JOIN pg_locks USING (pid)
-    WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = {MIGRATE_LOCK} AND objsubid = 1
-        AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""  # noqa: S608 - constants of this module
-
-
 def ask(connection: BaseDatabaseWrapper, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
-
-
-def sessions(connection: BaseDatabaseWrapper, sql: str, parameters: tuple[Any, ...] = ()) -> list[Session]:
-    return [Session(*row) for row in ask(connection, sql, parameters)]
 
 
 def set_limit(connection: BaseDatabaseWrapper, name: str, value: str) -> None:
@@ -139,57 +96,17 @@ def one_at_a_time(connection: BaseDatabaseWrapper, say: Say) -> Iterator[None]:
     Asked for again and again: a session that waited for it inside the server would hold a snapshot, and the other's
     CREATE INDEX CONCURRENTLY would wait for that.
     """
-    said = 0.0
+    has_waited = False
     while ask(connection, "SELECT pg_try_advisory_lock(%s)", (MIGRATE_LOCK,)) != [(True,)]:
-        if not said or time.monotonic() - said > REMIND:
-            said = time.monotonic()
-            others = "; ".join(map(str, sessions(connection, MIGRATING)))
-            say(f"Another migrate is at work and this one waits until it is done: {others}.")
+        if not has_waited:
+            say("Another migrate is at work; this one waits until it is done.")
+        has_waited = True
         time.sleep(POLL)
     try:
         yield
     finally:
         with suppress(Error):  # a lost connection has lost the lock too
             ask(connection, "SELECT pg_advisory_unlock(%s)", (MIGRATE_LOCK,))
-
-
-class Witness:
-    """Watches, on a connection of its own, who keeps the session waiting: once the wait has ended nobody can tell."""
-
-    def __init__(self, connection: BaseDatabaseWrapper, say: Say) -> None:
-        self.in_the_way: list[Session] = []
-        self._say = say
-        self._connection = connection
-        [(self._pid,)] = ask(connection, "SELECT pg_backend_pid()")
-        self._done = Event()
-        self._thread = Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> "Witness":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        connection, waited = self._connection.copy(), 0
-        try:
-            while not self._done.wait(LOCK_TIMEOUT / 1000 / 3):
-                found = sessions(connection, IN_THE_WAY, (self._pid,))
-                self.in_the_way = found or self.in_the_way
-                waited = waited + 1 if found else 0
-                if waited == 15:  # only an index that is built concurrently waits as long as this
-                    self._say(f"The index waits for {self.description()}.")
-        except Error:
-            return  # the migration meets the same, and says so
-        finally:
-            connection.close()
-
-    def description(self) -> str:
-        return "; ".join(map(str, self.in_the_way)) or "a session that is gone"
 
 
 INVALID = """

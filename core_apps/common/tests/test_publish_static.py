@@ -1,50 +1,56 @@
+import json
+import os
+import time
+
 import pytest
 from django.core.management import call_command
 
+DAY = 24 * 60 * 60  # seconds
+
 
 @pytest.fixture
-def image(settings, tmp_path, monkeypatch):
+def image(settings, tmp_path):
     """An image's collected files, and an empty volume."""
-    monkeypatch.setenv("IMAGE_VERSION", "1.0")
     settings.BASE_DIR, settings.STATIC_ROOT = tmp_path, tmp_path / "volume"
-    write(tmp_path, {"css/base.1111.css": "one", "staticfiles.json": "list one"})
+    collect(tmp_path, "css/base.1.css", "logo.1.svg")
     return tmp_path
 
 
-def write(image, files: dict[str, str]) -> None:
-    for name, content in files.items():
+def collect(image, *names: str) -> None:
+    for old in (path for path in (image / "staticfiles").rglob("*") if path.is_file()):
+        old.unlink()
+    manifest = json.dumps({"paths": {name.replace(".1", "").replace(".2", ""): name for name in names}})
+    for name, content in {**dict.fromkeys(names, "a"), "staticfiles.json": manifest}.items():
         path = image / "staticfiles" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
 
 
-def published(image) -> dict[str, str]:
+def published(image) -> list[str]:
     volume = image / "volume"
-    return {str(path.relative_to(volume)): path.read_text() for path in volume.rglob("*") if path.is_file()}
+    return sorted(str(path.relative_to(volume)) for path in volume.rglob("*") if path.is_file())
 
 
-def test_publish_static_fills_an_empty_volume(image, capsys):
+def let_pass(image, days: int) -> None:
+    for path in (image / "volume").rglob("*"):
+        os.utime(path, (time.time(), path.stat().st_mtime - DAY * days))
+
+
+def test_publish_static_fills_an_empty_volume(image):
     call_command("publish_static")
 
-    assert published(image) == {
-        "css/base.1111.css": "one",
-        "staticfiles.json": "list one",
-        "versions/1.0.json": "list one",
-    }
-    assert capsys.readouterr().out == "Published 2 new static files.\n"
+    assert published(image) == ["css/base.1.css", "logo.1.svg", "staticfiles.json"]
 
 
-def test_publish_static_keeps_the_files_of_the_version_before(image, monkeypatch):
+def test_publish_static_keeps_replaced_files_for_a_month(image):
     call_command("publish_static")
-    (image / "staticfiles/css/base.1111.css").unlink()
-    write(image, {"css/base.2222.css": "two", "staticfiles.json": "list two"})
-    monkeypatch.setenv("IMAGE_VERSION", "1.1")
+    let_pass(image, days=100)
+    collect(image, "css/base.2.css", "logo.1.svg")
     call_command("publish_static")
+    let_pass(image, days=29)
+    call_command("publish_static")
+    assert published(image) == ["css/base.1.css", "css/base.2.css", "logo.1.svg", "staticfiles.json"]
 
-    assert published(image) == {
-        "css/base.1111.css": "one",
-        "css/base.2222.css": "two",
-        "staticfiles.json": "list two",
-        "versions/1.0.json": "list one",
-        "versions/1.1.json": "list two",
-    }
+    let_pass(image, days=2)
+    call_command("publish_static")
+    assert published(image) == ["css/base.2.css", "logo.1.svg", "staticfiles.json"]
