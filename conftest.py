@@ -14,7 +14,6 @@ from django.test import Client
 from config.local.valkey import Valkey
 from core_apps.accounts.models import User
 from core_apps.common import caching
-from core_apps.common.breaker import Breaker
 from core_apps.common.postgresql.base import DatabaseWrapper
 
 
@@ -30,7 +29,7 @@ def _static_files_without_manifest(settings):
 @pytest.fixture(autouse=True)
 def _no_server_known_to_be_away(monkeypatch):
     """No test inherits what an earlier one found out."""
-    monkeypatch.setattr(caching, "BREAKER", Breaker(pause=2, trial=1))
+    monkeypatch.setattr(caching, "_retry_at", 0.0)
     monkeypatch.setattr(DatabaseWrapper, "_retry_at", 0.0)
 
 

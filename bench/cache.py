@@ -21,14 +21,16 @@ os.environ |= {"LOG_FORMAT": "json", "API_RATE_PER_TOKEN": "100000000"}
 django.setup()
 
 from django.conf import settings  # noqa: E402 - models need the set-up
+from django.contrib.sessions.models import Session  # noqa: E402
 from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 from django.core.management import call_command  # noqa: E402
+from django.utils import timezone  # noqa: E402
 
-from bench.asking import in_turn, line, milliseconds, request, verdict  # noqa: E402
+from bench.asking import in_turn, invalidate, line, milliseconds, request, verdict  # noqa: E402
 from bench.filling import fill  # noqa: E402
 from core_apps.accounts.models import ApiToken, User  # noqa: E402
 from core_apps.common import caching  # noqa: E402
-from core_apps.common.versioned_cache import bump  # noqa: E402
+from customers.models import Tag  # noqa: E402
 
 CUSTOMERS = int(os.environ.get("CUSTOMERS") or 10_000)
 LIST = "/api/v1/customers/"
@@ -42,12 +44,37 @@ def ask(token: str) -> float:
 
 
 def uncached(token: str) -> float:
-    bump()
+    invalidate()
     return ask(token)
 
 
 def times(once: Callable[[], float], seconds: float = SECONDS) -> list[float]:
     return in_turn(seconds, once=once)["once"]
+
+
+def write() -> float:
+    started = time.perf_counter()
+    Tag.objects.filter(name="bench").update(name="bench")
+    return time.perf_counter() - started
+
+
+def plain_write() -> float:
+    """Without the trigger, as to a table that no answer shows."""
+    started = time.perf_counter()
+    Session.objects.filter(session_key="bench").update(session_data="bench")
+    return time.perf_counter() - started
+
+
+def print_writes() -> None:
+    Tag.objects.create(name="bench")
+    Session.objects.create(session_key="bench", session_data="bench", expire_date=timezone.now())
+    normal, plain = times(write, 3), times(plain_write, 3)
+    PROCESS.suspend()
+    paused = times(write, 3)
+    PROCESS.resume()
+    line("write of one row", normal)
+    line("without the trigger", plain, f"{milliseconds(normal)[0] / milliseconds(plain)[0]:.2f} with it")
+    line("Redis is paused", paused, verdict(milliseconds(paused)[0] / milliseconds(normal)[0], MOST_OF_UNCACHED))
 
 
 def through(name: str, harm: Callable[[], None], heal: Callable[[], None], token: str, slow: list[float]) -> None:
@@ -57,7 +84,7 @@ def through(name: str, harm: Callable[[], None], heal: Callable[[], None], token
     away = times(lambda: ask(token))
     heal()
     back = time.monotonic()
-    while caching.BREAKER.is_open:
+    while caching._retry_at:
         ask(token)
     recovered = time.monotonic() - back
     share = milliseconds(away)[1] / milliseconds(slow)[1]
@@ -84,6 +111,7 @@ def main() -> None:
     settings.ALLOWED_HOSTS = ["localhost"]
     port = SERVER.port_of(PROCESS)
     print(f"{CUSTOMERS:,} customers{'requests':>22}{'ms':>10}{'p95':>10}")
+    print_writes()
     cached, slow = times(lambda: ask(token)), times(lambda: uncached(token))
     line("cached", cached)
     line("not cached", slow)

@@ -14,7 +14,6 @@ from psycopg2 import Error
 from bench.following import follow_up, tag
 from bench.inventing import YEARS, Invention, Values
 from core_apps.common.database import without_limit
-from core_apps.common.versioned_cache import bump
 from customers.demo import read
 from customers.models import Company, Customer, Exhibition, FollowUp, Visit
 
@@ -31,9 +30,9 @@ INDEXES = """
 """
 # What they would write is invented with the row.
 TRIGGERS = """
-    SELECT DISTINCT format('ALTER TABLE %%s DISABLE TRIGGER USER', tgrelid::regclass),
-           format('ALTER TABLE %%s ENABLE TRIGGER USER', tgrelid::regclass)
-    FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = ANY (%s::regclass[])
+    SELECT format('ALTER TABLE %%s DISABLE TRIGGER %%I', tgrelid::regclass, tgname),
+           format('ALTER TABLE %%s ENABLE TRIGGER %%I', tgrelid::regclass, tgname)
+    FROM pg_trigger WHERE NOT tgisinternal AND tgname <> 'data_version' AND tgrelid = ANY (%s::regclass[])
 """
 
 
@@ -118,7 +117,6 @@ def copy(model: Any, columns: Sequence[str], rows: Iterable[Values]) -> int:
     try:
         with connection.cursor() as cursor:
             cursor.copy_expert(f"COPY {model._meta.db_table} ({', '.join(columns)}) FROM STDIN", source)
-            bump()  # COPY passes no statement through Django's cursor
     except Error as error:
         # psycopg2 tells of what was raised while it read, Ctrl-C included, in words of its own.
         raise source.error or error from error

@@ -1,14 +1,14 @@
 from django.apps import AppConfig
 from django.core.signals import request_finished, request_started
-from django.db.backends.signals import connection_created
+from django.db.models.signals import post_migrate
 
 
 class CommonConfig(AppConfig):
     name = "core_apps.common"
 
     def ready(self) -> None:
-        from core_apps.common.versioned_cache import memory, writing  # they need the models
+        from core_apps.common import versioned_cache  # it needs the models
 
-        connection_created.connect(writing.install)
-        request_started.connect(memory.begin_request)
-        request_finished.connect(memory.end_request)
+        request_started.connect(versioned_cache.begin_request)
+        request_finished.connect(versioned_cache.end_request)
+        post_migrate.connect(versioned_cache.install_triggers, sender=self)

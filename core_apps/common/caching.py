@@ -1,48 +1,53 @@
-"""A Redis client that stops asking a Redis that does not answer.
+"""A Redis client that does not ask a Redis which did not answer a moment ago.
 
-Each call to a silent server costs a whole socket timeout, and a page makes several: without this, losing the
-cache would cost more than having it ever saved.
+Each call to a silent server costs a whole socket timeout, and a page makes several: without this, losing the cache
+would cost more than having it ever saved.
 """
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import redis
-from django_redis import get_redis_connection
 
-from core_apps.common.breaker import Breaker, ServerAway
+logger = logging.getLogger(__name__)
 
-
-def ask_redis() -> None:
-    """Past the breaker, which is open."""
-    redis.Redis.execute_command(get_redis_connection("default"), "PING")  # type: ignore[no-untyped-call]
+PAUSE = 1.0  # seconds
+# On time.monotonic's clock, for all threads of the process; 0 while Redis answers.
+_retry_at = 0.0
 
 
-BREAKER = Breaker(pause=1, trial=1, name="Redis", probe=ask_redis)
+class RedisAwayError(redis.ConnectionError):
+    """Refused without asking."""
 
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Around a question to Redis; raises redis.ConnectionError at once while the breaker is open."""
-    try:
-        BREAKER.check()
-    except ServerAway as away:
-        raise redis.ConnectionError("Redis does not answer") from away
+    """Around a call to Redis. Raises RedisAwayError for a second after a failure; then one call tries again."""
+    global _retry_at
+    if _retry_at:
+        if time.monotonic() < _retry_at:
+            raise RedisAwayError("Redis did not answer a moment ago")
+        _retry_at = time.monotonic() + PAUSE  # meanwhile the others do without
     try:
         yield
     except (redis.ConnectionError, redis.TimeoutError):
-        BREAKER.failed()
+        if not _retry_at:
+            logger.warning("Redis does not answer; it is tried again every %s s", PAUSE)
+        _retry_at = time.monotonic() + PAUSE
         raise
-    except redis.ResponseError:
-        BREAKER.answered()  # a refusal is an answer
+    except redis.ResponseError:  # a refusal is an answer
+        _retry_at = 0.0
         raise
-    BREAKER.answered()
+    if _retry_at:
+        logger.info("Redis answers again")
+    _retry_at = 0.0
 
 
 class GuardedRedis(redis.Redis):
-    """The client that django-redis makes; one breaker for all threads of the process."""
+    """The client that django-redis makes."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         with guarded():
@@ -61,10 +66,10 @@ class GuardedPipeline(redis.client.Pipeline):
 
 
 def not_while_away(record: logging.LogRecord) -> bool:
-    """A logging filter: the failure that opened the breaker is logged, the calls it then spares are not."""
+    """A logging filter: the first failure is logged, the calls that it then spares are not."""
     error = record.exc_info[1] if record.exc_info else None
     while error:
-        if isinstance(error, ServerAway):
+        if isinstance(error, RedisAwayError):
             return False
         error = error.__cause__
     return True

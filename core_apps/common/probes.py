@@ -5,25 +5,14 @@ each in a thread of its own, because a server that hangs silently leaves no othe
 """
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import partial
-from importlib import import_module
-from typing import Any
 
-from django.conf import settings
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
-from django.utils.crypto import constant_time_compare
 from django_redis import get_redis_connection
-
-from core_apps.common import caching
-from core_apps.common.versioned_cache.tally import TALLY
 
 LIVENESS_PATHS = frozenset({"/health/", "/api/v1/health/"})
 READINESS_PATH = "/api/v1/ready/"
@@ -40,7 +29,7 @@ class ProbeMiddleware:
         if request.path in LIVENESS_PATHS:
             return self.answer(request, liveness)
         if request.path == READINESS_PATH:
-            return self.answer(request, partial(readiness, request))
+            return self.answer(request, readiness)
         return self.get_response(request)
 
     @staticmethod
@@ -122,11 +111,8 @@ def liveness() -> HttpResponse:
     return HttpResponse(b'{"status": "ok"}', content_type="application/json")
 
 
-def readiness(request: HttpRequest) -> JsonResponse:
-    """200 when this process can serve, `degraded` included; 503 with the failing part when it cannot.
-
-    With `?details`, staff who are logged in are told of this process' cache as well; others get the bare answer.
-    """
+def readiness() -> JsonResponse:
+    """200 when this process can serve, `degraded` included; 503 with the failing part when it cannot."""
     deadline = time.monotonic() + BUDGET
     for check in (DATABASE, MIGRATIONS, CACHE):
         check.start()
@@ -134,36 +120,6 @@ def readiness(request: HttpRequest) -> JsonResponse:
         return JsonResponse({"status": "unavailable", "failing": ["database"]}, status=503)
     if MIGRATIONS.failed(deadline):
         return JsonResponse({"status": "unavailable", "failing": ["migrations"]}, status=503)
-    details = {"details": cache_details()} if "details" in request.GET and is_of_staff(request, deadline) else {}
     if CACHE.failed(deadline):
-        return JsonResponse({"status": "degraded", "failing": ["cache"]} | details)
-    return JsonResponse({"status": "ready"} | details)
-
-
-class NotStaff(Exception):
-    """Nobody who may know more than the public does."""
-
-
-def is_of_staff(request: HttpRequest, deadline: float) -> bool:
-    """As the session says that the request's cookie names; reading it may take as long as any check."""
-    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    check = Check(lambda: ask_staff(key))
-    if key:
-        check.start()
-    return bool(key) and not check.failed(deadline)
-
-
-def ask_staff(key: str | None) -> None:
-    """Not by `auth.get_user`, which may put another session in the place of this one, and here no cookie would tell."""
-    session = import_module(settings.SESSION_ENGINE).SessionStore(key)
-    user = get_user_model()._default_manager.filter(pk=session.get(SESSION_KEY), is_active=True).first()
-    given = session.get(HASH_SESSION_KEY, "")
-    hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()] if user else []
-    if not any(constant_time_compare(given, valid) for valid in hashes) or not getattr(user, "is_staff", False):
-        raise NotStaff
-
-
-def cache_details() -> dict[str, Any]:
-    changed = datetime.fromtimestamp(caching.BREAKER.changed_at, UTC).isoformat(timespec="seconds")
-    breaker = {"state": "open" if caching.BREAKER.is_open else "closed", "since": changed}
-    return {"process": os.getpid(), "cache": TALLY.described(), "breaker": breaker}
+        return JsonResponse({"status": "degraded", "failing": ["cache"]})
+    return JsonResponse({"status": "ready"})

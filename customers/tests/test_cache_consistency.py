@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -22,21 +23,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from core_apps.accounts.models import User
 from core_apps.common import caching
-from core_apps.common.breaker import Breaker
-from core_apps.common.versioned_cache import remembered, store, writing
+from core_apps.common.versioned_cache import remembered
 from customers.models import Customer, Tag
 from customers.tests.api import caller_of
 from customers.tests.cached_reading import read, state
-from customers.tests.cached_writing import ELSEWHERE, Writers
+from customers.tests.cached_writing import Writers
 from customers.tests.factories import make_customer
 
 # More of them by the environment, for an hour's run.
 EXAMPLES = int(os.environ.get("CACHE_EXAMPLES", "8"))
 STEPS = int(os.environ.get("CACHE_STEPS", "25"))
-LEASE, DISTRUST = 0.2, 0.6  # seconds, shorter than in earnest: more happens in a minute
 ROWS = range(3)
-PATHS = sorted(name for name in vars(Writers) if name.startswith("by_"))
-HERE = [path for path in PATHS if path not in ELSEWHERE]
+KILLED = "by a process that is killed right after its COMMIT"
+PATHS = [*sorted(name for name in vars(Writers) if name.startswith("by_")), KILLED]
 
 
 class World:
@@ -56,7 +55,7 @@ class World:
     def write(self, path: str, row: int) -> None:
         with self.locks[row]:
             self.number += 1
-            write = partial(self.second.ask, path) if path in ELSEWHERE else self.writers.paths[path]
+            write = self.second.write_and_be_killed if path == KILLED else self.writers.paths[path]
             write(self.keys[row], f"note-{self.number}-{random.random()}")
             self.history[row].append(state(self.keys[row]))
 
@@ -68,8 +67,8 @@ class World:
         assert found in known, f"{where}: {found} instead of {known}"
 
     def in_request(self, key: int) -> Any:
-        """Reads twice in one: the second time from this process' memory."""
-        with request():
+        """Reads twice in one, whose version is asked for once."""
+        with request("GET"):
             assert remembered("who", lambda: 1) == 1
             return [json.loads(read("request", key)) for _ in range(2)][1]
 
@@ -82,50 +81,62 @@ class World:
 READERS: dict[str, Callable[[World, int], Any]] = {
     "here": lambda world, key: json.loads(read("plain", key)),
     "in a request": World.in_request,
-    "another process": lambda world, key: world.second.ask("read", key, "plain"),
+    "another process": lambda world, key: world.second.read(key, "plain"),
     "API": World.by_api,
 }
 
 
 @contextmanager
-def request() -> Iterator[None]:
+def request(method: str) -> Iterator[None]:
     """As the server begins and ends one, but with the connection that it has."""
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)
-    request_started.send(sender=None)
+    for sent in (request_started, request_finished):
+        sent.disconnect(close_old_connections)
+    request_started.send(sender=None, environ={"REQUEST_METHOD": method})
     try:
         yield
     finally:
         request_finished.send(sender=None)
-        for signal in (request_started, request_finished):
-            signal.connect(close_old_connections)
+        for sent in (request_started, request_finished):
+            sent.connect(close_old_connections)
 
 
 class SecondProcess:
-    """Has its own breaker, memory and connections."""
+    """Has its own connections, and its own opinion of Redis."""
 
     def __init__(self, redis_url: str) -> None:
         parameters = connection.settings_dict
         user, password, host, port = (parameters[name] for name in ("USER", "PASSWORD", "HOST", "PORT"))
         database = f"postgresql://{user}:{password}@{host}:{port}/{parameters['NAME']}"
+        self._environment = os.environ | {"DATABASE_URL": database, "REDIS_URL": redis_url, "LOG_LEVEL": "ERROR"}
         self._lock = threading.Lock()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "customers.tests.second_process", str(LEASE), str(DISTRUST)],
-            env=os.environ | {"DATABASE_URL": database, "REDIS_URL": redis_url, "LOG_LEVEL": "ERROR"},
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "customers.tests.second_process"],
+            env=self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
 
-    def ask(self, what: str, key: int, text: str) -> Any:
-        """`read` under the key `text`, or the name of a path by which to write it."""
+    def _say(self, *words: object) -> str:
         assert self._process.stdin
         assert self._process.stdout
+        print(*words, file=self._process.stdin, flush=True)
+        return self._process.stdout.readline()
+
+    def read(self, key: int, cache_key: str) -> Any:
         with self._lock:
-            self._process.stdin.write(f"{what} {key} {text}\n")
-            self._process.stdin.flush()
-            return json.loads(self._process.stdout.readline())
+            return json.loads(self._say("read", key, cache_key))
+
+    def write_and_be_killed(self, key: int, text: str) -> None:
+        with self._lock:
+            assert self._say("write", key, text) == ""
+            self.stop()
+            assert self._process.returncode == -signal.SIGKILL
+            self._process = self._start()
 
     def stop(self) -> None:
         self._process.communicate()
@@ -185,19 +196,24 @@ class Consistency(RuleBasedStateMachine):
     @rule(path=st.sampled_from(PATHS), row=st.sampled_from(ROWS))
     def write_without_redis_beside_a_process_that_has_it(self, path: str, row: int) -> None:
         self.recover()
-        time.sleep(DISTRUST + 0.1)
         self.world.read("another process", row)
         self.lose_redis()
         self.world.write(path, row)
         self.world.read("another process", row)
 
-    @rule(path=st.sampled_from(HERE), row=st.sampled_from(ROWS))
+    @rule(path=st.sampled_from(PATHS), row=st.sampled_from(ROWS))
     def write_between_two_readings_of_one_request(self, path: str, row: int) -> None:
-        with request():
+        with request("POST"):
             for _ in range(2):
                 self.world.read("here", row)
             self.world.write(path, row)
             self.world.read("here", row)
+
+    @rule()
+    def snapshot(self) -> None:
+        """What a Redis that is killed later comes back with."""
+        if self.is_listening:
+            self.redis.client.save()
 
     @rule()
     def flush(self) -> None:
@@ -232,7 +248,7 @@ class Consistency(RuleBasedStateMachine):
     @rule()
     def lose_redis(self) -> None:
         """This process alone does not reach it for a while; the other does."""
-        caching.BREAKER.failed()
+        caching._retry_at = time.monotonic() + 1
 
     @rule(seconds=st.sampled_from([0.05, 0.3]))
     def wait(self, seconds: float) -> None:
@@ -249,9 +265,7 @@ def in_own_connection(work: Callable[[], None]) -> None:
 @pytest.fixture
 def world(transactional_db, own_redis, alice, tmp_path, settings, monkeypatch) -> Iterator[World]:
     settings.API_RATE_PER_TOKEN = 1_000_000
-    monkeypatch.setattr(store, "LEASE", LEASE)
-    monkeypatch.setattr(writing, "DISTRUST", DISTRUST)
-    monkeypatch.setattr(caching, "BREAKER", Breaker(pause=0.3, trial=0.5))
+    monkeypatch.setattr(caching, "PAUSE", 0.3)
     Tag.objects.bulk_create([Tag(name=f"tag {number}") for number in range(100)])
     carol = User.objects.create_superuser("carol@example.com", name="Carol")
     second = SecondProcess(own_redis.url)

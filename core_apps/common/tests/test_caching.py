@@ -9,7 +9,6 @@ import redis
 from django.core.cache import cache, caches
 
 from core_apps.common import caching
-from core_apps.common.breaker import Breaker, ServerAway
 
 
 @pytest.fixture
@@ -51,24 +50,21 @@ def test_silent_redis_is_logged_once_in_a_pause(caplog):
     assert len([record for record in logged if caching.not_while_away(record)]) == 1
 
 
-def test_breaker_lets_one_call_through_after_each_pause():
-    breaker = Breaker(pause=0.1, trial=1)
-    breaker.failed()
+@pytest.mark.usefixtures("silent_redis")
+def test_one_call_tries_again_after_the_pause(connecting, monkeypatch):
+    monkeypatch.setattr(caching, "PAUSE", 0.1)
+    cache.get("anything")
     time.sleep(0.11)
-
-    def passes(_: int) -> bool:
-        try:
-            breaker.check()
-        except ServerAway:
-            return False
-        return True
+    connecting.clear()
 
     with ThreadPoolExecutor(8) as threads:
-        assert sum(threads.map(passes, range(50))) == 1
+        list(threads.map(cache.get, ["anything"] * 20))
+
+    assert len(connecting) == 1
 
 
 def test_cache_is_used_again_after_redis_returns(settings, monkeypatch):
-    monkeypatch.setattr(caching, "BREAKER", Breaker(pause=0.1, trial=1))
+    monkeypatch.setattr(caching, "PAUSE", 0.1)
     real = settings.CACHES
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
@@ -79,32 +75,6 @@ def test_cache_is_used_again_after_redis_returns(settings, monkeypatch):
     time.sleep(0.11)
     caches["default"].set("answer", 43)
     assert caches["default"].get("answer") == 43
-
-
-@pytest.mark.parametrize("is_forked", [False, True])
-def test_no_call_is_spent_on_trying_where_a_thread_does(settings, monkeypatch, connecting, is_forked):
-    breaker = Breaker(pause=0.05, trial=1, name="Redis", probe=caching.ask_redis)
-    monkeypatch.setattr(caching, "BREAKER", breaker)
-    real = settings.CACHES
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
-        settings.CACHES = {"default": real["default"] | {"LOCATION": address}}
-        assert cache.get("anything") is None
-        if is_forked:  # there the thread is not
-            monkeypatch.setattr(breaker, "_prober", Thread())
-        time.sleep(0.1)
-        assert connecting[0] is current_thread()
-        connecting.clear()
-        seconds_for(50)
-        assert current_thread() not in connecting
-        settings.CACHES = real
-
-    until = time.monotonic() + 2
-    while breaker.is_open and time.monotonic() < until:
-        cache.get("anything")
-        time.sleep(0.01)
-    cache.set("answer", 44)
-    assert cache.get("answer") == 44
 
 
 def test_filter_keeps_other_failures():

@@ -1,13 +1,10 @@
-import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 import pytest
-from django.contrib.sessions.backends.cached_db import SessionStore
 from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
@@ -178,68 +175,3 @@ def test_readiness_without_cache_is_degraded_and_200(kind, settings, request):
 
     assert (status, body) == (200, {"status": "degraded", "failing": ["cache"]})
     assert seconds < 1
-
-
-DETAILS = f"{READINESS}?details"
-
-
-@pytest.mark.django_db(transaction=True)
-def test_details_are_told_to_staff_who_are_logged_in(alice, client_of):
-    body = client_of(alice).get(DETAILS).json()
-
-    details = body.pop("details")
-    since = datetime.fromisoformat(details["breaker"].pop("since"))
-    assert body == {"status": "ready"}
-    assert (details["process"], details["breaker"]) == (os.getpid(), {"state": "closed"})
-    assert set(details["cache"]) == {"hits", "misses", "bypasses", "waits", "hit_rate"}
-    assert since <= datetime.now(UTC)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_details_are_not_told_to_others(charlie, client_of, client):
-    stranger = Client()
-    stranger.cookies["sessionid"] = "of-somebody"
-    answers = [visitor.get(DETAILS).json() for visitor in (client, client_of(charlie), stranger)]
-
-    assert answers == [{"status": "ready"}] * 3
-
-
-@pytest.mark.django_db(transaction=True)
-def test_details_are_not_told_behind_a_new_password_or_to_who_has_left(alice, client_of):
-    old = client_of(alice)
-    alice.set_password("a new one that is long")
-    alice.save()
-    assert old.get(DETAILS).json() == {"status": "ready"}
-
-    left = client_of(alice)
-    type(alice).objects.filter(pk=alice.pk).update(is_active=False)
-    assert left.get(DETAILS).json() == {"status": "ready"}
-
-
-@pytest.mark.django_db(transaction=True)
-def test_details_leave_a_session_as_it_is(alice, client_of, settings):
-    """A secret was rotated: whoever shows a session signed with the old one keeps it."""
-    client = client_of(alice)
-    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a-new-one" * 8, [settings.SECRET_KEY]
-
-    assert "details" in client.get(DETAILS).json()
-    assert SessionStore().exists(client.cookies["sessionid"].value)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_details_without_cache_say_that_it_is_not_asked(alice, client_of, settings, closed_port):
-    client = client_of(alice)
-    cache_at(settings, closed_port)
-
-    body = client.get(DETAILS).json()
-
-    assert (body["status"], body["details"]["breaker"]["state"]) == ("degraded", "open")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_details_without_database_are_left_out(alice, client_of, closed_port):
-    client = client_of(alice)
-    with database_at(closed_port):
-        response = client.get(DETAILS)
-
-    assert (response.status_code, response.json()) == (503, {"status": "unavailable", "failing": ["database"]})
