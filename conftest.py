@@ -11,6 +11,7 @@ from django.apps import apps
 from django.contrib.auth.models import Group
 from django.test import Client
 
+from config.local.servers import free_port
 from config.local.valkey import Valkey
 from core_apps.accounts.models import User
 from core_apps.common import caching
@@ -91,8 +92,9 @@ class OwnRedis:
 
     def __init__(self, home: Path) -> None:
         self.server = Valkey(home, "a-password")
-        self.process, self.url = self.server.start()
-        self.port = self.server.port_of(self.process)
+        self.port = free_port()
+        self.url = self.server.url(self.port)
+        self.start()
         self.client = redis.Redis.from_url(self.url)
 
     def kill(self) -> None:
@@ -102,7 +104,6 @@ class OwnRedis:
     def start(self) -> None:
         """On the same port, with its snapshot if it has one."""
         self.process = self.server.launch(self.port)
-        self.server.wait(self.process, self.port)
 
     def stop(self) -> None:
         self.client.close()

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import django
 
+from config.local.servers import free_port
 from config.local.valkey import Valkey
 
 HOME = Path(tempfile.mkdtemp())
 SERVER = Valkey(HOME, "a-password")
-PROCESS, os.environ["REDIS_URL"] = SERVER.start()
+REDIS_PORT = free_port()
+PROCESS, os.environ["REDIS_URL"] = SERVER.launch(REDIS_PORT), SERVER.url(REDIS_PORT)
 os.environ |= {"LOG_FORMAT": "json", "API_RATE_PER_TOKEN": "100000000"}
 django.setup()
 
@@ -97,10 +99,9 @@ def kill() -> None:
     PROCESS.wait()
 
 
-def start_again(port: int) -> None:
+def start_again() -> None:
     global PROCESS
-    PROCESS = SERVER.launch(port)
-    SERVER.wait(PROCESS, port)
+    PROCESS = SERVER.launch(REDIS_PORT)
 
 
 def main() -> None:
@@ -109,14 +110,13 @@ def main() -> None:
     user = User.objects.create_superuser("bench@example.com")
     _token, token = ApiToken.objects.create(user, timedelta(days=1), name="bench", scopes=["read"])
     settings.ALLOWED_HOSTS = ["localhost"]
-    port = SERVER.port_of(PROCESS)
     print(f"{CUSTOMERS:,} customers{'requests':>22}{'ms':>10}{'p95':>10}")
     print_writes()
     cached, slow = times(lambda: ask(token)), times(lambda: uncached(token))
     line("cached", cached)
     line("not cached", slow)
     through("Redis is paused", PROCESS.suspend, PROCESS.resume, token, slow)
-    through("Redis is killed", kill, lambda: start_again(port), token, slow)
+    through("Redis is killed", kill, start_again, token, slow)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from http.client import HTTPConnection
 from io import BytesIO
-from time import perf_counter
+from time import perf_counter, sleep
 
 import django
 import psutil
@@ -27,8 +27,8 @@ from django.urls import reverse  # noqa: E402
 from openpyxl import Workbook  # noqa: E402
 
 from bench.filling import fill  # noqa: E402
-from config.local.web import stop as stop_server  # noqa: E402
-from config.local.web import wait_until_served  # noqa: E402
+from config.local.serve import is_served  # noqa: E402
+from config.local.serve import stop as stop_server  # noqa: E402
 from core_apps.accounts.models import User  # noqa: E402
 from customers.exporting import FORMATS, HEADINGS, Row, batches_of  # noqa: E402
 from customers.models import Customer  # noqa: E402
@@ -102,7 +102,8 @@ def one_worker() -> Iterator[psutil.Process]:
     environment = os.environ | {"WEB_CONCURRENCY": "1", "LOG_LEVEL": "WARNING"}
     web = psutil.Popen([*gunicorn, "--bind", f"127.0.0.1:{PORT}"], env=environment, stdin=subprocess.DEVNULL)
     try:
-        wait_until_served(web, PORT)
+        while not is_served(PORT):
+            sleep(0.05)
         (worker,) = web.children()
         yield worker
     finally:

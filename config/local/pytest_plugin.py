@@ -10,8 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from config.local.defaults import CHECKOUT, LOCAL
-from config.local.engines import SERVERS, engines
-from config.local.scratch import scratch_directory
+from config.local.engines import SERVERS, engines, scratch_directory
 from config.local.servers import RunError
 
 
@@ -35,10 +34,10 @@ def start_engines(stack: ExitStack) -> dict[str, str]:
     given = [name for name in SERVERS if os.environ.get(name)]
     try:
         directory = stack.enter_context(scratch_directory(LOCAL / "test"))
-        running = stack.enter_context(engines(directory, durable=False, given=given))
+        urls = stack.enter_context(engines(directory, durable=False, given=given))
     except RunError as error:
         raise pytest.UsageError(str(error)) from None
-    return testing_environment(directory) | running.urls
+    return testing_environment(directory) | urls
 
 
 def testing_environment(directory: Path) -> dict[str, str]:

@@ -1,23 +1,32 @@
 """`make run`: serves until somebody stops it."""
 
+import signal
 import sys
 from contextlib import suppress
+from threading import Event
 
-from config.local.stopping import StopRequest, accept_stop_requests
+stop_requested = Event()
+
+
+def request_stop(number: int, frame: object) -> None:
+    if not stop_requested.is_set():
+        with suppress(OSError):  # after SIGHUP there is no terminal
+            print("\nStopping.", flush=True)
+    stop_requested.set()
 
 
 def main() -> None:
-    accept_stop_requests()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, request_stop)
     # Not before: Ctrl-C while these load has to be answered as well.
     from config.local.serve import serve
     from config.local.servers import RunError
 
     try:
-        serve()
+        serve(stop_requested)
     except RunError as error:
         sys.exit(str(error))
 
 
 if __name__ == "__main__":
-    with suppress(StopRequest):
-        main()
+    main()

@@ -1,32 +1,93 @@
 """Engines, migrations, first administrator, demo and web server, until somebody stops it."""
 
+import fcntl
+import http.client
 import os
 import socket
-import time
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from threading import Event
 
 import psutil
 
-from config.local.defaults import LOCAL, given, local_environment, set_defaults
-from config.local.engines import SERVERS, Engines, engines
-from config.local.prepare import prepare
-from config.local.servers import RunError, is_alive
-from config.local.stopping import requested
-from config.local.web import stop_orphans, wait_until_served, web_server
+from config.local.defaults import CHECKOUT, LOCAL, given, local_environment, set_defaults
+from config.local.engines import SERVERS, engines
+from config.local.servers import RunError
 
+PID_FILE = LOCAL / "web.pid"
+STOP_SECONDS = 5
 # `make` that leads a session, as in `ssh -t host make run`, keeps the signal of a hang-up to itself: we look.
 AT_TERMINAL = os.isatty(0)
 
 
-def serve() -> None:
-    stop_orphans()
-    port = usable_port(os.environ.get("PORT") or "8000")
-    with engines(LOCAL / "engines", given=[name for name in SERVERS if given(name)]) as running:
-        set_defaults(local_environment() | running.urls)
-        prepare()
-        with web_server(port) as web:
-            wait_until_served(web, port)
+def serve(stop_requested: Event) -> None:
+    LOCAL.mkdir(exist_ok=True)
+    with (LOCAL / "run.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError("Another `make run` is at work in this checkout.") from None
+        stop_orphan()
+        port = usable_port(os.environ.get("PORT") or "8000")
+        with engines(LOCAL / "engines", given=[name for name in SERVERS if given(name)]) as urls:
+            set_defaults(local_environment() | urls)
+            with child("config.local.prepare") as preparation:
+                if not is_over(preparation, stop_requested):
+                    return
+            if preparation.returncode:
+                sys.exit(1)  # it has said why
+            serve_web(port, stop_requested)
+
+
+def serve_web(port: int, stop_requested: Event) -> None:
+    gunicorn = ["gunicorn", "config.wsgi:application", "--config", "config/gunicorn.py"]
+    with child(*gunicorn, "--bind", f"127.0.0.1:{port}", "--pid", str(PID_FILE)) as web:
+        while not is_served(port):
+            if web.poll() is not None or stop_requested.wait(0.05):
+                break
+        else:
             print(f"Exhibition CRM is at http://127.0.0.1:{port}/ (Ctrl-C stops it)", flush=True)
-            watch(web, running)
+        if is_over(web, stop_requested):
+            raise RunError("The web server ended by itself; its last lines are above.")
+
+
+@contextmanager
+def child(*arguments: str) -> Iterator[psutil.Popen]:
+    # In a session of its own, so that a terminal's Ctrl-C does not reach it past us.
+    command = [sys.executable, "-m", *arguments]
+    process = psutil.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield process
+    finally:
+        stop(process)
+
+
+def is_over(process: psutil.Popen, stop_requested: Event) -> bool:
+    """Wait until the process ends or somebody stops us, by a signal or by closing the terminal; whether it ended."""
+    while process.poll() is None:
+        if stop_requested.wait(0.1) or os.isatty(0) != AT_TERMINAL:
+            return False
+    return True
+
+
+def stop(process: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def stop_orphan() -> None:
+    """Stop the web server of a `make run` that was killed: it holds the port, and nobody else stops it."""
+    with suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
+        process = psutil.Process(int(PID_FILE.read_text()))
+        if str(PID_FILE) in process.cmdline():  # not another process, by now, with its number
+            stop(process)
 
 
 def usable_port(text: str) -> int:
@@ -43,9 +104,10 @@ def usable_port(text: str) -> int:
     return int(text)
 
 
-def watch(web: psutil.Process, running: Engines) -> None:
-    """Return when the terminal is gone; raise when the web server or an engine ends."""
-    while os.isatty(0) == AT_TERMINAL and not requested.is_set():
-        if dead := running.dead() + ([] if is_alive(web) else ["The web server"]):
-            raise RunError(f"{dead[0]} ended by itself; stopping the rest. Logs: {LOCAL / 'engines'}")
-        time.sleep(0.5)
+def is_served(port: int) -> bool:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=2)) as connection:
+        try:
+            connection.request("GET", "/api/v1/health/")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False

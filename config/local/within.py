@@ -9,48 +9,38 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
-from types import FrameType
+from contextlib import ExitStack, suppress
 
 from config.local.defaults import LOCAL, given, local_environment, set_defaults
-from config.local.engines import SERVERS, engines
-from config.local.scratch import scratch_directory
+from config.local.engines import SERVERS, engines, scratch_directory
 from config.local.servers import RunError
-from config.local.stopping import STOP_REQUESTS, signals_deferred
 
-
-class Foreground:
-    """The command that has the terminal; requests to stop are for it to answer."""
-
-    process: subprocess.Popen[bytes] | None = None
-
-    def receive(self, number: int, frame: FrameType | None) -> None:
-        if self.process is None:
-            raise SystemExit(128 + number)
-        # A terminal has sent Ctrl-C to the command already.
-        if number != signal.SIGINT:
-            self.process.send_signal(number)
-
-    def run(self, command: Sequence[str]) -> int:
-        """Return the exit code, as a shell would number it."""
-        with signals_deferred():
-            self.process = subprocess.Popen(command)
-        code = self.process.wait()
-        return code if code >= 0 else 128 - code
+received: list[int] = []
 
 
 def main(arguments: list[str]) -> int:
-    foreground = Foreground()
-    for number in STOP_REQUESTS:
-        signal.signal(number, foreground.receive)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _frame: received.append(number))
     with ExitStack() as stack:
         home = LOCAL / "engines"
         if arguments[0] == "--scratch":
             home = stack.enter_context(scratch_directory(LOCAL / "scratch"))
-        wanted_not = [name for name in SERVERS if given(name)]
-        running = stack.enter_context(engines(home, given=wanted_not))
-        set_defaults(local_environment() | running.urls)
-        return foreground.run([argument for argument in arguments if argument != "--scratch"])
+        urls = stack.enter_context(engines(home, given=[name for name in SERVERS if given(name)]))
+        set_defaults(local_environment() | urls)
+        return 128 + received[0] if received else run([word for word in arguments if word != "--scratch"])
+
+
+def run(command: Sequence[str]) -> int:
+    """Return the exit code, as a shell would number it; requests to stop are for the command to answer."""
+    process = subprocess.Popen(command)
+    while process.poll() is None:
+        while received:
+            # A terminal has sent Ctrl-C to the command already.
+            if (number := received.pop()) != signal.SIGINT:
+                process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.2)
+    return process.returncode if process.returncode >= 0 else 128 - process.returncode
 
 
 if __name__ == "__main__":

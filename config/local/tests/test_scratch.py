@@ -2,13 +2,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from config.local.engines import scratch_directory
 from config.local.pytest_plugin import with_database
-from config.local.scratch import scratch_directory
 
 USER = """
 import sys
 from pathlib import Path
-from config.local.scratch import scratch_directory
+from config.local.engines import scratch_directory
 with scratch_directory(Path(sys.argv[1])) as directory:
     print(directory, flush=True)
     sys.stdin.read()
@@ -21,7 +21,7 @@ def test_scratch_directory_is_gone_afterwards(tmp_path: Path) -> None:
     assert list(tmp_path.glob("*/")) == []
 
 
-def test_scratch_directory_of_another_process_is_swept_only_after_its_death(tmp_path: Path) -> None:
+def test_scratch_directory_of_another_process_is_removed_only_after_its_death(tmp_path: Path) -> None:
     command = [sys.executable, "-c", USER, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout
