@@ -203,7 +203,7 @@ prod-status: ## the containers, the certificate that visitors get, and the newes
 
 prod-certificate: ## ask for the certificate now, whatever failed before
 	@$(PROD) kill --signal HUP certbot
-	@echo "Asked. make prod-status tells how it ended."
+	@echo "Asked. make prod-status shows the certificate, make prod-logs why there is none."
 
 prod-restore: prod-env ## a backup in place of what serves: make prod-restore BACKUP=… (IDENTITY=file of the key, FORCE=1 does not ask)
 	@FORCE=$(FORCE) SAFETY=$(or $(SAFETY),1) COMPOSE="$(PROD)" $(PYTHON) docker/restore.py "$(BACKUP)" "$(IDENTITY)"

@@ -13,9 +13,9 @@ from cryptography import x509
 from e2e.acme import FAST
 from e2e.stack import Site, Stack, ask, seconds_until
 
-PLACE = "import sys, keep_certificate as keeper; keeper.write(keeper.ISSUED, sys.argv[1])"
-NOT_WHOLE = "issued.pem is not a valid certificate with its key"
-NOT_CONFIGURED = "nginx refuses its configuration, and so no new certificate is taken"
+PLACE = 'cd /certificates; printf %s "$0" > issued.partial && chmod 640 issued.partial; mv issued.partial issued.pem'
+REFUSED = "the new certificate is not served, the one that works stays: "
+NOT_WHOLE = f"{REFUSED}it is not a valid one with its key"
 KILL_WATCHER = """
 for process in /proc/[0-9]*; do
   ! grep -q '90-w[a]tch' $process/cmdline || kill -9 ${process#/proc/}
@@ -57,7 +57,7 @@ def pem(lived: timedelta = timedelta(), key: trustme.LeafCert | None = None) -> 
 
 def place(stack: Stack, text: str) -> None:
     """As the keeper does it, complete or not at all."""
-    stack.within("certbot", "python", "-c", PLACE, text)
+    stack.within("certbot", "sh", "-c", PLACE, text)
 
 
 def serial(site: Site) -> int:
@@ -76,7 +76,7 @@ def said(stack: Stack, words: str) -> int:
 def placed_and_refused(stack: Stack, text: str, words: str) -> float:
     before = said(stack, words)
     place(stack, text)
-    return seconds_until(lambda: said(stack, words) == before + 1, LONGEST)
+    return seconds_until(lambda: said(stack, words) > before, LONGEST)
 
 
 @contextmanager
@@ -92,9 +92,7 @@ def unchanged(stack: Stack, site: Site) -> Iterator[None]:
 
 def test_site_without_an_email_is_self_signed_and_says_so(stack: Stack, site: Site) -> None:
     status = stack.make("prod-status")
-    expected = (
-        r"^certificate  localhost: issued by CN=self-signed placeholder, serial \w+, 3650 days of 3650 days left$"
-    )
+    expected = r"^certificate  localhost: issued by CN=self-signed placeholder, serial \w+, valid until "
     assert re.search(expected, status, re.M)
     assert "self-signed: `make prod-init DOMAIN=… LETSENCRYPT_EMAIL=…` asks for one that browsers trust" in status
     assert "WARNING" not in status
@@ -117,15 +115,6 @@ def test_spoiled_certificate_never_replaces_the_working_one(stack: Stack, site: 
         seconds = placed_and_refused(stack, text, NOT_WHOLE)
         assert serial(site) == working
         print(f"{what}: refused with one line after {seconds:.1f} s, served on: {working:x}")
-
-
-def test_spoiled_certificate_does_not_keep_nginx_from_restarting(stack: Stack, site: Site, working: int) -> None:
-    placed_and_refused(stack, "garbage", NOT_WHOLE)
-    before = said(stack, NOT_WHOLE)
-    stack.compose("restart", "nginx")
-    seconds_until(lambda: said(stack, NOT_WHOLE) == before + 1, LONGEST)
-    stack.wait_to_be("healthy", "nginx")
-    assert serial(site) == working
 
 
 def test_spoiled_file_in_the_place_of_the_served_one_is_repaired_at_a_restart(
@@ -164,14 +153,9 @@ def test_broken_configuration_keeps_the_old_certificate_until_it_is_repaired(
     stack: Stack, site: Site, working: int
 ) -> None:
     stack.within("nginx", "sh", "-c", "echo nonsense > /etc/nginx/conf.d/broken.conf")
-    before = said(stack, NOT_CONFIGURED)
-    placed_and_refused(stack, pem(), NOT_CONFIGURED)
-    assert re.search(
-        r'taken: unexpected end of file, .*broken\.conf:\d+: the one that works stays"}', stack.logs("nginx")
-    )
-    # Twice more it is looked at, without another word.
-    stack.within("nginx", "sh", "-c", "sleep 11")
-    assert (said(stack, NOT_CONFIGURED), serial(site)) == (before + 1, working)
+    placed_and_refused(stack, pem(), REFUSED)
+    assert re.search(rf"{REFUSED}.*broken\.conf:\d+", stack.logs("nginx"))
+    assert serial(site) == working
     stack.within("nginx", "rm", "/etc/nginx/conf.d/broken.conf")
     seconds = seconds_until(lambda: serial(site) != working, LONGEST)
     print(f"served {seconds:.1f} s after the configuration was repaired")
@@ -252,14 +236,3 @@ def test_silent_nginx_is_unhealthy_until_it_answers(stack: Stack) -> None:
     stack.within("nginx", "sh", "-c", f"kill -CONT {processes}")
     healthy = stack.wait_to_be("healthy", "nginx", 60)
     print(f"nginx: unhealthy after {unhealthy:.1f} s, healthy again after {healthy:.1f} s (every 3 s)")
-
-
-def test_keeper_without_a_sign_of_life_is_unhealthy_until_its_next_one(stack: Stack) -> None:
-    health = ["python", "served_certificate.py", "health"]
-    alive = stack.within("certbot", "sh", "-c", "touch -d '11 minutes ago' /tmp/heartbeat; stat -c %Y /tmp/heartbeat")
-    said = stack.within("certbot", *health, fails=True)
-    assert said == "keep_certificate.py has shown no sign of life for 10 minutes\n"
-    # «Try now» is a sign too.
-    stack.signal("certbot", "HUP")
-    seconds_until(lambda: stack.within("certbot", "stat", "-c", "%Y", "/tmp/heartbeat") > alive, LONGEST)
-    assert stack.within("certbot", *health) == ""
