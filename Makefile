@@ -208,8 +208,8 @@ prod-certificate: ## ask for the certificate now, whatever failed before
 prod-restore: prod-env ## a backup in place of what serves: make prod-restore BACKUP=… (IDENTITY=file of the key, FORCE=1 does not ask)
 	@FORCE=$(FORCE) SAFETY=$(or $(SAFETY),1) COMPOSE="$(PROD)" $(PYTHON) docker/restore.py "$(BACKUP)" "$(IDENTITY)"
 
-prod-restore-to: prod-env ## a moment: make prod-restore-to TIME="2026-11-22 14:03:00+01:00" (WAL_ARCHIVE=1; IDENTITY=, FORCE=1)
-	@name=$$($(IN_BACKUP) recover "$(TIME)" < $(or $(IDENTITY),/dev/null)) \
+prod-restore-to: prod-env ## a moment: make prod-restore-to TIME="2026-11-22 14:03:00+01:00" (COMPOSE_PROFILES=pitr; IDENTITY=, FORCE=1)
+	@name=$$($(PROD) exec -T barman python3 -m backup recover "$(TIME)" < $(or $(IDENTITY),/dev/null)) \
 	  && $(MAKE) --no-print-directory prod-restore BACKUP=$$name
 
 prod-pg-upgrade: prod-env ## another major version of PostgreSQL, in a new volume: make prod-pg-upgrade MAJOR=18 (IDENTITY=)
@@ -240,6 +240,7 @@ COMPILE = ../.local/lock/bin/uv pip compile -q --universal --python-version 3.11
 lock: .local/lock/bin/uv ## requirements/*.txt from *.in (UPGRADE=1 takes newer versions)
 	@cd requirements && for name in base production local e2e; do $(COMPILE) $$name.in -o $$name.txt || exit; done
 	@cd certbot && $(COMPILE) requirements.in -o requirements.txt
+	@cd docker/backup && $(COMPILE:../%=../../%) --no-deps requirements.in -o requirements.txt
 
 .local/lock/bin/uv:
 	@$(PYTHON) -m venv .local/lock

@@ -7,33 +7,34 @@ dev tier has, and takes its place when nothing in it tells of a person any more;
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from deployments import RefusedError
-from restore import read_key
+from restore import in_its_words, read_key
 from tier import FailedError, run
 
 COMPOSE = os.environ.get("COMPOSE", "docker compose -f docker-compose.dev.yml").split()
 IMAGE = "exhibition-crm-dev-backup"
-LOADED, REPLACED = "{}_restored", "{}_replaced"
 
 
 def main(directory: str = "", identity: str = "") -> None:
-    backup, key = checked(directory), read_key(identity)
-    dev = Dev()
-    confirm(f"This replaces the database of the dev tier by {backup.name}.")
-    print("loading it beside the database of the dev tier, and comparing it with its manifest", flush=True)
-    with dev.loaded(backup, key) as url:
+    dev = Dev(check(directory), read_key(identity))
+    confirm(f"This replaces the database of the dev tier by {dev.backup.name}.")
+    run(["docker", "build", "--quiet", "--tag", IMAGE, "docker/backup"])
+    try:
+        print("loading it beside the database of the dev tier, and comparing it with its manifest", flush=True)
+        loaded = dev.load()
         print("replacing what tells of a person", flush=True)
-        dev.replace_personal_data(url)
+        dev.replace_personal_data(loaded)
         dev.swap()
+    except BaseException:
+        dev.step("undo")
+        raise
     print("The dev tier has it. Nobody can log in with a former password: make dev-superuser")
 
 
-def checked(directory: str) -> Path:
+def check(directory: str) -> Path:
     if not directory:
         raise RefusedError("Which one? make dev-restore BACKUP=the directory of a backup, copied from the server")
     backup = Path(directory).resolve()
@@ -54,71 +55,50 @@ def confirm(question: str) -> None:
 class Dev:
     """The dev tier, which runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, backup: Path, key: str) -> None:
+        self.backup, self.key = backup, key
         self.config: dict[str, Any] = json.loads(run([*COMPOSE, "config", "--format", "json"]))
-        self.database = self.config["services"]["db"]["environment"]
-        self.name = self.database["POSTGRES_DB"]
-        self.loaded_as, self.replaced = LOADED.format(self.name), REPLACED.format(self.name)
         if not run([*COMPOSE, "ps", "--quiet", "--status", "running", "db"]):
             raise RefusedError("The dev tier does not run. Start it first: make dev-up")
 
-    @contextmanager
-    def loaded(self, backup: Path, key: str) -> Iterator[str]:
-        """The address of the database that it was loaded into, which nobody sees unless it has been swapped."""
-        self.drop(self.loaded_as)
-        try:
-            run(["docker", "build", "--quiet", "--tag", IMAGE, "docker/backup"])
-            run(self.in_network(backup, ["move", backup.name, self.loaded_as]), self.credentials, given=key)
-            yield self.config["services"]["web"]["environment"]["DATABASE_URL"].replace(self.name, self.loaded_as)
-        finally:
-            self.drop(self.loaded_as)
+    def load(self) -> str:
+        """Beside the database that serves; the name of the database."""
+        self.step("examine", self.backup.name)
+        return str(json.loads(self.step("load", self.backup.name))["database"])
 
-    @property
-    def credentials(self) -> dict[str, str]:
-        return {"PGUSER": self.database["POSTGRES_USER"], "PGPASSWORD": self.database["POSTGRES_PASSWORD"]}
-
-    def in_network(self, backup: Path, command: list[str]) -> list[str]:
-        """As whoever may read the backup, with as little as the service of the prod tier."""
-        bounds = [
-            "--read-only",
-            "--cap-drop=ALL",
-            "--security-opt=no-new-privileges:true",
-            "--user",
-            f"{os.getuid()}:{os.getgid()}",
-        ]
-        places = ["--tmpfs=/tmp", "--tmpfs=/backups:mode=1777", f"--volume={backup}:/backups/{backup.name}:ro"]
-        given = ["--env=PGHOST=db", f"--env=PGDATABASE={self.name}", *(f"--env={name}" for name in self.credentials)]
-        network = f"--network={self.config['networks']['dev_network']['name']}"
-        return ["docker", "run", "--rm", "--interactive", *bounds, *places, *given, network, IMAGE, *command]
-
-    def replace_personal_data(self, url: str) -> None:
+    def replace_personal_data(self, database: str) -> None:
+        url = self.config["services"]["web"]["environment"]["DATABASE_URL"].rpartition("/")[0]
         steps = "python manage.py migrate --noinput && python manage.py replace_personal_data"
-        run(
-            [*COMPOSE, "run", "--rm", "--no-deps", "-T", "--env", "DATABASE_URL", "web", "sh", "-c", steps],
-            {"DATABASE_URL": url},
-        )
+        command = [*COMPOSE, "run", "--rm", "--no-deps", "-T", "--env", "DATABASE_URL", "web", "sh", "-c", steps]
+        run(command, {"DATABASE_URL": f"{url}/{database}"})
 
     def swap(self) -> None:
-        """In one transaction; web is away, for it would come back to the old one."""
+        """While web is away, for it would come back to the old one."""
         run([*COMPOSE, "stop", "web"])
         try:
-            self.sql(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"  # noqa: S608 - names of ours
-                f" WHERE datname IN ('{self.name}', '{self.loaded_as}');"
-                f'BEGIN; ALTER DATABASE "{self.name}" RENAME TO "{self.replaced}";'
-                f'ALTER DATABASE "{self.loaded_as}" RENAME TO "{self.name}"; COMMIT'
-            )
+            self.step("swap", "0")
             run([*COMPOSE, "exec", "-T", "redis", "redis-cli", "flushall"])
-            self.drop(self.replaced)
+            self.step("finish", self.backup.name)
         finally:
             run([*COMPOSE, "start", "web"])
 
-    def drop(self, name: str) -> None:
-        self.sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-    def sql(self, statements: str) -> None:
-        psql = ["psql", "--quiet", "--set=ON_ERROR_STOP=1", "--username", self.database["POSTGRES_USER"], "postgres"]
-        run([*COMPOSE, "exec", "-T", "db", *psql], given=statements)
+    def step(self, *arguments: str) -> str:
+        """One of those that restore in the prod tier, with as little as there, as whoever may read the backup."""
+        bounds = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges:true"]
+        user = f"--user={os.getuid()}:{os.getgid()}"
+        places = [
+            "--tmpfs=/tmp",
+            "--tmpfs=/backups:mode=1777",
+            f"--volume={self.backup}:/backups/{self.backup.name}:ro",
+        ]
+        database = self.config["services"]["db"]["environment"]
+        names = {"PGUSER": "POSTGRES_USER", "PGPASSWORD": "POSTGRES_PASSWORD", "PGDATABASE": "POSTGRES_DB"}
+        given = ["--env=PGHOST=db", *(f"--env={name}" for name in names)]
+        network = f"--network={self.config['networks']['dev_network']['name']}"
+        command = ["docker", "run", "--rm", "--interactive", *bounds, user, *places, *given, network, IMAGE, "restore"]
+        with in_its_words():
+            environment = {name: database[there] for name, there in names.items()}
+            return run([*command, *arguments], environment, given=self.key)
 
 
 if __name__ == "__main__":

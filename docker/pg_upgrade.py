@@ -46,7 +46,7 @@ class Upgrade:
             self.stop_web()
             name = self.back_up()
             backup = Restore(self.deploy, name, self.key)
-            backup.check_room(backup.examine()["room"])
+            backup.check_room(backup.examine()["needed"])
             self.fill(name)
             self.deploy.deployments.set_variable(VARIABLE, self.major)
             self.start(self.major)
@@ -138,7 +138,8 @@ class Upgrade:
     def start(self, major: str) -> None:
         """What the env file says now, and wait until it is ready."""
         self.say(f"starting the tier on PostgreSQL {major}")
-        wanted = ["up", "--detach", "--no-build", "--wait", "web", "backup"]
+        services = [service for service in ("web", "backup", "barman") if service in self.tier.config["services"]]
+        wanted = ["up", "--detach", "--no-build", "--wait", *services]
         self.tier.compose(*wanted, version=self.version, POSTGRES_MAJOR=major)
         self.say(f"web is ready; the maintenance page was up for {time.monotonic() - self.stopped_at:.1f} s")
 

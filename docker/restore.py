@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from backup.text import duration, size
 from deploy import ENV_FILE, Deploy, catch_signals, ignore_signals
 from deployments import Deployments, RefusedError
 from tier import Container, FailedError, Tier, run
@@ -42,7 +43,7 @@ class Restore:
         self.say(f"verifying backup {self.name}")
         facts = self.examine()
         self.confirm(facts)
-        self.check_room(facts["room"])
+        self.check_room(facts["needed"])
         try:
             self.load()
             safety = self.replace()
@@ -92,18 +93,13 @@ class Restore:
         if sys.stdin.readline().strip() != "yes":
             raise RefusedError("Nothing was changed.")
 
-    def check_room(self, asked: dict[str, Any]) -> None:
+    def check_room(self, needed: int) -> None:
         """Loading must not fill the disk under the database that serves."""
-        question = ["stat", "--file-system", "--format=%i-%b %a %S", DATABASE_PLACE]
-        places = asked | {"database": run(["docker", "exec", self.tier.running("db"), *question]).split()}
-        needed: dict[str, int] = {}
-        for place, size in asked["needed"].items():
-            disk = places[place][0]
-            needed[disk] = needed.get(disk, 0) + size
-            free = int(places[place][1]) * int(places[place][2])
-            if needed[disk] + MARGIN > free:
-                room = f"{megabytes(free)} of the disk are free, {megabytes(needed[disk] + MARGIN)} may be needed"
-                raise RefusedError(f"Nothing was changed: {room}.")
+        question = ["df", "--output=avail", "--block-size=1", DATABASE_PLACE]
+        free = int(run(["docker", "exec", self.tier.running("db"), *question]).split()[-1])
+        if needed + MARGIN > free:
+            room = f"{size(free)} of the disk are free, {size(needed + MARGIN)} may be needed"
+            raise RefusedError(f"Nothing was changed: {room}.")
 
     def load(self) -> None:
         """Beside what serves, up to the state in which it can take its place."""
@@ -196,24 +192,13 @@ def prospect(name: str, facts: dict[str, Any], is_safe: bool) -> list[str]:
     same = len(facts["rows"]) - len(changed)
     width = max(map(len, ["table", *changed]))
     return [
-        f"Backup {name} ({facts['kind']}): {megabytes(facts['size'])}, {facts['media']} media files.",
+        f"Backup {name} ({facts['kind']}): {size(facts['size'])}, {facts['media']} media files.",
         f"It is {duration(age)} old. What was written since {finished:%Y-%m-%d %H:%M:%S} UTC will be lost"
         + (", but for a safety backup." if is_safe else ", and no safety backup is taken (SAFETY=0)."),
         f"  {'table':{width}}  {'backup':>10}  {'now':>10}",
         *(f"  {table:{width}}  {backup:>10}  {now:>10}" for table, (backup, now) in sorted(changed.items())),
         f"  {same} tables have as many rows as now",
     ]
-
-
-def duration(seconds: float) -> str:
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
-
-
-def megabytes(size: float) -> str:
-    return f"{size / 10**6:.1f} MB"
 
 
 def recorded(deploy: Deploy, action: str, work: Callable[[], str], former: str, **facts: str) -> int:

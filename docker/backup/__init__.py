@@ -1,1 +1,1 @@
-"""Backups: taking them, proving them, restoring them. Python's standard library and psycopg2, as Debian has them."""
+"""Backups: taking them, proving them, restoring them. Python's standard library, psycopg2 and programs."""

@@ -4,22 +4,23 @@ import importlib
 import os
 import sys
 
-from backup.settings import FailedError, Settings
+from backup.errors import EXPECTED, FailedError, describe
+from backup.settings import Settings
 
 # By command: the module, imported when it is asked for, and its function, called with the settings and the arguments.
 COMMANDS = {
-    "serve": "serving.serve",
+    "serve": "service.serve",
     "take": "runs.command",
     "list": "status.show_backups",
     "status": "status.show_status",
     "health": "status.check_health",
-    "verify": "status.verify",
     "fetch": "offsite.command",
-    "restore": "restoring.command",
-    "drill": "drilling.command",
-    "base": "base_backups.command",
-    "recover": "recovering.command",
-    "move": "moving.command",
+    "restore": "restore.command",
+    "move": "restore.move",
+    "drill": "drill.command",
+    "archive": "pitr.serve",
+    "archive-health": "pitr.check_health",
+    "recover": "pitr.command",
 }
 
 
@@ -35,7 +36,7 @@ if __name__ == "__main__":
     os.umask(0o077)
     try:
         main(sys.argv[1:])
-    except (FailedError, OSError) as error:
-        sys.exit(f"backup: {error}")
+    except EXPECTED as error:
+        sys.exit(f"backup: {describe(error)}")
     except KeyboardInterrupt:
         sys.exit("backup: interrupted")

@@ -1,4 +1,4 @@
-"""The backups that are here, and what is known of each."""
+"""The backups that are here, and notes about them."""
 
 import json
 from collections.abc import Iterator
@@ -8,13 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from backup import manifest
+from backup.errors import FailedError
 from backup.manifest import Manifest
-from backup.settings import FailedError, Settings
-from backup.taking import write
-
-FAULTS = "faults.json"
-# Notes that had no room. A failed run that was forgotten would be begun anew every few seconds.
-unwritten: dict[Path, dict[str, Any]] = {}
+from backup.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -22,7 +18,7 @@ class Backup:
     name: str
     # None where it cannot be read.
     manifest: Manifest | None
-    # Why it would not restore, as far as that was seen; blank where it was verified.
+    # Why it would not restore, as far as a look at its names and sizes tells.
     fault: str = ""
 
     @property
@@ -33,6 +29,10 @@ class Backup:
     def kind(self) -> str:
         return self.manifest.kind if self.manifest else "?"
 
+    @property
+    def encrypted_to(self) -> tuple[str, ...]:
+        return self.manifest.encrypted_to if self.manifest else ()
+
 
 def backups(settings: Settings) -> list[Backup]:
     """Oldest first. Each was verified when it was taken; looked at now are the sizes alone."""
@@ -41,19 +41,22 @@ def backups(settings: Settings) -> list[Backup]:
 
 def newest_first(settings: Settings) -> Iterator[Backup]:
     """One by one: a manifest names every media file, and takes its time."""
-    faults = read_note(settings, FAULTS)
     for name in reversed(manifest.names(settings.backups)):
-        yield look_at(settings.backups / name, faults.get(name, ""))
+        yield look_at(settings.backups / name)
 
 
-def look_at(directory: Path, fault: str) -> Backup:
+def newest_sound(settings: Settings) -> Backup | None:
+    return next((one for one in newest_first(settings) if not one.fault), None)
+
+
+def look_at(directory: Path) -> Backup:
     try:
         found = manifest.read(directory)
     except FailedError as error:
-        return Backup(directory.name, None, without_name(error))
+        return Backup(directory.name, None, str(error).partition(": ")[2])
     if found.name != directory.name:
         return Backup(directory.name, found, f"its manifest is that of {found.name}")
-    return Backup(directory.name, found, fault or wrong_size(directory, found))
+    return Backup(directory.name, found, wrong_size(directory, found))
 
 
 def wrong_size(directory: Path, found: Manifest) -> str:
@@ -66,46 +69,21 @@ def wrong_size(directory: Path, found: Manifest) -> str:
     return ""
 
 
-def newest_sound(settings: Settings) -> Backup | None:
-    return next((one for one in newest_first(settings) if not one.fault), None)
-
-
-def note_fault(settings: Settings, name: str, fault: str) -> None:
-    """What a verification has found; blank where all was well."""
-    faults = {one: said for one, said in read_note(settings, FAULTS).items() if (settings.backups / one).exists()}
-    write_note(settings, FAULTS, (faults | {name: fault}) if fault else without(faults, name))
-
-
-def without(facts: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in facts.items() if key != name}
-
-
-def without_name(error: FailedError) -> str:
-    return str(error).partition(": ")[2]
-
-
 def moment(name: str) -> datetime:
     return datetime.strptime(name, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
 def read_note(settings: Settings, name: str) -> dict[str, Any]:
-    """Nothing where there is none: no backup needs it to be restored."""
-    path = settings.state / name
+    """Empty where there is none: no backup needs it to be restored."""
     try:
-        found = unwritten.get(path) or json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads((settings.state / name).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
 def write_note(settings: Settings, name: str, facts: dict[str, Any]) -> None:
-    """Where the disk has no room for it, this process alone knows."""
-    path = settings.state / name
-    try:
-        settings.state.mkdir(exist_ok=True)
-        write(path.with_suffix(".partial"), json.dumps(facts, indent=1))
-        path.with_suffix(".partial").replace(path)
-    except OSError:
-        unwritten[path] = facts
-    else:
-        unwritten.pop(path, None)
+    settings.state.mkdir(exist_ok=True)
+    partial = settings.state / f"{name}.partial"
+    partial.write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
+    partial.replace(settings.state / name)

@@ -1,7 +1,7 @@
 """The database as a backup sees it: what every table holds, in figures that do not depend on where it is restored."""
 
 import re
-import subprocess
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +9,8 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import make_dsn
 
-from backup.settings import FailedError
+from backup.errors import FailedError, describe
+from backup.programs import run
 
 # A server that goes without a word is noticed after 11 s; the kernel's own limit is two hours.
 PATIENCE = {"connect_timeout": 10, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
@@ -69,7 +70,7 @@ def connect(dsn: str | None = None) -> Any:
     try:
         return psycopg2.connect(patient(dsn), options=options)
     except psycopg2.Error as error:
-        raise FailedError(f"the database does not answer: {one_line(error)}") from error
+        raise FailedError(f"{describe(error)}") from error
 
 
 def patient(dsn: str | None) -> str:
@@ -81,12 +82,12 @@ def contents(connection: Any) -> Contents:
     """Of all tables, in the transaction of the connection."""
     with connection.cursor() as cursor:
         cursor.execute(DUMPED, ["r"])
-        tables = {f"{schema}.{name}": measured(cursor, schema, name) for schema, name in cursor.fetchall()}
+        tables = {f"{schema}.{name}": measure(cursor, schema, name) for schema, name in cursor.fetchall()}
         cursor.execute(LAST_VALUES.format(DUMPED), ["S"])
         return Contents(tables, dict(cursor.fetchall()))
 
 
-def measured(cursor: Any, schema: str, name: str) -> Table:
+def measure(cursor: Any, schema: str, name: str) -> Table:
     cursor.execute(sql.SQL(ROWS_AND_HASH).format(sql.Identifier(schema, name)))
     return Table(*cursor.fetchone())
 
@@ -96,19 +97,21 @@ def differences(expected: Contents, found: Contents) -> list[str]:
 
     A sequence may be ahead: it knows no snapshots, and pg_dump reads it a moment after it was measured.
     """
-    said = []
+    found_differences = []
     for name in sorted(expected.tables.keys() | found.tables.keys()):
         wanted, got = expected.tables.get(name), found.tables.get(name)
         if not wanted or not got:
-            said.append(f"table {name} is {'missing' if wanted else 'not in the backup'}")
+            found_differences.append(f"table {name} is {'missing' if wanted else 'not in the backup'}")
         elif wanted.rows != got.rows:
-            said.append(f"table {name} has {got.rows} rows instead of {wanted.rows}")
+            found_differences.append(f"table {name} has {got.rows} rows instead of {wanted.rows}")
         elif wanted != got:
-            said.append(f"table {name} has other contents in its {wanted.rows} rows")
+            found_differences.append(f"table {name} has other contents in its {wanted.rows} rows")
     for name, value in sorted(expected.sequences.items()):
         if found.sequences.get(name, -1) < value:
-            said.append(f"sequence {name} is at {found.sequences.get(name, 'no value')} instead of {value}")
-    return said
+            found_differences.append(
+                f"sequence {name} is at {found.sequences.get(name, 'no value')} instead of {value}"
+            )
+    return found_differences
 
 
 def export_snapshot(connection: Any) -> str:
@@ -141,9 +144,7 @@ def check_major(connection: Any) -> None:
 
 
 def client_version() -> str:
-    command = ["pg_dump", "--version"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return str(re.findall(r"\d+[.\w]*", said)[0])
+    return str(re.findall(r"\d+[.\w]*", run("pg_dump", "--version"))[0])
 
 
 def major(version: str) -> int:
@@ -160,5 +161,13 @@ def migrations(connection: Any) -> dict[str, str]:
         return dict(cursor.fetchall())
 
 
-def one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+def session(dsn: str) -> Any:
+    """A connection whose statements each take effect at once."""
+    connection = connect(dsn)
+    connection.autocommit = True
+    return connection
+
+
+def drop(dsn: str, name: str) -> None:
+    with closing(session(dsn)) as connection, connection.cursor() as cursor:
+        cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))

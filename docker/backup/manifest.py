@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from backup.database import Contents, Table
-from backup.settings import FailedError
+from backup.errors import FailedError
 
-FORMAT = 1
+FORMAT = 2
 FILE = "manifest.json"
+DATABASE, MEDIA = PARTS = ("database.dump", "media.tar")
+ENCRYPTED = ".age"
+# The beginning of the name of what is being written or removed.
+PARTIAL = ".partial-"
 NAME = re.compile(r"\d{8}T\d{6}Z")
 SCHEDULED, MANUAL, SAFETY, MOMENT = KINDS = ("scheduled", "manual", "safety", "moment")
 

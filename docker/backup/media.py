@@ -2,39 +2,36 @@
 
 import hashlib
 import os
+import shutil
 import tarfile
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
-from typing import IO
 
-from backup.manifest import Manifest
-from backup.programs import PIECE
-from backup.settings import FailedError
+from backup.errors import FailedError
+from backup.parts import media_name
 
 # Of a file that is being written; a run that is killed leaves it, and the next one removes it.
 PARTIAL = ".restoring-"
 
 
-def lacking(media: Path, manifest: Manifest) -> list[str]:
-    """Those of the backup that are not in this directory, or are damaged there."""
-    return [name for name, digest in manifest.media.items() if sha256_of(place(media, name)) != digest]
+def lacking(media: Path, wanted: Mapping[str, str]) -> list[str]:
+    """Those that are not in this directory, or are damaged there; `wanted` is SHA-256 by path."""
+    return [name for name, digest in wanted.items() if sha256_of(place(media, name)) != digest]
 
 
-def unpack(archive: IO[bytes], media: Path, manifest: Manifest, names: Collection[str]) -> None:
-    """Put these of the archive's files into the directory, each as a whole and as the manifest has it."""
+def unpack(archive: Path, media: Path, wanted: Mapping[str, str]) -> None:
+    """Put these of the archive's files into the directory, each as a whole and with this SHA-256."""
     remove_partial(media)
-    wanted = set(names)
-    try:
-        with tarfile.open(fileobj=archive, mode="r|") as tar:
-            for member in tar:
-                if member.name in wanted and put(tar, member, place(media, member.name), manifest.media[member.name]):
-                    wanted.discard(member.name)
-    except (tarfile.TarError, EOFError) as error:
-        raise FailedError(f"media.tar cannot be read: {error}") from error
+    missing = dict(wanted)
+    with tarfile.open(archive, "r:") as tar:
+        for member in tar:
+            name = media_name(member)
+            if member.isfile() and name in missing and put(tar, member, place(media, name), missing[name]):
+                del missing[name]
     os.sync()  # all at once, where one after the other would take many times as long
-    if wanted:
-        raise FailedError(f"media.tar has not what the manifest names, in {len(wanted)} files, such as {min(wanted)}")
+    if missing:
+        raise FailedError(f"media.tar lacks {len(missing)} files that the manifest names, such as {min(missing)}")
 
 
 def put(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, digest: str) -> bool:
@@ -44,9 +41,9 @@ def put(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, digest: str) 
         return False
     make(path.parent)
     with tempfile.NamedTemporaryFile(prefix=PARTIAL, dir=path.parent, delete=False) as file:
-        found = copied(source, file)
+        shutil.copyfileobj(source, file)
         os.fchmod(file.fileno(), member.mode & 0o777)
-    if found != digest:
+    if sha256_of(Path(file.name)) != digest:
         os.unlink(file.name)
         return False
     os.utime(file.name, (member.mtime, member.mtime))
@@ -60,15 +57,6 @@ def make(directory: Path) -> None:
         make(directory.parent)
         directory.mkdir()
         directory.chmod(0o755)
-
-
-def copied(source: IO[bytes], target: IO[bytes]) -> str:
-    """The SHA-256 of what was copied."""
-    found = hashlib.sha256()
-    while piece := source.read(PIECE):
-        found.update(piece)
-        target.write(piece)
-    return found.hexdigest()
 
 
 def remove(media: Path, names: Collection[str]) -> None:

@@ -1,136 +1,122 @@
-"""Copies elsewhere, by rclone: complete when their manifest is there, which is sent last."""
+"""Copies elsewhere, by rclone: one is complete and compared when its manifest is there, which is sent last."""
 
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from backup import catalogue, manifest, parts, retention
-from backup.catalogue import read_note, write_note
-from backup.locking import lock
-from backup.manifest import NAME, Manifest
+from backup.dump import clear_partials
+from backup.errors import FailedError
+from backup.lock import lock
+from backup.manifest import FILE, NAME, PARTIAL, Manifest
 from backup.retention import Entry
-from backup.settings import FailedError, Settings
-from backup.taking import PARTIAL, clear_partials, in_one_line, sync
+from backup.settings import Settings
 
-# What is known of copies, by name: their kind, and when they were compared with the backup here.
-NOTE = "offsite.json"
 TIME = re.compile(r"^[\d/]+ [\d:]+ ")
 OPTIONS = ("--retries=2", "--low-level-retries=3", "--contimeout=15s", "--timeout=60s", "--cache-dir=/tmp/rclone")
 
 
-def copy_missing(settings: Settings) -> list[str]:
-    """Bring every sound backup there that is not there yet; each is compared afterwards."""
-    if not settings.remote:
-        return []
-    known = read_note(settings, NOTE)
-    missing = [one for one in catalogue.backups(settings) if not one.fault and one.name not in known]
-    for one in missing:
-        copy(settings, one.name)
-        write_note(settings, NOTE, read_note(settings, NOTE) | {one.name: {"kind": one.kind, "compared": now()}})
-    return [one.name for one in missing]
+def copy_missing(settings: Settings) -> None:
+    """Bring every sound backup there that is not there yet."""
+    if settings.remote:
+        there = complete(settings)
+        for one in catalogue.backups(settings):
+            if not one.fault and one.name not in there:
+                copy(settings, one.name)
 
 
 def copy(settings: Settings, name: str) -> None:
-    here, there = settings.backups / name, f"{settings.remote.rstrip('/')}/{name}"
-    rclone("copy", f"--exclude=/{manifest.FILE}", str(here), there)
-    rclone("copyto", str(here / manifest.FILE), f"{there}/{manifest.FILE}")
-    said = rclone("check", "--one-way", str(here), there)
-    if "hashes could not be checked" in said.log:
+    here, there, but_manifest = str(settings.backups / name), place(settings, name), f"--exclude=/{FILE}"
+    rclone("copy", but_manifest, here, there)
+    _, log = rclone("check", "--one-way", but_manifest, here, there)
+    if "hashes could not be checked" in log:
         # The remote has no hashes of its own: only what comes back tells what is there.
-        rclone("check", "--one-way", "--download", str(here), there)
+        rclone("check", "--one-way", "--download", but_manifest, here, there)
+    rclone("copyto", f"{here}/{FILE}", f"{there}/{FILE}")
 
 
-def prune(settings: Settings, now: datetime) -> list[str]:
-    """By the same rule as here, over what is there; copies of other backups than these are left alone."""
+def place(settings: Settings, name: str) -> str:
+    return f"{settings.remote.rstrip('/')}/{name}"
+
+
+def prune(settings: Settings, now: datetime) -> None:
+    """By the same rule as here, over what is there."""
     if not settings.remote:
-        return []
-    noted = read_note(settings, NOTE)
-    known = {name: noted.get(name) or {"kind": kind_of(settings, name), "compared": ""} for name in names(settings)}
-    found = [Entry(name, facts["kind"]) for name, facts in known.items()]
+        return
+    finished = complete(settings)
+    # One without its manifest is nobody's place, and goes after a week.
+    found = [Entry(name, kind_of(settings, name) if name in finished else "incomplete") for name in names(settings)]
     staying = retention.kept(found, now, settings.schedule.zone)
-    going = [entry.name for entry in found if entry.name not in staying]
-    for name in going:
-        remove(settings, name)
-        del known[name]
-    write_note(settings, NOTE, known)
-    return going
-
-
-def remove(settings: Settings, name: str) -> None:
-    """Its manifest first: without it, it is no backup."""
-    there = f"{settings.remote.rstrip('/')}/{name}"
-    rclone("delete", f"--include=/{manifest.FILE}", there)
-    rclone("purge", there)
+    for name in [entry.name for entry in found if entry.name not in staying]:
+        # Its manifest first: without it, it is no backup.
+        rclone("delete", f"--include=/{FILE}", place(settings, name))
+        rclone("purge", place(settings, name))
 
 
 def names(settings: Settings) -> list[str]:
     """Of all that are there, oldest first, those without a manifest included."""
-    said = rclone("lsf", "--dirs-only", settings.remote).output
-    return sorted(name for line in said.splitlines() if NAME.fullmatch(name := line.strip().rstrip("/")))
+    lines = listing("--dirs-only", settings.remote)
+    return sorted(name for line in lines if NAME.fullmatch(name := line.strip().rstrip("/")))
+
+
+def complete(settings: Settings) -> list[str]:
+    """Those that are there with their manifest, oldest first."""
+    lines = listing("--files-only", "--recursive", "--max-depth=2", f"--include=/*/{FILE}", settings.remote)
+    return sorted(name for line in lines if NAME.fullmatch(name := line.partition("/")[0]))
+
+
+def listing(*arguments: str) -> list[str]:
+    try:
+        return rclone("lsf", *arguments)[0].splitlines()
+    except FailedError as error:
+        if "directory not found" in str(error):  # before the first copy
+            return []
+        raise
 
 
 def kind_of(settings: Settings, name: str) -> str:
     try:
-        text = rclone("cat", f"{settings.remote.rstrip('/')}/{name}/{manifest.FILE}").output
-        return Manifest.from_text(text).kind
+        if (settings.backups / name).exists():
+            return manifest.read(settings.backups / name).kind
+        return Manifest.from_text(rclone("cat", f"{place(settings, name)}/{FILE}")[0]).kind
     except (FailedError, ValueError):
-        return "incomplete"  # never more than a week old
+        return "?"
 
 
-def fetch(settings: Settings, name: str) -> None:
+def command(settings: Settings, name: str) -> None:
     """Bring a copy back; nothing where the backup is here. It has its name when it has been verified."""
-    if (settings.backups / name).exists():
-        return
-    if not settings.remote:
-        raise FailedError(f"there is no backup {name} here, and BACKUP_REMOTE names no other place")
     if not NAME.fullmatch(name):
         raise FailedError(f"{name!r} is not the name of a backup, such as 20261122T023000Z")
-    with lock(settings, f"fetching {name}"), in_one_line():
-        clear_partials(settings.backups)
-        bring(settings, name, settings.backups / f"{PARTIAL}{name}" / name)
+    if not (settings.backups / name).exists():
+        if not settings.remote:
+            raise FailedError(f"there is no backup {name} here, and BACKUP_REMOTE names no other place")
+        with lock(settings, f"fetching {name}"):
+            clear_partials(settings.backups)
+            fetch(settings, name, settings.backups / f"{PARTIAL}{name}" / name)
+    print(f"Backup {name} is here.")
 
 
-def bring(settings: Settings, name: str, directory: Path) -> None:
+def fetch(settings: Settings, name: str, directory: Path) -> None:
     try:
         try:
-            rclone("copy", f"{settings.remote.rstrip('/')}/{name}", str(directory))
+            rclone("copy", place(settings, name), str(directory))
         except FailedError as error:
             raise FailedError(f"{name} is not here, and cannot be fetched from {settings.remote}: {error}") from error
         if not directory.exists():
             raise FailedError(f"there is no backup {name}, neither here nor at {settings.remote}")
-        found = parts.verify(directory)
-        for written in (*directory.iterdir(), directory):
-            sync(written)
+        parts.verify(directory)
         directory.rename(settings.backups / name)
-        sync(settings.backups)
-        write_note(settings, NOTE, read_note(settings, NOTE) | {name: {"kind": found.kind, "compared": now()}})
     finally:
         shutil.rmtree(directory.parent, ignore_errors=True)
 
 
-def command(settings: Settings, name: str) -> None:
-    fetch(settings, name)
-    print(f"Backup {name} is here.")
-
-
-@dataclass(frozen=True)
-class Said:
-    output: str
-    log: str
-
-
-def rclone(*arguments: str) -> Said:
-    """Raises FailedError, with the line that tells why not."""
+def rclone(*arguments: str) -> tuple[str, str]:
+    """Return its output and its log. Raise FailedError, with the line that tells why not."""
     command = ["rclone", *OPTIONS, *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
         raise FailedError(f"rclone: {TIME.sub('', lines[-1])}")
-    return Said(done.stdout, done.stderr)
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return done.stdout, done.stderr

@@ -7,10 +7,8 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from backup import catalogue
-from backup.locking import lock
-from backup.manifest import SCHEDULED
+from backup.manifest import PARTIAL, SCHEDULED
 from backup.settings import Settings
-from backup.taking import PARTIAL
 
 DAILY, WEEKLY, MONTHLY = 7, 4, 6
 # Of those that nobody scheduled, and of those that turned out damaged.
@@ -57,12 +55,10 @@ def newest_sound(newest_first: list[Entry]) -> Entry | None:
 
 def prune(settings: Settings, now: datetime) -> list[str]:
     """Remove those here that are no longer kept; to be called after a good backup, never otherwise."""
-    with lock(settings, "the end of old backups"):
-        found = [Entry(one.name, one.kind, not one.fault) for one in catalogue.backups(settings)]
-        staying = kept(found, now, settings.schedule.zone)
-        going = [entry.name for entry in found if entry.name not in staying]
-        for name in going:
-            # Without its name first: what is half removed must not look like a backup.
-            doomed = (settings.backups / name).rename(settings.backups / f"{PARTIAL}{name}")
-            shutil.rmtree(doomed)
-        return going
+    found = [Entry(one.name, one.kind, not one.fault) for one in catalogue.backups(settings)]
+    staying = kept(found, now, settings.schedule.zone)
+    going = [entry.name for entry in found if entry.name not in staying]
+    for name in going:
+        # Without its name first: what is half removed must not look like a backup.
+        shutil.rmtree((settings.backups / name).rename(settings.backups / f"{PARTIAL}{name}"))
+    return going

@@ -1,24 +1,27 @@
 """A run: a backup, its copy elsewhere, and then the end of those that are no longer kept."""
 
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from backup import offsite, reporting, retention
+from backup import dump, notify, offsite, retention
 from backup.catalogue import read_note, write_note
-from backup.locking import PATIENCE, is_free, lock
+from backup.errors import EXPECTED, FailedError, describe
+from backup.lock import lock
 from backup.manifest import KINDS, MANUAL, Manifest
-from backup.settings import FailedError, Settings
-from backup.taking import Stages, in_one_line, take
+from backup.settings import Settings
 
-NOTE = "runs.json"
+NOTE, FIRST_START = "runs.json", "first_start.json"
 RUNNING, OK = "running", "ok"
+# Seconds for which the service waits: a restore or a drill may be under way.
+PATIENCE = 1800.0
 
 
 @dataclass(frozen=True)
 class Run:
-    """The last one of its kind, as it is noted for status and for the next one."""
+    """The last one of its kind."""
 
     kind: str
     started: datetime
@@ -33,90 +36,80 @@ class Run:
         return self.outcome not in (RUNNING, OK)
 
 
-def last_runs(settings: Settings) -> list[Run]:
-    """One of each kind."""
-    return [decoded(facts) for facts in read_note(settings, NOTE).values()]
+def last_runs(settings: Settings) -> dict[str, Run]:
+    """By kind."""
+    return {kind: decode(facts) for kind, facts in read_note(settings, NOTE).items()}
 
 
-def decoded(facts: dict[str, Any]) -> Run:
-    times = {name: datetime.fromisoformat(facts[name]) for name in ("started", "finished") if facts[name]}
-    return Run(**(facts | times))
+def decode(facts: dict[str, Any]) -> Run:
+    return Run(**facts | {name: datetime.fromisoformat(facts[name]) for name in ("started", "finished") if facts[name]})
 
 
 def note(settings: Settings, run: Run) -> None:
-    facts = asdict(run) | {"started": run.started.isoformat(), "finished": run.finished and run.finished.isoformat()}
-    write_note(settings, NOTE, read_note(settings, NOTE) | {run.kind: facts})
+    with suppress(OSError):  # a full disk
+        write_note(settings, NOTE, read_note(settings, NOTE) | {run.kind: asdict(run)})
 
 
 def command(settings: Settings, kind: str = MANUAL) -> None:
     """For a person, or a deploy: `take [KIND]`."""
     if kind not in KINDS:
         raise FailedError(f"{kind!r} is not one of {', '.join(KINDS)}")
-    start, found = time.monotonic(), run(settings, kind)
+    start, found = time.monotonic(), take(settings, kind)
     print(
         f"Backup {found.name}: {found.contents.rows} rows in {len(found.contents.tables)} tables, {len(found.media)} "
         f"media files; {found.size} bytes, verified, in {time.monotonic() - start:.1f} s"
     )
 
 
-def run(settings: Settings, kind: str, patience: float = PATIENCE) -> Manifest:
-    """A failure is noted and told, then raised. Where a copy elsewhere failed, the backup is there all the same."""
-    this, stages = Run(kind, now()), Stages()
+def take(settings: Settings, kind: str, patience: float = 60) -> Manifest:
+    """A failure is noted and reported, then raised. Where a copy elsewhere failed, the backup is there all the same."""
+    run, start = Run(kind, now()), time.monotonic()
     try:
-        with in_one_line(), lock(settings, f"a {kind} backup", patience):
-            note(settings, this)
-            found = take(settings, kind, stages=stages)
-            this = replace(this, name=found.name)
-            follow_up(settings, stages)
-    except FailedError as error:
-        fail(settings, this, str(error))
-        raise
-    reporting.say("INFO", "backup taken", **facts(found), stages=stages, seconds=round(sum(stages.values()), 2))
-    note(settings, replace(this, finished=now(), outcome=OK))
+        with lock(settings, f"a {kind} backup", patience):
+            note(settings, run)
+            found = dump.take(settings, kind)
+            run = replace(run, name=found.name)
+            follow_up(settings)
+    except EXPECTED as error:
+        fail(settings, run, describe(error))
+        raise FailedError(describe(error)) from error
+    notify.log("INFO", "backup taken", **summary(found), seconds=round(time.monotonic() - start, 2))
+    note(settings, replace(run, finished=now(), outcome=OK))
     return found
 
 
-def resume(settings: Settings, failed: Run, patience: float = PATIENCE) -> None:
-    """One that failed: anew, or, where the backup is there, what came after it."""
+def resume(settings: Settings, failed: Run) -> None:
+    """Try one that failed again or, where the backup is there, what came after it."""
     if not failed.name:
-        run(settings, failed.kind, patience)
+        take(settings, failed.kind, PATIENCE)
         return
     try:
-        with in_one_line(), lock(settings, "copies of backups", patience):
-            follow_up(settings, Stages())
-    except FailedError as error:
-        fail(settings, failed, str(error))
+        with lock(settings, "copies of backups", PATIENCE):
+            follow_up(settings)
+    except (FailedError, OSError) as error:
+        fail(settings, failed, describe(error))
         raise
-    reporting.say("INFO", "backup copied elsewhere", name=failed.name)
+    notify.log("INFO", "backup copied elsewhere", name=failed.name)
     note(settings, replace(failed, finished=now(), outcome=OK))
 
 
-def follow_up(settings: Settings, stages: Stages) -> None:
-    """What comes after a good backup: copies of all that lack one, then retention, here also where a copy failed."""
-    with in_one_line():
-        try:
-            with stages.timed("offsite"):
-                offsite.copy_missing(settings)
-                offsite.prune(settings, now())
-        except FailedError as error:
-            raise FailedError(f"the backup is here and verified, but it was not copied elsewhere: {error}") from error
-        finally:
-            with stages.timed("retention"):
-                retention.prune(settings, now())
+def follow_up(settings: Settings) -> None:
+    """Copy all that lack a copy, then end what is too old, here also where a copy failed."""
+    try:
+        offsite.copy_missing(settings)
+        offsite.prune(settings, now())
+    except FailedError as error:
+        raise FailedError(f"the backup is here and verified, but it was not copied elsewhere: {error}") from error
+    finally:
+        retention.prune(settings, now())
 
 
 def fail(settings: Settings, run: Run, reason: str) -> None:
     note(settings, replace(run, finished=now(), outcome=reason))
-    reporting.failed(settings, "backup", reason, kind=run.kind, name=run.name)
+    notify.report_failure(settings, "backup", reason, kind=run.kind, name=run.name)
 
 
-def was_killed(settings: Settings) -> Run | None:
-    """One that did not even come to say why it failed."""
-    running = [run for run in last_runs(settings) if run.outcome == RUNNING]
-    return running[0] if running and is_free(settings) else None
-
-
-def facts(found: Manifest) -> dict[str, Any]:
+def summary(found: Manifest) -> dict[str, Any]:
     return {
         "name": found.name,
         "kind": found.kind,
@@ -126,6 +119,16 @@ def facts(found: Manifest) -> dict[str, Any]:
         "media_files": len(found.media),
         "encrypted": bool(found.encrypted_to),
     }
+
+
+def note_first_start(settings: Settings) -> None:
+    if not first_start(settings):
+        write_note(settings, FIRST_START, {"time": now()})
+
+
+def first_start(settings: Settings) -> datetime | None:
+    time = read_note(settings, FIRST_START).get("time")
+    return datetime.fromisoformat(time) if time else None
 
 
 def now() -> datetime:

@@ -108,7 +108,7 @@ def test_upgrade_that_does_not_load_returns_to_the_old_server(prod: Stack) -> No
     assert (version(prod), volumes(prod)) == (FORMER, [FORMER])
 
 
-@pytest.mark.parametrize("step", ["taking a safety backup", "loading backup"])
+@pytest.mark.parametrize("step", [pytest.param("taking a safety backup", marks=pytest.mark.full), "loading backup"])
 def test_upgrade_killed_on_the_way_leaves_the_old_server_bootable(prod: Stack, step: str) -> None:
     kill_at(prod, step)
     prod.make("prod-up")

@@ -42,7 +42,7 @@ services:
 """
 HOOK = "http://listener:8080/"
 REMOTE = {"RCLONE_CONFIG_FAR_TYPE": "webdav", "RCLONE_CONFIG_FAR_URL": "http://remote:8080"}
-PARTS = {"globals.sql": b"-- roles", "database.dump": b"PGDMP", "media.tar": b"\0" * 512}
+PARTS = {"database.dump": b"PGDMP", "media.tar": b"\0" * 512}
 
 
 def package(module: str) -> Any:
@@ -57,7 +57,7 @@ def package(module: str) -> Any:
 def settings(directory: Path, **environment: str) -> Any:
     """Of a service whose volume is the directory."""
     found = package("settings").Settings.from_environment(environment)
-    return replace(found, backups=directory, media=directory.parent, drill=directory.parent)
+    return replace(found, backups=directory, media=directory.parent, scratch=directory.parent)
 
 
 def write_backup(directory: Path, taken: datetime, kind: str = "scheduled", **changes: Any) -> Path:

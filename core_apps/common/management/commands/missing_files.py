@@ -11,14 +11,20 @@ class Command(BaseCommand):
     help = "Prints as JSON how many uploaded files the rows of all tables name, and which of these are not there."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        named, missing = 0, []
-        for field in file_fields():
-            names = field.model._default_manager.exclude(**{field.name: ""}).values_list(field.name, flat=True)
-            for name in filter(None, names.iterator()):
-                named += 1
-                if not field.storage.exists(name):
-                    missing.append(name)
+        named, missing = find_missing()
         self.stdout.write(json.dumps({"named": named, "missing": missing}))
+
+
+def find_missing() -> tuple[int, list[str]]:
+    """How many files the rows name, and those that are not there."""
+    named, missing = 0, []
+    for field in file_fields():
+        names = field.model._default_manager.exclude(**{field.name: ""}).values_list(field.name, flat=True)
+        for name in filter(None, names.iterator()):
+            named += 1
+            if not field.storage.exists(name):
+                missing.append(name)
+    return named, missing
 
 
 def file_fields() -> Iterator[FileField]:

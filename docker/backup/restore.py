@@ -1,4 +1,4 @@
-"""What `make prod-restore` has done in a container of its own, step by step; docker/restore.py leads it.
+"""What `make prod-restore` does in a container of its own, step by step; docker/restore.py leads it.
 
 What serves is never written to. The backup is loaded into a database beside it, and two names change in one
 transaction: before it the old state is whole, after it the restored one.
@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -18,44 +17,27 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql
 
-from backup import database, loading, manifest, media, parts, roles, room, taking
-from backup.locking import lock
-from backup.settings import FailedError, Settings
+from backup import catalogue, database, dump, manifest, media, parts
+from backup.errors import EXPECTED, FailedError, describe
+from backup.lock import lock
+from backup.manifest import MEDIA, Manifest
+from backup.settings import Settings
 
 # Neither of the databases that are renamed.
 SERVER = "dbname=postgres"
 # By which a step that was killed is known to the server, where it may still be at work.
 APPLICATION = "backup: restore"
+# Media that a restore has added, so that one that fails can remove them.
+NOTE = "restoring.json"
 ENDING = 0.05  # seconds between two looks for sessions
-
-
-@dataclass
-class Added:
-    """What a restore has put beside what there was, so that one that fails can remove it."""
-
-    roles: list[str] = field(default_factory=list)
-    media: list[str] = field(default_factory=list)
-
-    @staticmethod
-    def file(settings: Settings) -> Path:
-        return settings.state / "restoring.json"
-
-    @classmethod
-    def read(cls, settings: Settings) -> "Added":
-        try:
-            return cls(**json.loads(cls.file(settings).read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
-            return cls()
-
-    def write(self, settings: Settings) -> None:
-        settings.state.mkdir(exist_ok=True)
-        self.file(settings).write_text(json.dumps(vars(self)))
+# Loading writes what it loads into the log of changes as well, of which PostgreSQL keeps so much.
+LOG = 2**30
 
 
 def command(settings: Settings, step: str, *arguments: str) -> None:
-    """Prints what the step found, as JSON."""
+    """Print what the step found, as JSON."""
     os.environ["PGAPPNAME"] = APPLICATION
-    with lock(settings, f"a restore, its step {step}"), taking.in_one_line():
+    with lock(settings, f"a restore, its step {step}"):
         end_others()
         found = STEPS[step](settings, *arguments)
     print(json.dumps(found))
@@ -63,7 +45,7 @@ def command(settings: Settings, step: str, *arguments: str) -> None:
 
 def end_others() -> None:
     """A step that was killed may have left a statement behind, with which the server goes on."""
-    with closing(loading.session(SERVER)) as connection, connection.cursor() as cursor:
+    with closing(database.session(SERVER)) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE application_name = %s AND pid <> pg_backend_pid()",
@@ -73,12 +55,10 @@ def end_others() -> None:
 
 def examine(settings: Settings, name: str) -> dict[str, Any]:
     """Read the whole backup, clear away what an earlier restore left, and tell what this one would change."""
-    directory = settings.backups / name
     with identity() as key:
-        wanted = parts.verify(directory, key)
-        if wanted.encrypted_to and not key:
-            raise FailedError(f"{name} is encrypted: IDENTITY=file names the private key of {parts.owners(directory)}")
-    settle(settings)
+        wanted = parts.verify(settings.backups / name, key)
+        parts.require_key(wanted, key)
+    clear(settings)
     then, now = {table: facts.rows for table, facts in wanted.contents.tables.items()}, rows_now()
     return {
         "kind": wanted.kind,
@@ -86,67 +66,61 @@ def examine(settings: Settings, name: str) -> dict[str, Any]:
         "rows": {table: [then.get(table, 0), now.get(table, 0)] for table in then | now},
         "media": len(wanted.media),
         "size": wanted.size,
-        "room": room.asked(settings, wanted),
+        "needed": needed(settings, wanted),
     }
 
 
-def settle(settings: Settings) -> None:
+def needed(settings: Settings, wanted: Manifest) -> int:
+    """Bytes of the disk: the database, media, a decrypted copy, and a safety backup of what is there now."""
+    serving = sum(path.stat().st_size for path in settings.media.rglob("*") if path.is_file())
+    return wanted.database_size + min(wanted.database_size, LOG) + 3 * wanted.size + serving
+
+
+def clear(settings: Settings) -> None:
     """Remove what a restore left that was killed: before its swap what it had added, after it what it had replaced."""
     loaded, replaced = names()
-    with closing(loading.session(SERVER)) as connection, connection.cursor() as cursor:
-        found = existing(cursor)
-    if loaded in found:
-        added = Added.read(settings)
-        loading.drop(SERVER, loaded)
-        remove(settings, added)
-    loading.drop(SERVER, replaced)
-    Added().write(settings)
-
-
-def remove(settings: Settings, added: Added) -> None:
-    with closing(loading.session(SERVER)) as connection, connection.cursor() as cursor:
-        for role in added.roles:
-            cursor.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
-    media.remove(settings.media, added.media)
-    media.remove_partial(settings.media)
+    if loaded in databases():
+        database.drop(SERVER, loaded)
+        media.remove(settings.media, catalogue.read_note(settings, NOTE).get("media", []))
+        media.remove_partial(settings.media)
+    database.drop(SERVER, replaced)
+    catalogue.write_note(settings, NOTE, {})
 
 
 def rows_now() -> dict[str, int]:
     """Nothing where the database is gone or cannot be read: that may be why it is to be restored."""
     try:
-        with closing(database.connect()) as connection, connection.cursor() as cursor:
-            cursor.execute(database.DUMPED, ["r"])
-            return {f"{schema}.{name}": count(cursor, schema, name) for schema, name in cursor.fetchall()}
+        with closing(database.connect()) as connection:
+            return {name: table.rows for name, table in database.contents(connection).tables.items()}
     except (FailedError, psycopg2.Error):
         return {}
 
 
-def count(cursor: Any, schema: str, name: str) -> int:
-    cursor.execute(sql.SQL("SELECT count(*) FROM ONLY {}").format(sql.Identifier(schema, name)))
-    return int(cursor.fetchone()[0])
-
-
 def load(settings: Settings, name: str) -> dict[str, Any]:
-    """The database, beside the one that serves."""
-    directory, (loaded, _) = settings.backups / name, names()
+    """Load the database beside the one that serves."""
+    loaded, _ = names()
     with identity() as key:
-        with closing(database.connect(SERVER)) as connection, connection.cursor() as cursor:
-            new = roles.missing(cursor, loading.globals_of(directory, key))
-        Added(roles=new).write(settings)
-        found = loading.load(directory, manifest.read(directory), key, SERVER, loaded)
+        found = parts.load(settings.backups / name, key, SERVER, loaded)
     return {"tables": len(found.tables), "rows": found.rows, "database": loaded}
 
 
+def move(settings: Settings, name: str, loaded_as: str = "") -> None:
+    """Load it into another server: one of the next major version, or a laptop's."""
+    with identity() as key:
+        wanted = parts.verify(settings.backups / name, key)
+        found = parts.load(settings.backups / name, key, SERVER, loaded_as or wanted.database)
+    print(json.dumps({"tables": len(found.tables), "rows": found.rows}))
+
+
 def add_media(settings: Settings, name: str) -> dict[str, Any]:
-    directory = settings.backups / name
-    wanted, added = manifest.read(directory), Added.read(settings)
+    wanted = manifest.read(settings.backups / name).media
     lacking = media.lacking(settings.media, wanted)
     # One that is there and damaged stays, once it is repaired.
-    added.media = [one for one in lacking if not media.place(settings.media, one).exists()]
-    added.write(settings)
+    added = [one for one in lacking if not media.place(settings.media, one).exists()]
+    catalogue.write_note(settings, NOTE, {"media": added})
     if lacking:
-        with identity() as key, parts.reading(directory, parts.MEDIA, key) as archive:
-            media.unpack(archive, settings.media, wanted, lacking)
+        with identity() as key, parts.opened(settings.backups / name, key) as plain:
+            media.unpack(plain / MEDIA, settings.media, {one: wanted[one] for one in lacking})
     return {"added": len(lacking)}
 
 
@@ -160,9 +134,9 @@ def swap(settings: Settings, safety: str) -> dict[str, Any]:
 
 def take_safety(settings: Settings) -> str:
     try:
-        return taking.take(settings, manifest.SAFETY).name
-    except FailedError as error:
-        raise FailedError(f"no safety backup can be taken: {error}. SAFETY=0 restores without one") from error
+        return dump.take(settings, manifest.SAFETY).name
+    except EXPECTED as error:
+        raise FailedError(f"no safety backup can be taken: {describe(error)}. SAFETY=0 restores without one") from error
 
 
 def names() -> tuple[str, str]:
@@ -173,8 +147,8 @@ def names() -> tuple[str, str]:
 
 def rename(*changes: tuple[str, str]) -> None:
     """In one transaction, and whoever is in one of the databases is sent away."""
+    found = databases()
     with closing(database.connect(SERVER)) as connection, connection, connection.cursor() as cursor:
-        found = existing(cursor)
         for old, new in changes:
             if old not in found and old == os.environ["PGDATABASE"]:
                 continue  # it is gone, which may be why another is to take its place
@@ -184,9 +158,10 @@ def rename(*changes: tuple[str, str]) -> None:
                 cursor.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(*pair))
 
 
-def existing(cursor: Any) -> set[str]:
-    cursor.execute("SELECT datname FROM pg_database")
-    return {name for (name,) in cursor.fetchall()}
+def databases() -> set[str]:
+    with closing(database.session(SERVER)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database")
+        return {name for (name,) in cursor.fetchall()}
 
 
 @contextmanager
@@ -195,7 +170,7 @@ def sessions_ended(name: str) -> Iterator[None]:
     done = Event()
 
     def end() -> None:
-        with closing(loading.session(SERVER)) as connection, connection.cursor() as cursor:
+        with closing(database.session(SERVER)) as connection, connection.cursor() as cursor:
             while not done.wait(ENDING):
                 cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
 
@@ -211,18 +186,17 @@ def sessions_ended(name: str) -> Iterator[None]:
 def undo(settings: Settings) -> dict[str, Any]:
     """Have the old state serve, and remove what was put beside it. `examine` has left nothing of an earlier restore."""
     serving, (loaded, replaced) = os.environ["PGDATABASE"], names()
-    with closing(loading.session(SERVER)) as connection, connection.cursor() as cursor:
-        is_swapped = replaced in existing(cursor)
+    is_swapped = replaced in databases()
     if is_swapped:
         rename((serving, loaded), (replaced, serving))
-    settle(settings)
+    clear(settings)
     return {"swapped_back": is_swapped}
 
 
 def finish(settings: Settings, name: str, safety: str = "") -> dict[str, Any]:
     """Remove what is replaced: the database, and files that are in the safety backup and not in the restored state."""
-    Added().write(settings)
-    loading.drop(SERVER, names()[1])
+    catalogue.write_note(settings, NOTE, {})
+    database.drop(SERVER, names()[1])
     # Files that have come since are in neither.
     kept = manifest.read(settings.backups / safety).media if safety else {}
     foreign = sorted(kept.keys() - manifest.read(settings.backups / name).media.keys())

@@ -8,29 +8,19 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TextIO
 
-from backup.settings import FailedError, Settings
-
-PATIENCE = 60.0  # seconds
-held_here = False
+from backup.errors import FailedError
+from backup.settings import Settings
 
 
 @contextmanager
-def lock(settings: Settings, action: str, patience: float = PATIENCE) -> Iterator[None]:
-    """The kernel lets go of it with the process, however that ends. Within the block it is there for the asking."""
-    global held_here
-    if held_here:
-        yield
-        return
+def lock(settings: Settings, action: str, patience: float = 60) -> Iterator[None]:
+    """Wait for it so many seconds. The kernel lets go of it with the process, however that ends."""
     with (settings.backups / ".lock").open("a+", encoding="utf-8") as file:
         wait(file, patience)
         with suppress(OSError):  # where the disk is full, those who wait must do without
             os.truncate(file.fileno(), 0)
             os.write(file.fileno(), f"{action}, since {datetime.now(UTC):%H:%M:%S} UTC".encode())
-        held_here = True
-        try:
-            yield
-        finally:
-            held_here = False
+        yield
 
 
 def wait(file: TextIO, patience: float) -> None:
@@ -40,20 +30,16 @@ def wait(file: TextIO, patience: float) -> None:
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() > deadline:
-                raise FailedError(f"another one has been under way for {patience:.0f} s: {holder(file)}") from error
+                file.seek(0)
+                holder = file.read().strip() or "one that has just begun"
+                raise FailedError(f"another one has been under way for {patience:.0f} s: {holder}") from error
         time.sleep(0.2)
 
 
-def holder(file: TextIO) -> str:
-    file.seek(0)
-    return file.read().strip() or "one that has just begun"
-
-
 def is_free(settings: Settings) -> bool:
-    """Nobody holds it at this moment."""
-    with (settings.backups / ".lock").open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+    """Whether nobody holds it at this moment."""
+    try:
+        with lock(settings, "a look", 0):
+            return True
+    except FailedError:
+        return False

@@ -1,4 +1,4 @@
-"""What is told of a run: one JSON line for machines, and a call to whoever must know of a failure."""
+"""Reports: one JSON line in the container's log, and a call to whoever must know of a failure."""
 
 import json
 import os
@@ -16,26 +16,27 @@ HOOK_SECONDS = 10
 LOG = Path("/proc/1/fd/1")
 
 
-def say(level: str, message: str, **facts: Any) -> None:
+def log(level: str, message: str, **facts: Any) -> None:
     """Into the container's log, also where a person has started this process beside the service."""
     time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     line = json.dumps({"time": time, "level": level, "logger": "backup", "message": message, **facts}, default=str)
-    with suppress(OSError), LOG.open("a") as log:
-        log.write(f"{line}\n")
+    with suppress(OSError), LOG.open("a") as file:
+        file.write(f"{line}\n")
         return
     print(line, file=sys.stderr, flush=True)
 
 
-def failed(settings: Settings, action: str, reason: str, **facts: Any) -> None:
-    """Tell the log, and BACKUP_FAILURE_URL. Whether that can be reached does not change what failed."""
-    say("ERROR", f"{action} failed: {reason}", **facts)
+def report_failure(settings: Settings, action: str, reason: str, **facts: Any) -> None:
+    """To the log and to BACKUP_FAILURE_URL. Whether that can be reached does not change what failed."""
+    log("ERROR", f"{action} failed: {reason}", **facts)
     if not settings.failure_url:
         return
-    body = {"event": "backup_failed", "action": action, "reason": reason, "host": os.uname().nodename, **facts}
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    body = {"event": "backup_failed", "action": action, "reason": reason, "host": os.uname().nodename, "time": time}
     try:
-        post(settings.failure_url, body | {"time": datetime.now(UTC).isoformat(timespec="seconds")})
+        post(settings.failure_url, body | facts)
     except (OSError, ValueError) as error:
-        say("ERROR", f"BACKUP_FAILURE_URL could not be told: {error}")
+        log("ERROR", f"BACKUP_FAILURE_URL could not be told: {error}")
 
 
 def post(url: str, body: dict[str, Any]) -> None:
