@@ -163,7 +163,7 @@ def print_peers(token: str) -> None:
 
 
 def token_of(user: Any) -> str:
-    _row, token = ApiToken.objects.create(user, timedelta(days=1), name="bench", scopes=["read"])
+    _row, token = ApiToken.objects.create_token(user, timedelta(days=1), name="bench", scopes=["read"])
     return str(token)
 
 

@@ -20,7 +20,6 @@ from django.conf import settings  # noqa: E402 - models need the set-up
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.http import HttpRequest, HttpResponse  # noqa: E402
 from django.urls import path  # noqa: E402
-from knox.crypto import hash_token  # noqa: E402
 from ninja import NinjaAPI, Schema  # noqa: E402
 from ninja.security import APIKeyHeader  # noqa: E402
 from rest_framework.authentication import BaseAuthentication  # noqa: E402
@@ -30,7 +29,7 @@ from rest_framework.permissions import IsAuthenticated  # noqa: E402
 from rest_framework.serializers import CharField, ModelSerializer, SlugRelatedField, UUIDField  # noqa: E402
 
 from config.urls import urlpatterns as own  # noqa: E402
-from core_apps.accounts.models import ApiToken  # noqa: E402
+from core_apps.accounts.models import ApiToken, token_digest  # noqa: E402
 from customers.models import Customer  # noqa: E402
 
 PAGE = 50
@@ -46,7 +45,7 @@ def customers() -> Any:
 
 
 def user_of(header: str) -> Any:
-    token = ApiToken.objects.select_related("user").filter(digest=hash_token(header.removeprefix("Token "))).first()
+    token = ApiToken.objects.select_related("user").filter(digest=token_digest(header.removeprefix("Token "))).first()
     return token and token.user
 
 

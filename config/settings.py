@@ -36,7 +36,6 @@ INSTALLED_APPS = [
     "django_countries",  # for its catalogues
     "drf_spectacular",
     "drf_spectacular_sidecar",  # Swagger UI as files of ours
-    "knox",
     "rest_framework",
 ]
 MIDDLEWARE = [
@@ -220,9 +219,6 @@ SPECTACULAR_SETTINGS = {
         "core_apps.common.rest.schema.loosen_answers",
     ),
 }
-KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105 - a model
-# Its migrations would make the table of the model that ours replaces.
-MIGRATION_MODULES = {"knox": None}
 # Requests per minute: of a token, or of a person in the browser; and of an address that shows no valid token.
 API_RATE_PER_TOKEN = env.number("API_RATE_PER_TOKEN", default=600, least=1)
 API_RATE_OF_FAILURES = env.number("API_RATE_OF_FAILURES", default=30, least=1)

@@ -27,8 +27,8 @@ def token_of(transactional_db, member_of, caplog):
     exhibitions = Exhibition.objects.order_by("-pk")[:5]
 
     def make(role):
-        options = {"expiry": timedelta(days=1), "name": "Fuzz", "scopes": Scope.values}
-        return ApiToken.objects.create(member_of(role, *exhibitions), **options)[1]
+        options = {"lifetime": timedelta(days=1), "name": "Fuzz", "scopes": Scope.values}
+        return ApiToken.objects.create_token(member_of(role, *exhibitions), **options)[1]
 
     return make
 

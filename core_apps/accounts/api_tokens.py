@@ -18,12 +18,11 @@ from django.db.models import OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from knox.crypto import hash_token
 from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from core_apps.accounts.models import ApiToken, User
+from core_apps.accounts.models import ApiToken, User, token_digest
 from core_apps.common.rest.throttles import refuse_failures
 from core_apps.common.versioned_cache import remembered
 
@@ -63,7 +62,7 @@ class TokenAuthentication(authentication.TokenAuthentication):
 
 def known_by(plain: str) -> dict[str, Any] | None:
     """None where the token is unknown, expired, or of somebody who is not active."""
-    digest = hash_token(plain)
+    digest = token_digest(plain)
     # The digest is as hard to guess as the token.
     known: dict[str, Any] | None = remembered(f"token:{digest}", lambda: looked_up(digest))
     is_valid = known and known["user"]["is_active"] and known["expiry"] > timezone.now().timestamp()
@@ -125,8 +124,7 @@ class LastUses:
 
 def unnoted(token: int) -> QuerySet[ApiToken]:
     moment = timezone.now() - NOTED_EVERY
-    tokens: QuerySet[ApiToken] = ApiToken.objects.filter(pk=token)
-    return tokens.filter(Q(last_used_at=None) | Q(last_used_at__lt=moment))
+    return ApiToken.objects.filter(pk=token).filter(Q(last_used_at=None) | Q(last_used_at__lt=moment))
 
 
 LAST_USES = LastUses()

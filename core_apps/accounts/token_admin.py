@@ -11,8 +11,6 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from knox.models import get_digest_token
-from knox.settings import CONSTANTS
 
 from core_apps.accounts.models import ApiToken
 from core_apps.common.rest.scopes import Scope
@@ -46,14 +44,10 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """One's own; whoever may change users sees and revokes everybody's. None is changed, and none is shown again."""
 
     form = ApiTokenForm
-    list_display = ("name", "beginning", "user", "scope_names", "created", "expiry", "last_used_at")
+    list_display = ("name", "prefix", "user", "scope_names", "created", "expiry", "last_used_at")
     list_select_related = ("user",)
-    shown = ("name", "beginning", "user", "scope_names", "created", "expiry", "last_used_at")
+    shown = ("name", "prefix", "user", "scope_names", "created", "expiry", "last_used_at")
     asked = ("name", "scopes", "days")
-
-    @admin.display(description=_("begins with"))
-    def beginning(self, token: ApiToken) -> str:
-        return f"{token.token_key[:6]}…"
 
     @admin.display(description=_("scopes"))
     def scope_names(self, token: ApiToken) -> str:
@@ -84,8 +78,7 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return super().add_view(request, form_url, buttons | (extra_context or {}))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.digest, obj.plain = get_digest_token()
-        obj.token_key = obj.plain[: CONSTANTS.TOKEN_KEY_LENGTH]
+        obj.plain = obj.set_token()
         obj.user = request.user
         obj.expiry = timezone.now() + timedelta(days=form.cleaned_data["days"])
         super().save_model(request, obj, form, change)

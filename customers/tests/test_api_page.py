@@ -30,7 +30,7 @@ def answers(address, alice):
     """What each block prints, all of them run in one shell."""
     make_exhibition()
     make_customer(company=make_company(), country="NO")
-    _, token = ApiToken.objects.create(alice, expiry=timedelta(hours=1), name="Page", scopes=Scope.values)
+    _, token = ApiToken.objects.create_token(alice, timedelta(hours=1), name="Page", scopes=Scope.values)
     blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     script = f"echo; echo '{MARK}'\n".join(["set -euo pipefail\n", *blocks])
     environment = os.environ | {"CRM": address, "TOKEN": token}

@@ -32,7 +32,7 @@ def add_rows(exhibition, number: int) -> None:
 
 
 def caller_with_token(user) -> Caller:
-    _token, plain = ApiToken.objects.create(user, timedelta(days=1), name="A", scopes=["read"])
+    _token, plain = ApiToken.objects.create_token(user, timedelta(days=1), name="A", scopes=["read"])
     caller = Caller(headers={"Authorization": f"Token {plain}"})
     caller.get("/api/v1/tags/")  # notes when the token was used
     return caller

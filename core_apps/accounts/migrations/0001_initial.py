@@ -84,9 +84,8 @@ class Migration(migrations.Migration):
             name="ApiToken",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("token_key", models.CharField(db_index=True, max_length=25)),
-                ("created", models.DateTimeField(auto_now_add=True)),
                 ("digest", models.CharField(editable=False, max_length=128, unique=True)),
+                ("prefix", models.CharField(editable=False, max_length=6, verbose_name="begins with")),
                 (
                     "name",
                     models.CharField(
@@ -112,6 +111,7 @@ class Migration(migrations.Migration):
                         verbose_name="scopes",
                     ),
                 ),
+                ("created", models.DateTimeField(auto_now_add=True)),
                 ("expiry", models.DateTimeField(verbose_name="expires")),
                 ("last_used_at", models.DateTimeField(editable=False, null=True, verbose_name="last used")),
                 (

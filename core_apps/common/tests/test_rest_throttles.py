@@ -2,13 +2,12 @@
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 import pytest
 from django_redis import get_redis_connection
 from rest_framework.exceptions import Throttled
 
-from core_apps.accounts.models import ApiToken
+from core_apps.accounts.tests.test_api_tokens import token_of
 from core_apps.common.rest import throttles
 
 pytestmark = pytest.mark.django_db
@@ -59,7 +58,7 @@ def test_person_is_refused_above_the_limit(bob, alice, client_of, settings):
 @pytest.mark.usefixtures("redis_in_any_state")
 def test_token_is_refused_above_the_limit(bob, client, settings):
     settings.API_RATE_PER_TOKEN = 2
-    first, second = (ApiToken.objects.create(bob, timedelta(days=1), name="A", scopes=["read"])[1] for _ in range(2))
+    first, second = (token_of(bob) for _ in range(2))
 
     assert statuses(client, 3, headers={"Authorization": f"Token {first}"}) == [200, 200, 429]
     assert statuses(client, 1, headers={"Authorization": f"Token {second}"}) == [200]
@@ -68,7 +67,7 @@ def test_token_is_refused_above_the_limit(bob, client, settings):
 @pytest.mark.usefixtures("redis_in_any_state")
 def test_failed_tokens_are_refused_above_their_limit_and_valid_ones_are_not(bob, client, settings):
     settings.API_RATE_OF_FAILURES = 2
-    valid = ApiToken.objects.create(bob, timedelta(days=1), name="A", scopes=["read"])[1]
+    valid = token_of(bob)
 
     assert statuses(client, 4, headers={"Authorization": "Token wrong"}) == [401, 401, 429, 429]
     assert statuses(client, 1, headers={"Authorization": f"Token {valid}"}) == [200]
