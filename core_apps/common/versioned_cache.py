@@ -47,6 +47,7 @@ TRIGGER = """
     CREATE OR REPLACE TRIGGER data_version AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE {of} ON {table}
     FOR EACH STATEMENT EXECUTE FUNCTION advance_data_version()
 """
+ADVANCE = "UPDATE data_version SET n = n + 1 WHERE slot = (SELECT min(slot) FROM data_version)"
 
 # Of the request that this thread answers, where that is a safe one and has asked for the version.
 _request = threading.local()
@@ -142,10 +143,16 @@ def install_triggers(**_signal: Any) -> None:
         cursor.execute(TRIGGERS)
         installed = dict(cursor.fetchall())
         tables = set(connection.introspection.table_names(cursor))
-        for table, columns in seen_columns().items():
-            if table in tables and installed.get(table) != len(columns):
-                of = f"OF {', '.join(map(connection.ops.quote_name, columns))}" if columns else ""
-                cursor.execute(TRIGGER.format(table=connection.ops.quote_name(table), of=of))
+        lacking = {
+            table: columns
+            for table, columns in seen_columns().items()
+            if table in tables and installed.get(table) != len(columns)
+        }
+        for table, columns in lacking.items():
+            of = f"OF {', '.join(map(connection.ops.quote_name, columns))}" if columns else ""
+            cursor.execute(TRIGGER.format(table=connection.ops.quote_name(table), of=of))
+        if lacking:  # something may have been written without it
+            cursor.execute(ADVANCE)
 
 
 def seen_columns() -> dict[str, Sequence[str]]:

@@ -15,8 +15,10 @@ BEGIN
         RETURN NULL;
     END IF;
     PERFORM set_config('data_version.advanced_by', pg_current_xact_id()::text, true);
+    -- Another isolation level would refuse a row that changed after its snapshot.
     UPDATE public.data_version SET n = n + 1
-    WHERE slot = (SELECT slot FROM public.data_version LIMIT 1 FOR UPDATE SKIP LOCKED);
+    WHERE slot = (SELECT slot FROM public.data_version LIMIT 1 FOR UPDATE SKIP LOCKED)
+    AND current_setting('transaction_isolation') = 'read committed';
     IF NOT FOUND THEN
         INSERT INTO public.data_version (n) VALUES (1);
     END IF;

@@ -152,6 +152,7 @@ def test_log_in_a_terminal_is_text_and_in_a_pipe_is_json():
 def test_cache_failure_is_ignored_and_logged(settings, lines):
     settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:1/0"}}
     assert cache.get("anything") is None
-    [line] = logged(lines)
+    first, line = logged(lines)
+    assert (first["level"], first["message"][:21]) == ("WARNING", "Redis does not answer")
     assert line["level"] == "ERROR"
     assert "127.0.0.1:1" in str(line["exception"])

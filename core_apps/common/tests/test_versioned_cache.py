@@ -265,6 +265,20 @@ def test_writers_do_not_wait_for_each_other():
         assert steps(lambda: list(threads.map(write, range(80)))) == 80
 
 
+def test_writer_with_a_snapshot_of_its_own_is_not_refused():
+    def write() -> None:
+        other = connection.copy()
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM auth_group")
+            Group.objects.create(name="meanwhile")
+            cursor.execute(INSERT)
+        other.commit()
+        other.close()
+
+    assert steps(write) == 2
+
+
 def test_every_table_that_answers_may_show_has_the_trigger():
     with connection.cursor() as cursor:
         cursor.execute("SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'data_version'")
