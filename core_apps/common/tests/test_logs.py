@@ -153,6 +153,6 @@ def test_cache_failure_is_ignored_and_logged(settings, lines):
     settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:1/0"}}
     assert cache.get("anything") is None
     first, line = logged(lines)
-    assert (first["level"], first["message"][:21]) == ("WARNING", "Redis does not answer")
+    assert (first["level"], str(first["message"])[:21]) == ("WARNING", "Redis does not answer")
     assert line["level"] == "ERROR"
     assert "127.0.0.1:1" in str(line["exception"])
