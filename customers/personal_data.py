@@ -20,6 +20,7 @@ UNTOUCHED = {
     "customers_customer_tags",
     "customers_exhibition",
     "customers_exhibition_staff",
+    "data_version",
     "django_content_type",
     "django_migrations",
 }
