@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from backup import database, manifest, media, parts
+from backup.errors import FailedError
 from backup.manifest import DATABASE, ENCRYPTED, MEDIA, PARTIAL, Manifest
 from backup.programs import run
 from backup.settings import Settings
 
 # How long a migration may keep a table locked before the dump gives up.
 LOCK_WAIT = "60s"
+ALMOST_FULL = 2**20  # bytes
 
 
 def take(
@@ -48,6 +50,11 @@ def take(
         os.sync()
         directory.rename(settings.backups / name)
         os.sync()
+    except FailedError as error:
+        # tar does not say why it wrote less than it wanted.
+        is_full = shutil.disk_usage(directory).free < ALMOST_FULL
+        shutil.rmtree(directory, ignore_errors=True)
+        raise FailedError(f"{'No space left on device: ' if is_full else ''}{error}") from error
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise

@@ -42,8 +42,8 @@ last_backup_maximum_age = 26 HOURS
 """
 # `barman cron` starts what streams again where it has ended; the slot keeps the WAL meanwhile.
 CRON_SECONDS = 60
-# After a base backup that failed.
-RETRY = timedelta(minutes=2)
+# After a base backup that failed; the first one may come before the stream of WAL does.
+RETRY = timedelta(minutes=1)
 # A week of changes, on a slow disk.
 REPLAY_SECONDS = 6 * 3600
 EXAMPLE = '"2026-11-22 14:03:00+01:00"'
