@@ -24,7 +24,10 @@ NAME = "exhibition"  # of the role and of the database
 OPTIONS = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=256MB"]
 NOT_DURABLE = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
 ATTEMPTS = 3
-# PostgreSQL refuses to be root. As `nobody` it keeps root's way through directories that are closed to others.
+# PostgreSQL refuses to be root. In a user namespace root is nobody to the process, while the files stay root's, below
+# directories that are closed to others too. Where that is forbidden, as in Docker, it runs as `nobody`, with root's
+# right to the data; the checkout must then be open to it.
+IN_NAMESPACE = ["unshare", "--user"]
 AS_NOBODY = ["setpriv", "--reuid=nobody", "--clear-groups", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
 
 
@@ -34,14 +37,14 @@ class PostgreSQL:
     def __init__(self, home: Path, password: str = "", *, durable: bool = True) -> None:
         self.home, self.password, self.durable = home, password, durable
         self.data, self.log = home / "postgres", home / "postgres.log"
-        self.prefix = AS_NOBODY if os.geteuid() == 0 else []
+        self.prefix = unprivileged()
 
     def start(self) -> str:
         """Return the URL of the server, which may be running already."""
         if not self.data.exists():
             self.initialize()
         if self.prefix:
-            give_to_nobody(self.data)
+            give(self.data, 0 if self.prefix == IN_NAMESPACE else pwd.getpwnam("nobody").pw_uid)
         port = self.running_port() or self.launch()
         self.create_database(port)
         return self.url(port, NAME)
@@ -99,11 +102,17 @@ class PostgreSQL:
             return not subprocess.call(command, cwd=self.home, stdout=log, stderr=log, start_new_session=True)
 
 
-def give_to_nobody(directory: Path) -> None:
-    nobody = pwd.getpwnam("nobody").pw_uid
-    if directory.stat().st_uid != nobody:
+def unprivileged() -> list[str]:
+    """What a command begins with so that it does not run as root."""
+    if os.geteuid() != 0:
+        return []
+    return IN_NAMESPACE if subprocess.run([*IN_NAMESPACE, "true"], capture_output=True).returncode == 0 else AS_NOBODY
+
+
+def give(directory: Path, owner: int) -> None:
+    if directory.stat().st_uid != owner:
         for path in (directory, *directory.rglob("*")):
-            os.chown(path, nobody, -1, follow_symlinks=False)
+            os.chown(path, owner, -1, follow_symlinks=False)
 
 
 def locale_of_all_letters() -> str:

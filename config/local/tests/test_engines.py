@@ -10,13 +10,17 @@ import psycopg2
 import pytest
 import redis
 
+from config.local import postgresql
 from config.local.engines import engines, stop
-from config.local.servers import RunError
+from config.local.postgresql import AS_NOBODY, IN_NAMESPACE
+from config.local.servers import RunError, binary
 
 USER = """
 import sys
 from pathlib import Path
+from config.local import postgresql
 from config.local.engines import engines, stop
+from config.local.postgresql import AS_NOBODY, IN_NAMESPACE
 with engines(Path(sys.argv[1]), durable=False):
     print("up", flush=True)
     sys.stdin.read()
@@ -128,13 +132,18 @@ def test_foreign_process_with_the_recorded_pid_is_spared(initialized: Path) -> N
         foreign.kill()
 
 
-def test_postgresql_as_root_below_a_private_directory_runs_as_nobody(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("prefix", "user"), [(IN_NAMESPACE, "root"), (AS_NOBODY, "nobody")])
+def test_postgresql_as_root_serves_from_a_private_directory(prefix, user, tmp_path: Path, monkeypatch) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root has to become somebody else")
+    if subprocess.run([*prefix, "test", "-x", binary("postgres")], capture_output=True).returncode:
+        pytest.skip("the account nobody cannot enter this checkout, or user namespaces are forbidden")
+    monkeypatch.setattr(postgresql, "unprivileged", lambda: prefix)
     tmp_path.chmod(0o700)
-    with engines(tmp_path / "engines", durable=False):
+    with engines(tmp_path / "engines", durable=False) as running:
         pid = int(pid_file(tmp_path / "engines").read_text().split()[0])
-        assert psutil.Process(pid).username() == "nobody"
+        assert psutil.Process(pid).username() == user
+        assert query(running["DATABASE_URL"], "SELECT 1") == [(1,)]
 
 
 def test_postgresql_killed_in_use_recovers_with_its_data(tmp_path: Path) -> None:
