@@ -77,7 +77,8 @@ messages: .venv ## the German catalogues in step with the source, and compiled (
 schema: .venv ## docs/openapi.yaml in step with the code (BREAKING=1 where that breaks programs that use the API)
 	@exec $(WITHIN) --scratch $(BIN)/python -m config.local.schema
 
-bench-%: .venv ## the benchmark bench/NAME.py, on engines of its own
+bench-%: ## the benchmark bench/NAME.py, on engines of its own
+	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt # bench/api_peers.py measures django-ninja.
 	@exec $(WITHIN) --scratch $(BIN)/python -m bench.$(subst -,_,$*)
 
 ##@ Run it in containers
