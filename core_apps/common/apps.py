@@ -9,6 +9,6 @@ class CommonConfig(AppConfig):
     def ready(self) -> None:
         from core_apps.common import versioned_cache  # it needs the models
 
-        request_started.connect(versioned_cache.begin_request)
-        request_finished.connect(versioned_cache.end_request)
+        request_started.connect(versioned_cache.forget_version)
+        request_finished.connect(versioned_cache.forget_version)
         post_migrate.connect(versioned_cache.install_triggers, sender=self)

@@ -13,15 +13,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache
-from hashlib import blake2b, sha256
 from random import uniform
 from typing import Any
 
 import redis
 from django.apps import apps
-from django.conf import settings
 from django.db import connection
+from django.utils.crypto import salted_hmac
 from django_redis import get_redis_connection
 
 Json = Any
@@ -54,13 +52,8 @@ _request = threading.local()
 
 
 def key_of(*parts: str) -> str:
-    """A key that tells nothing of what it is made from: BLAKE2b with a secret (RFC 7693 §2.9)."""
-    return blake2b(json.dumps(parts).encode(), key=secret_of(settings.SECRET_KEY), digest_size=32).hexdigest()
-
-
-@cache
-def secret_of(secret_key: str) -> bytes:
-    return sha256(f"versioned_cache{secret_key}".encode()).digest()
+    """A key that tells nothing of what it is made from."""
+    return salted_hmac("versioned_cache", json.dumps(parts), algorithm="sha256").hexdigest()
 
 
 def remembered(key: str, load: Callable[[], Json]) -> Json:
@@ -95,14 +88,9 @@ def version() -> str:
     return str(known)
 
 
-def begin_request(environ: dict[str, Any] | None = None, **_signal: Any) -> None:
-    """A receiver of `request_started`."""
+def forget_version(environ: dict[str, Any] | None = None, **_signal: Any) -> None:
+    """A receiver of `request_started` and of `request_finished`, which comes without an environ."""
     _request.version, _request.is_safe = None, (environ or {}).get("REQUEST_METHOD") in SAFE_METHODS
-
-
-def end_request(**_signal: Any) -> None:
-    """A receiver of `request_finished`."""
-    _request.version, _request.is_safe = None, False
 
 
 def look(place: str, lock: float) -> bytes | None:
@@ -145,7 +133,7 @@ def install_triggers(**_signal: Any) -> None:
         tables = set(connection.introspection.table_names(cursor))
         lacking = {
             table: columns
-            for table, columns in seen_columns().items()
+            for table, columns in watched_columns().items()
             if table in tables and installed.get(table) != len(columns)
         }
         for table, columns in lacking.items():
@@ -155,7 +143,7 @@ def install_triggers(**_signal: Any) -> None:
             cursor.execute(ADVANCE)
 
 
-def seen_columns() -> dict[str, Sequence[str]]:
+def watched_columns() -> dict[str, Sequence[str]]:
     """By table: the columns whose change counts; none stands for all of them."""
     models = [model for model in apps.get_models(include_auto_created=True) if model._meta.app_label not in UNSEEN_APPS]
     columns = {model._meta.db_table: {str(field.column) for field in model._meta.concrete_fields} for model in models}

@@ -15,12 +15,11 @@ from core_apps.common import caching
 from core_apps.common.versioned_cache import (
     LARGEST,
     answer,
-    begin_request,
-    end_request,
+    forget_version,
     key_of,
     remembered,
-    seen_columns,
     version,
+    watched_columns,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -99,13 +98,13 @@ def test_key_tells_nothing_and_differs_by_part_and_secret(settings):
 
 def test_version_is_asked_for_once_in_a_request_that_reads(names, django_assert_num_queries):
     answer("names", names)
-    begin_request({"REQUEST_METHOD": "GET"})
+    forget_version({"REQUEST_METHOD": "GET"})
     try:
         with django_assert_num_queries(1):
             assert remembered("who", lambda: 1) == 1
             assert [answer("names", names) for _ in range(3)]
     finally:
-        end_request()
+        forget_version()
     Group.objects.create(name="Zebra")
     assert answer("names", names).endswith(b"Zebra")
 
@@ -284,7 +283,7 @@ def test_every_table_that_answers_may_show_has_the_trigger():
         cursor.execute("SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'data_version'")
         installed = {table for (table,) in cursor.fetchall()}
 
-    assert installed == set(seen_columns())
+    assert installed == set(watched_columns())
     assert installed >= {"customers_customer", "customers_customer_tags", "accounts_user", "auth_group_permissions"}
 
 
