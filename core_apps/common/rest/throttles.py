@@ -5,12 +5,12 @@ In the prod tier nginx limits the requests of an address besides (nginx/snippets
 
 import time
 from functools import cache
-from typing import Any
 
 import redis
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
+from django_redis import get_redis_connection
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage, RedisStorage, Storage
 from limits.strategies import FixedWindowRateLimiter
@@ -54,9 +54,4 @@ def hit(storage: Storage, item: RateLimitItemPerMinute, key: str) -> None:
 
 @cache
 def redis_storage(location: str) -> RedisStorage:
-    options: Any = settings.CACHES["default"]["OPTIONS"]
-    return RedisStorage(
-        location,
-        socket_timeout=options["SOCKET_TIMEOUT"],
-        socket_connect_timeout=options["SOCKET_CONNECT_TIMEOUT"],
-    )
+    return RedisStorage(location, connection_pool=get_redis_connection("default").connection_pool)
