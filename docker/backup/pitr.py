@@ -69,6 +69,14 @@ class Base:
 class Archive:
     home: Path
 
+    def configure(self, days: int) -> None:
+        """Write its configuration as a whole: the health check and a recovery may be reading it."""
+        self.home.mkdir(exist_ok=True)
+        dsn = "host={PGHOST} user={PGUSER} dbname={PGDATABASE}".format_map(os.environ)
+        partial = self.home / "barman.conf.partial"
+        partial.write_text(CONFIG.format(home=self.home, dsn=dsn, days=days))
+        partial.replace(self.home / "barman.conf")
+
     def barman(self, *arguments: str) -> str:
         return run("barman", "-c", str(self.home / "barman.conf"), *arguments)
 
@@ -95,14 +103,10 @@ def archives(settings: Settings) -> list[Archive]:
 
 
 def current(settings: Settings) -> Archive:
-    """The one of the database that serves, configured."""
+    """The one of the database that serves."""
     with closing(database.session("")) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT system_identifier FROM pg_control_system()")
-        home = settings.wal / str(cursor.fetchone()[0])
-    home.mkdir(exist_ok=True)
-    dsn = "host={PGHOST} user={PGUSER} dbname={PGDATABASE}".format_map(os.environ)
-    (home / "barman.conf").write_text(CONFIG.format(home=home, dsn=dsn, days=settings.pitr_days))
-    return Archive(home)
+        return Archive(settings.wal / str(cursor.fetchone()[0]))
 
 
 def serve(settings: Settings) -> None:
@@ -114,6 +118,7 @@ def serve(settings: Settings) -> None:
         now = datetime.now(UTC)
         try:
             archive = current(settings)
+            archive.configure(settings.pitr_days)
             archive.barman("cron")
             if now >= not_before:
                 not_before = now + RETRY
