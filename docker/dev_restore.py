@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments import RefusedError
-from restore import in_its_words, read_key
+from restore import confirm, in_its_words, read_key
 from tier import FailedError, run
 
 COMPOSE = os.environ.get("COMPOSE", "docker compose -f docker-compose.dev.yml").split()
@@ -20,7 +20,8 @@ IMAGE = "exhibition-crm-dev-backup"
 
 def main(directory: str = "", identity: str = "") -> None:
     dev = Dev(check(directory), read_key(identity))
-    confirm(f"This replaces the database of the dev tier by {dev.backup.name}.")
+    question = f"This replaces the database of the dev tier by {dev.backup.name}."
+    confirm(question, f"{question} Nobody can be asked here: FORCE=1 does it.")
     run(["docker", "build", "--quiet", "--tag", IMAGE, "docker/backup"])
     try:
         print("loading it beside the database of the dev tier, and comparing it with its manifest", flush=True)
@@ -41,15 +42,6 @@ def check(directory: str) -> Path:
     if not (backup / "manifest.json").is_file():
         raise RefusedError(f"{directory} is not the directory of a backup: it has no manifest.json.")
     return backup
-
-
-def confirm(question: str) -> None:
-    if os.environ.get("FORCE") == "1":
-        return
-    if not sys.stdin.isatty():
-        raise RefusedError(f"{question} Nobody can be asked here: FORCE=1 does it.")
-    if input(f"{question} Type yes: ") != "yes":
-        raise RefusedError("Nothing was changed.")
 
 
 class Dev:

@@ -85,13 +85,8 @@ class Restore:
 
     def confirm(self, facts: dict[str, Any]) -> None:
         print("\n".join(prospect(self.name, facts, self.safety == "1")), flush=True)
-        if os.environ.get("FORCE") == "1":
-            return
-        if not sys.stdin.isatty():
-            raise RefusedError("Nothing was changed: there is no terminal to ask at. FORCE=1 restores without asking.")
-        print("Restore it? Type yes: ", end="", flush=True)
-        if sys.stdin.readline().strip() != "yes":
-            raise RefusedError("Nothing was changed.")
+        refusal = "Nothing was changed: there is no terminal to ask at. FORCE=1 restores without asking."
+        confirm("Restore it?", refusal)
 
     def check_room(self, needed: int) -> None:
         """Loading must not fill the disk under the database that serves."""
@@ -172,6 +167,17 @@ class Restore:
             said = self.tier.once("restore", "restore", *arguments, version=self.version, given=given)
         found: dict[str, Any] = json.loads(said.splitlines()[-1])
         return found
+
+
+def confirm(question: str, refusal: str) -> None:
+    """Raise RefusedError where the person does not agree, and with `refusal` where nobody can be asked."""
+    if os.environ.get("FORCE") == "1":
+        return
+    if not sys.stdin.isatty():
+        raise RefusedError(refusal)
+    print(f"{question} Type yes: ", end="", flush=True)
+    if sys.stdin.readline().strip() != "yes":
+        raise RefusedError("Nothing was changed.")
 
 
 @contextmanager
