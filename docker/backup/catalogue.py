@@ -9,7 +9,7 @@ from typing import Any
 
 from backup import manifest
 from backup.errors import FailedError
-from backup.manifest import Manifest
+from backup.manifest import NAME_FORMAT, Manifest
 from backup.settings import Settings
 
 
@@ -70,7 +70,7 @@ def wrong_size(directory: Path, found: Manifest) -> str:
 
 
 def moment(name: str) -> datetime:
-    return datetime.strptime(name, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return datetime.strptime(name, NAME_FORMAT).replace(tzinfo=UTC)
 
 
 def read_note(settings: Settings, name: str) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def connect(dsn: str | None = None) -> Any:
     try:
         return psycopg2.connect(patient(dsn), options=options)
     except psycopg2.Error as error:
-        raise FailedError(f"{describe(error)}") from error
+        raise FailedError(describe(error)) from error
 
 
 def patient(dsn: str | None) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from backup import database, manifest, media, parts
 from backup.errors import FailedError
-from backup.manifest import DATABASE, ENCRYPTED, MEDIA, PARTIAL, Manifest
+from backup.manifest import DATABASE, ENCRYPTED, MEDIA, NAME_FORMAT, PARTIAL, Manifest
 from backup.programs import run
 from backup.settings import Settings
 
@@ -38,7 +38,7 @@ def take(
     """
     clear_partials(settings.backups)
     started = unused_second(settings.backups)
-    name = f"{started:%Y%m%dT%H%M%SZ}"
+    name = f"{started:{NAME_FORMAT}}"
     directory = settings.backups / f"{PARTIAL}{name}"
     directory.mkdir(mode=0o700)
     try:
@@ -53,11 +53,9 @@ def take(
     except FailedError as error:
         # tar does not say why it wrote less than it wanted.
         is_full = shutil.disk_usage(directory).free < ALMOST_FULL
-        shutil.rmtree(directory, ignore_errors=True)
         raise FailedError(f"{'No space left on device: ' if is_full else ''}{error}") from error
-    except BaseException:
-        shutil.rmtree(directory, ignore_errors=True)
-        raise
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)  # gone where it has its name
     return found
 
 
@@ -118,6 +116,6 @@ def clear_partials(backups: Path) -> None:
 
 def unused_second(backups: Path) -> datetime:
     """Now, or a moment later where a backup is called like that already."""
-    while (backups / f"{(now := datetime.now(UTC)):%Y%m%dT%H%M%SZ}").exists():
+    while (backups / f"{(now := datetime.now(UTC)):{NAME_FORMAT}}").exists():
         time.sleep(0.1)
     return now

@@ -17,7 +17,7 @@ DATABASE, MEDIA = PARTS = ("database.dump", "media.tar")
 ENCRYPTED = ".age"
 # The beginning of the name of what is being written or removed.
 PARTIAL = ".partial-"
-NAME = re.compile(r"\d{8}T\d{6}Z")
+NAME, NAME_FORMAT = re.compile(r"\d{8}T\d{6}Z"), "%Y%m%dT%H%M%SZ"
 SCHEDULED, MANUAL, SAFETY, MOMENT = KINDS = ("scheduled", "manual", "safety", "moment")
 
 

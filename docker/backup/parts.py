@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from psycopg2 import sql
 from psycopg2.extensions import make_dsn
 
-from backup import database, manifest
+from backup import catalogue, database, manifest
 from backup.errors import FailedError
 from backup.manifest import DATABASE, ENCRYPTED, MEDIA, PARTIAL, PARTS, File, Manifest
 from backup.programs import run
@@ -24,24 +24,17 @@ def verify(directory: Path, key: Path | None = None) -> Manifest:
     found = manifest.read(directory)
     if {name.removesuffix(ENCRYPTED) for name in found.files} != set(PARTS):
         raise FailedError(f"{directory.name}: its manifest names {', '.join(sorted(found.files))} only")
+    if fault := catalogue.wrong_size(directory, found):
+        raise FailedError(f"{directory.name}: {fault}")
     for name, file in found.files.items():
-        compare(directory / name, file)
+        if measure(directory / name) != file:
+            raise FailedError(f"{directory.name}: {name} has been changed: its SHA-256 is another one")
     if key or not found.encrypted_to:
         with opened(directory, key) as plain:
             read_dump(plain / DATABASE)
             if media_hashes(plain / MEDIA) != found.media:
                 raise FailedError(f"{directory.name}: {MEDIA} holds other files than its manifest names")
     return found
-
-
-def compare(path: Path, file: File) -> None:
-    name = f"{path.parent.name}: {path.name}"
-    if not path.exists():
-        raise FailedError(f"{name} is missing")
-    if (size := path.stat().st_size) != file.size:
-        raise FailedError(f"{name} has {size} bytes instead of {file.size}")
-    if measure(path) != file:
-        raise FailedError(f"{name} has been changed: its SHA-256 is another one")
 
 
 def measure(path: Path) -> File:

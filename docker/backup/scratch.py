@@ -4,7 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from backup.errors import FailedError
@@ -77,7 +77,8 @@ def empty(directory: Path) -> Iterator[Path]:
 
 def clear(directory: Path) -> None:
     for path in directory.iterdir():
-        stop(path / "data")
-        shutil.rmtree(path, ignore_errors=True)
-        with suppress(FileNotFoundError, IsADirectoryError):
-            path.unlink()
+        if path.is_dir():
+            stop(path / "data")
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)  # the container `drill` may be removing it
