@@ -80,7 +80,8 @@ def renew(wanted: Wanted) -> float:
         run_certbot(wanted)
         return pause_of(hand_over(wanted))
     except (CertbotError, OSError, ValueError) as error:
-        say("WARNING", f"no new certificate for {', '.join(wanted.names)}, next try in 20 minutes: {error}")
+        again = f"next try in {PAUSE_AFTER_FAILURE // 60} minutes"
+        say("WARNING", f"no new certificate for {', '.join(wanted.names)}, {again}: {error}")
         return PAUSE_AFTER_FAILURE
 
 

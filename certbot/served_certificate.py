@@ -48,8 +48,8 @@ def mismatch(wanted: Wanted, certificate: x509.Certificate) -> str:
 
 def status(wanted: Wanted, certificate: x509.Certificate) -> str:
     issuer, end = certificate.issuer.rfc4514_string(), certificate.not_valid_after_utc
-    lines = [f"certificate  {', '.join(wanted.names)}: issued by {issuer}, serial {certificate.serial_number:x},"]
-    lines[0] += f" valid until {end:%Y-%m-%d %H:%M} UTC"
+    facts = f"issued by {issuer}, serial {certificate.serial_number:x}, valid until {end:%Y-%m-%d %H:%M} UTC"
+    lines = [f"certificate  {', '.join(wanted.names)}: {facts}"]
     lines += [f"WARNING      {fault} (make prod-logs says more)" for fault in faults(wanted, certificate)]
     if not wanted.email:
         lines.append("self-signed: `make prod-init DOMAIN=… LETSENCRYPT_EMAIL=…` asks for one that browsers trust")
