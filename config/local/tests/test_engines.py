@@ -132,12 +132,20 @@ def test_foreign_process_with_the_recorded_pid_is_spared(initialized: Path) -> N
         foreign.kill()
 
 
-@pytest.mark.parametrize(("prefix", "user"), [(IN_NAMESPACE, "root"), (AS_NOBODY, "nobody")])
-def test_postgresql_as_root_serves_from_a_private_directory(prefix, user, tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("prefix", "user", "hindrance"),
+    [
+        (IN_NAMESPACE, "root", "this kernel forbids user namespaces"),
+        (AS_NOBODY, "nobody", "the account nobody cannot enter this checkout"),
+    ],
+)
+def test_postgresql_as_root_serves_from_a_private_directory(
+    prefix, user, hindrance, tmp_path: Path, monkeypatch
+) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root has to become somebody else")
     if subprocess.run([*prefix, "test", "-x", binary("postgres")], capture_output=True).returncode:
-        pytest.skip("the account nobody cannot enter this checkout, or user namespaces are forbidden")
+        pytest.skip(hindrance)
     monkeypatch.setattr(postgresql, "unprivileged", lambda: prefix)
     tmp_path.chmod(0o700)
     with engines(tmp_path / "engines", durable=False) as running:
