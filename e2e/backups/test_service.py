@@ -1,24 +1,21 @@
-"""When backups are taken, which stay, and what a restore is made of: the package without a container."""
+"""When the service takes backups, and when it is not well: the package without a container."""
 
-import io
 import itertools
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from e2e.backups.tier import names, package, settings, write_backup
+from e2e.backups.tier import package, settings, write_backup
 from e2e.checkout import SOURCE
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-FIRST, DAYS = date(2025, 11, 22), 365
 NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)
 HOLD = "import fcntl, sys, time; f = open(sys.argv[1], 'a+'); fcntl.flock(f, 2); print(f.write('a drill'), flush=True)"
 
@@ -192,145 +189,3 @@ def test_run_beside_another_waits_and_then_names_it(service: Any) -> None:
         lock(service.settings, "a backup", 0.5),
     ):
         pass
-
-
-def promised(today: date) -> set[date]:
-    """By the calendar: the last 7 days, the last 3 Sundays before this week, the last days of the 5 months before."""
-    days = {today - timedelta(days=count) for count in range(7)}
-    sunday = today - timedelta(days=today.isoweekday())
-    days |= {sunday - timedelta(weeks=count) for count in range(3)}
-    for _ in range(5):
-        today = today.replace(day=1) - DAY
-        days.add(today)
-    return {day for day in days if day >= FIRST}
-
-
-def at(day: date) -> datetime:
-    return datetime.combine(day, time(2, 30, tzinfo=UTC))
-
-
-def prune(directory: Path, now: datetime = NOW, **environment: str) -> list[str]:
-    found: list[str] = package("retention").prune(settings(directory, **environment), now)
-    return found
-
-
-def test_twelve_months_of_daily_runs_keep_what_is_promised(tmp_path: Path) -> None:
-    for count in range(DAYS):
-        today = FIRST + timedelta(days=count)
-        write_backup(tmp_path, at(today))
-        prune(tmp_path, at(today) + timedelta(minutes=5))
-        assert names(tmp_path) == [f"{at(day):%Y%m%dT%H%M%SZ}" for day in sorted(promised(today))]
-
-
-def test_time_alone_ends_no_backup(tmp_path: Path) -> None:
-    """Two months without a good run: the first one after them ends one, not all."""
-    last_good = [NOW - timedelta(days=60 + count) for count in range(7)]
-    for moment in [*last_good, NOW]:
-        write_backup(tmp_path, moment)
-    prune(tmp_path)
-    assert [name[:8] for name in names(tmp_path)] == sorted(f"{moment:%Y%m%d}" for moment in [NOW, *last_good[:6]])
-
-
-@pytest.mark.parametrize("kind", ["manual", "safety", "moment"])
-def test_backup_that_nobody_scheduled_stays_a_week_and_takes_no_place(tmp_path: Path, kind: str) -> None:
-    scheduled = [write_backup(tmp_path, NOW - timedelta(days=count)).name for count in range(7)]
-    young = write_backup(tmp_path, NOW - timedelta(days=6, hours=23), kind).name
-    old = write_backup(tmp_path, NOW - timedelta(days=7, hours=1), kind).name
-    assert prune(tmp_path) == [old]
-    assert names(tmp_path) == sorted([*scheduled, young])
-
-
-def test_newest_sound_backup_stays_whatever_its_age_and_damaged_ones_take_no_place(tmp_path: Path) -> None:
-    sound = write_backup(tmp_path, NOW - 300 * DAY, "manual").name
-    damaged = [write_backup(tmp_path, NOW - age) for age in (200 * DAY, HOUR)]
-    for one in damaged:
-        (one / "database.dump").unlink()
-    assert prune(tmp_path) == [damaged[0].name]
-    assert names(tmp_path) == [sound, damaged[1].name]
-
-
-def test_days_are_those_of_the_schedules_zone_and_the_later_of_two_stays(tmp_path: Path) -> None:
-    evening, morning = (write_backup(tmp_path, moment).name for moment in (NOW.replace(hour=22) - DAY, NOW))
-    assert prune(tmp_path) == []
-    assert prune(tmp_path, BACKUP_SCHEDULE="02:30 Asia/Tokyo") == [evening]
-    assert names(tmp_path) == [morning]
-
-
-def archive(path: Path, *files: tuple[str, bytes]) -> Path:
-    with tarfile.open(path, "w") as tar:
-        for name, content in files:
-            member = tarfile.TarInfo(f"./{name}")
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return path
-
-
-def digest(content: bytes) -> str:
-    return str(package("parts").hashlib.sha256(content).hexdigest())
-
-
-def test_files_that_are_missing_or_damaged_are_put_and_others_kept(tmp_path: Path) -> None:
-    media = package("media")
-    wanted = {f"photos/{name}": digest(name.encode()) for name in ("there", "damaged", "missing")}
-    # One that was read while it was written is there again behind it.
-    packed = [("photos/missing", b"mis"), *((name, name.removeprefix("photos/").encode()) for name in wanted)]
-    tar, place = archive(tmp_path / "media.tar", *packed), tmp_path / "media"
-    (place / "photos").mkdir(parents=True)
-    for name, content in (("there", "there"), ("damaged", "dam"), ("newer", "newer"), (".restoring-x", "killed")):
-        (place / "photos" / name).write_text(content)
-    kept = (place / "photos/there").stat()
-    media.unpack(tar, place, {name: wanted[name] for name in media.lacking(place, wanted)})
-    found = {path.name: path.read_text() for path in (place / "photos").iterdir()}
-    assert found == {name: name for name in ("there", "damaged", "missing", "newer")}
-    assert (place / "photos/there").stat() == kept
-    # nginx, which is another user, reads it.
-    assert (place / "photos/missing").stat().st_mode & 0o777 == 0o644
-
-
-def test_archive_without_what_its_manifest_names_is_refused(tmp_path: Path) -> None:
-    tar = archive(tmp_path / "media.tar", ("photos/one", b"another"))
-    with pytest.raises(
-        package("errors").FailedError, match="lacks 1 files that the manifest names, such as photos/one"
-    ):
-        package("media").unpack(tar, tmp_path / "media", {"photos/one": digest(b"one")})
-
-
-@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "photos/../../secret", ""])
-def test_file_is_never_put_outside_of_the_directory(tmp_path: Path, name: str) -> None:
-    with pytest.raises(package("errors").FailedError, match="is not the name of an uploaded file"):
-        package("media").place(tmp_path, name)
-
-
-def test_application_that_is_not_there_fails_the_drill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drill = package("drill")
-    monkeypatch.setattr(drill, "SEEN", 0.1)
-    (tmp_path / "manifest.json").touch()
-    (tmp_path / "drill").mkdir()
-    with pytest.raises(package("errors").FailedError, match="`drill` does not see what is restored"):
-        drill.application_proof(tmp_path / "manifest.json", tmp_path / "drill")
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("2026-11-22 14:03:00+01:00", datetime(2026, 11, 22, 13, 3, tzinfo=UTC)),
-        ("2026-11-22T14:03:00.5Z", datetime(2026, 11, 22, 14, 3, 0, 500_000, tzinfo=UTC)),
-        ("2026-11-22 14:03 UTC", datetime(2026, 11, 22, 14, 3, tzinfo=UTC)),
-    ],
-)
-def test_time_is_read_with_its_zone(text: str, moment: datetime) -> None:
-    assert package("pitr").parse(text, datetime(2026, 12, 1, tzinfo=UTC)) == moment
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("", "is not a time such as"),
-        ("2026-02-30 12:00Z", "is not a time such as"),
-        ("2026-11-22 14:03", "names no time zone"),
-        ("2026-12-02 00:00Z", "is in the future: it is 2026-12-01 00:00:00 UTC"),
-    ],
-)
-def test_time_that_cannot_be_meant_is_refused(text: str, reason: str) -> None:
-    with pytest.raises(package("errors").FailedError, match=f"^TIME={text} {reason}"):
-        package("pitr").parse(text, datetime(2026, 12, 1, tzinfo=UTC))
