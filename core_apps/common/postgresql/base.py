@@ -1,12 +1,21 @@
-"""Django's PostgreSQL backend, which does not have every thread wait for a server that is away."""
+"""Django's PostgreSQL backend, for a server that goes away."""
 
 import time
 from typing import Any
 
 import psycopg2
 from django.db.backends.postgresql import base
+from django.db.backends.utils import CursorWrapper
 
 PAUSE = 1  # seconds
+
+
+class ClosingCursor(CursorWrapper):
+    """Closing a server-side cursor asks the server; Django would let the driver's own error out."""
+
+    def close(self) -> None:
+        with self.db.wrap_database_errors:
+            self.cursor.close()
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -32,3 +41,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
         DatabaseWrapper._retry_at = 0.0
         return connection
+
+    def make_cursor(self, cursor: Any) -> CursorWrapper:
+        return ClosingCursor(cursor, self)

@@ -60,6 +60,20 @@ def test_refused_connection_stops_nobody_from_trying(monkeypatch):
     assert outcome_of_query() == "answered"
 
 
+def test_server_side_cursor_of_a_session_that_has_ended_raises_djangos_error():
+    """As where the server restarts between the last row and the end of a queryset's iterator."""
+    cursor, other = connection.chunked_cursor(), connection.copy()
+    try:
+        cursor.execute("SELECT pg_backend_pid()")
+        with other.cursor() as killer:
+            killer.execute("SELECT pg_terminate_backend(%s, 5000)", cursor.fetchone())
+        with pytest.raises(OperationalError):
+            cursor.close()
+    finally:
+        other.close()
+        connection.close()
+
+
 @pytest.mark.usefixtures("black_hole")
 def test_page_without_database_is_503_and_says_what_to_do(client):
     client.cookies["sessionid"] = "of-nobody-whom-the-cache-knows-of"
