@@ -5,13 +5,14 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core_apps.accounts.models import User
+from core_apps.common.rest.serializers import RelatedField
 from customers.models import Customer, Tag
 
 MOST_TAGS = 50
 
 
 @extend_schema_field({"type": "string", "format": "email", "nullable": True})
-class ColleagueField(serializers.SlugRelatedField):  # type: ignore[type-arg]
+class ColleagueField(RelatedField):
     """A member of the team by e-mail address, in any case."""
 
     def __init__(self, **options: Any) -> None:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
+from rest_framework.fields import empty
 
 JSON_TYPES = (
     (serializers.CharField, str),
@@ -20,8 +21,16 @@ JSON_TYPES = (
 )
 
 
+class RelatedField(serializers.SlugRelatedField[Any]):
+    """Another row by a unique field; only null means none."""
+
+    def run_validation(self, data: Any = empty) -> Any:
+        """Not by DRF's method, which takes an empty string for null, as HTML forms send it."""
+        return super(serializers.RelatedField, self).run_validation(data)
+
+
 @extend_schema_field({"type": "string", "format": "uuid"})
-class PublicRelatedField(serializers.SlugRelatedField[Any]):
+class PublicRelatedField(RelatedField):
     """Another row by its public id; only one that the person sees can be chosen."""
 
     def __init__(self, **options: Any) -> None:
