@@ -24,4 +24,6 @@ def shown(value: str) -> str:
 
 
 def visible(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
