@@ -1,5 +1,6 @@
 """Fixtures for every app: a named cast, and static files without a collected manifest."""
 
+import socket
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +15,7 @@ from django.test import Client
 from config.local.servers import free_port
 from config.local.valkey import Valkey
 from core_apps.accounts.models import User
-from core_apps.common import caching
+from core_apps.cache import client
 from core_apps.common.postgresql.base import DatabaseWrapper
 
 
@@ -30,7 +31,7 @@ def _static_files_without_manifest(settings):
 @pytest.fixture(autouse=True)
 def _no_server_known_to_be_away(monkeypatch):
     """No test inherits what an earlier one found out."""
-    monkeypatch.setattr(caching, "_retry_at", 0.0)
+    monkeypatch.setattr(client, "_retry_at", 0.0)
     monkeypatch.setattr(DatabaseWrapper, "_retry_at", 0.0)
 
 
@@ -85,6 +86,15 @@ def client_of() -> Callable[[User], Client]:
         return client
 
     return log_in
+
+
+@pytest.fixture
+def silent_redis(settings) -> Iterator[None]:
+    """Accepts connections, as a paused server's kernel does, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+        settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": address}}
+        yield
 
 
 class OwnRedis:

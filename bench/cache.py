@@ -31,7 +31,7 @@ from django.utils import timezone  # noqa: E402
 from bench.asking import in_turn, invalidate, line, milliseconds, request, verdict  # noqa: E402
 from bench.filling import fill  # noqa: E402
 from core_apps.accounts.models import ApiToken, User  # noqa: E402
-from core_apps.common import caching  # noqa: E402
+from core_apps.cache import client  # noqa: E402
 from customers.models import Tag  # noqa: E402
 
 CUSTOMERS = int(os.environ.get("CUSTOMERS") or 10_000)
@@ -86,7 +86,7 @@ def through(name: str, harm: Callable[[], None], heal: Callable[[], None], token
     away = times(lambda: ask(token))
     heal()
     back = time.monotonic()
-    while caching._retry_at:
+    while client._retry_at:
         ask(token)
     recovered = time.monotonic() - back
     share = milliseconds(away)[1] / milliseconds(slow)[1]

@@ -24,6 +24,7 @@ ALLOWED_HOSTS = env.allowed_hosts(debug=DEBUG)
 
 INSTALLED_APPS = [
     "core_apps.accounts",
+    "core_apps.cache",
     "core_apps.common",
     "customers.apps.CustomersConfig",
     "customers.apps.SiteConfig",  # django.contrib.admin
@@ -121,7 +122,7 @@ CACHES = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": env.redis_url(),
         "OPTIONS": {
-            "REDIS_CLIENT_CLASS": "core_apps.common.caching.GuardedRedis",
+            "REDIS_CLIENT_CLASS": "core_apps.cache.client.GuardedRedis",
             # Seconds. A silent Redis costs one whole timeout for each call, so they stay well below a page's time.
             "SOCKET_CONNECT_TIMEOUT": 0.3,
             "SOCKET_TIMEOUT": 0.3,

@@ -1,6 +1,6 @@
 """Who shows an API token: known from the cache, or by one query.
 
-What is remembered is valid until anything is written (core_apps.common.versioned_cache): a token that is revoked, a
+What is remembered is valid until anything is written (core_apps.cache.versioned_cache): a token that is revoked, a
 right that is taken, or a person who leaves counts at once.
 """
 
@@ -23,8 +23,8 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from core_apps.accounts.models import ApiToken, User, token_digest
+from core_apps.cache.versioned_cache import remembered
 from core_apps.common.rest.throttles import refuse_failures
-from core_apps.common.versioned_cache import remembered
 
 logger = logging.getLogger(__name__)
 

@@ -68,7 +68,6 @@ def logging_config(form: str, level: str) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "filters": {
             "request_id": {"()": lambda: add_request_id},
-            "not_while_away": {"()": lambda: import_string("core_apps.common.caching.not_while_away")},
             "not_of_a_probe": {"()": lambda: import_string("core_apps.common.probes.not_of_a_probe")},
         },
         "formatters": {"line": {"()": TextFormatter if text else JsonLineFormatter}},
@@ -79,7 +78,6 @@ def logging_config(form: str, level: str) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django": {"handlers": [], "level": level, "propagate": True},
-            "django_redis": {"filters": ["not_while_away"]},
             # One access line for each request says the same of a 4xx; errors keep their traceback.
             "django.request": {"level": "ERROR", "filters": ["not_of_a_probe"]},
             "django.server": {"handlers": ["null"], "propagate": False},

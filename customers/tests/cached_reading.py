@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from core_apps.common.versioned_cache import answer
+from core_apps.cache.versioned_cache import answer
 from customers.models import Customer
 
 

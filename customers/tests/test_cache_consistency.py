@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from core_apps.accounts.models import User
-from core_apps.common import caching
-from core_apps.common.versioned_cache import remembered
+from core_apps.cache import client
+from core_apps.cache.versioned_cache import remembered
 from customers.models import Customer, Tag
 from customers.tests.api import caller_of
 from customers.tests.cached_reading import read, state
@@ -248,7 +248,7 @@ class Consistency(RuleBasedStateMachine):
     @rule()
     def lose_redis(self) -> None:
         """This process alone does not reach it for a while; the other does."""
-        caching._retry_at = time.monotonic() + 1
+        client._retry_at = time.monotonic() + 1
 
     @rule(seconds=st.sampled_from([0.05, 0.3]))
     def wait(self, seconds: float) -> None:
@@ -265,7 +265,7 @@ def in_own_connection(work: Callable[[], None]) -> None:
 @pytest.fixture
 def world(transactional_db, own_redis, alice, tmp_path, settings, monkeypatch) -> Iterator[World]:
     settings.API_RATE_PER_TOKEN = 1_000_000
-    monkeypatch.setattr(caching, "PAUSE", 0.3)
+    monkeypatch.setattr(client, "PAUSE", 0.3)
     Tag.objects.bulk_create([Tag(name=f"tag {number}") for number in range(100)])
     carol = User.objects.create_superuser("carol@example.com", name="Carol")
     second = SecondProcess(own_redis.url)

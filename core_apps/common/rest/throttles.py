@@ -17,7 +17,7 @@ from limits.strategies import FixedWindowRateLimiter
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 
-from core_apps.common.caching import guarded
+from core_apps.cache.client import guarded
 
 MEMORY = MemoryStorage()
 

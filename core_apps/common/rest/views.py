@@ -18,13 +18,13 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.viewsets import ModelViewSet
 
+from core_apps.cache.versioned_cache import answer, key_of
 from core_apps.common.big_tables.pagination import Ordering
 from core_apps.common.rest import conditions, idempotency, pages, parameters
 from core_apps.common.rest.access import RolePermission
 from core_apps.common.rest.refusals import Gone
 from core_apps.common.rest.serializers import narrow
 from core_apps.common.rest.throttles import refuse_too_many
-from core_apps.common.versioned_cache import answer, key_of
 
 FIELDS = "fields"
 # Of the process, or of that which the workers were forked from: other code may show other fields of the same row.

@@ -8,7 +8,7 @@ import pytest
 import redis
 from django.core.cache import cache, caches
 
-from core_apps.common import caching
+from core_apps.cache import client
 
 
 @pytest.fixture
@@ -47,12 +47,12 @@ def test_silent_redis_is_logged_once_in_a_pause(caplog):
     seconds_for(20)
 
     logged = [record for record in caplog.records if record.name.startswith("django_redis")]
-    assert len([record for record in logged if caching.not_while_away(record)]) == 1
+    assert len([record for record in logged if client.not_while_away(record)]) == 1
 
 
 @pytest.mark.usefixtures("silent_redis")
 def test_one_call_tries_again_after_the_pause(connecting, monkeypatch):
-    monkeypatch.setattr(caching, "PAUSE", 0.6)  # longer than a timeout
+    monkeypatch.setattr(client, "PAUSE", 0.6)  # longer than a timeout
     cache.get("anything")
     time.sleep(0.61)
     connecting.clear()
@@ -64,7 +64,7 @@ def test_one_call_tries_again_after_the_pause(connecting, monkeypatch):
 
 
 def test_cache_is_used_again_after_redis_returns(settings, monkeypatch):
-    monkeypatch.setattr(caching, "PAUSE", 0.1)
+    monkeypatch.setattr(client, "PAUSE", 0.1)
     real = settings.CACHES
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
@@ -83,4 +83,4 @@ def test_filter_keeps_other_failures():
     except ValueError as error:
         record = logging.LogRecord("x", logging.ERROR, "", 0, "", (), (type(error), error, None))
 
-    assert caching.not_while_away(record)
+    assert client.not_while_away(record)

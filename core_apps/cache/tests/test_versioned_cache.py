@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
@@ -10,9 +11,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django_redis import get_redis_connection
 
-from core_apps.accounts.models import User
-from core_apps.common import caching
-from core_apps.common.versioned_cache import (
+from core_apps.cache import client
+from core_apps.cache.versioned_cache import (
     LARGEST,
     answer,
     forget_version,
@@ -201,7 +201,9 @@ WRITES = {
     "SQL": lambda: run(INSERT),
     "a query that writes": lambda: run(f"WITH new AS ({INSERT} RETURNING id) SELECT * FROM new"),
     "TRUNCATE": lambda: run("TRUNCATE auth_group CASCADE"),
-    "another column beside the last login": lambda: User.objects.update(last_login=timezone.now(), name="x"),
+    "another column beside the last login": lambda: get_user_model().objects.update(
+        last_login=timezone.now(), name="x"
+    ),
 }
 
 
@@ -315,7 +317,7 @@ def test_answer_is_right_whatever_redis_does(fault, own_redis, names):
 
 
 def test_redis_that_comes_back_is_used_again(own_redis, names, monkeypatch):
-    monkeypatch.setattr(caching, "PAUSE", 0.1)
+    monkeypatch.setattr(client, "PAUSE", 0.1)
     own_redis.kill()
     assert answer("names", names) == answer("names", names)
     own_redis.start()
