@@ -26,6 +26,7 @@ INSTALLED_APPS = [
     "core_apps.accounts",
     "core_apps.cache",
     "core_apps.common",
+    "core_apps.media",
     "customers.apps.CustomersConfig",
     "customers.apps.SiteConfig",  # django.contrib.admin
     "django.contrib.auth",

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 
-from core_apps.common.sending import sent
+from core_apps.media.responses import sent
 from customers.models import Customer
 
 THUMBNAIL = re.compile(r"(photos/[0-9a-f]{32})_small(\.jpg)")

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.fields import CountryField, FoldedEmailField
 from core_apps.common.models import PublicModel
-from core_apps.common.photos import PhotoField
+from core_apps.media.photos import PhotoField
 from customers.models.company import Company
 from customers.models.phones import e164
 from customers.models.rules import COUNTRY, E164, blank_or_matches

@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 from django.urls import reverse
 from PIL import Image
 
-from core_apps.common.photos import photo_of
+from core_apps.media.photos import photo_of
 from customers.models import Customer
 from customers.tests.factories import make_customer
 
@@ -122,7 +122,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
-from core_apps.common.photos.reading import photo_of
+from core_apps.media.photos.reading import photo_of
 settings.configure()
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.test import Client
 from django.urls import reverse
 
-from core_apps.common.management.commands.missing_files import find_missing
+from core_apps.media.management.commands.missing_files import find_missing
 
 
 class Command(BaseCommand):

@@ -13,7 +13,7 @@ from django.db.models import signals
 from django.db.models.fields.files import ImageFieldFile
 from django.utils.translation import gettext_lazy as _
 
-from core_apps.common.photos.reading import TYPES, Photo, photo_of
+from core_apps.media.photos.reading import TYPES, Photo, photo_of
 
 logger = logging.getLogger(__name__)
 
