@@ -16,7 +16,7 @@ from config.local.servers import free_port
 from config.local.valkey import Valkey
 from core_apps.accounts.models import User
 from core_apps.cache import client
-from core_apps.common.postgresql.base import DatabaseWrapper
+from core_apps.operations.postgresql.base import DatabaseWrapper
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from psycopg2 import Error
 
 from bench.following import follow_up, tag
 from bench.inventing import YEARS, Invention, Values
-from core_apps.common.database import without_limit
+from core_apps.operations.database import without_limit
 from customers.demo import read
 from customers.models import Company, Customer, Exhibition, FollowUp, Visit
 

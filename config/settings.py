@@ -6,8 +6,8 @@ from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 
 from config.environment import Environment
-from core_apps.common.logs import logging_config
-from core_apps.common.sentry import start_sentry
+from core_apps.operations.logs import logging_config
+from core_apps.operations.sentry import start_sentry
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(BASE_DIR / ".env")
@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "core_apps.cache",
     "core_apps.common",
     "core_apps.media",
+    "core_apps.operations",
     "customers.apps.CustomersConfig",
     "customers.apps.SiteConfig",  # django.contrib.admin
     "django.contrib.auth",
@@ -42,15 +43,15 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     # First, so that no host check, redirect, session or log line stands between an orchestrator and its answer.
-    "core_apps.common.probes.ProbeMiddleware",
-    "core_apps.common.request_log.RequestLogMiddleware",
+    "core_apps.operations.probes.ProbeMiddleware",
+    "core_apps.operations.request_log.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     # Around all that may refuse a request of the API.
     "core_apps.common.rest.problems.ProblemMiddleware",
     # Before all that could read a body, and behind what gives its answer the headers of any other.
-    "core_apps.common.uploads.UploadLimitMiddleware",
+    "core_apps.operations.uploads.UploadLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     # Before all whose answers have words in them; the person's choice is in a cookie.
@@ -59,7 +60,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "core_apps.common.database.DatabaseAwayMiddleware",
+    "core_apps.operations.database.DatabaseAwayMiddleware",
 ]
 
 # URLs and templates
@@ -90,7 +91,7 @@ database = env.database()
 DATABASES = {
     "default": database
     | {
-        "ENGINE": "core_apps.common.postgresql",
+        "ENGINE": "core_apps.operations.postgresql",
         # A kept connection saves the hand-shake; the health check replaces one that the server has dropped.
         "CONN_MAX_AGE": env.number("CONN_MAX_AGE", default=60),
         "CONN_HEALTH_CHECKS": True,

@@ -1,4 +1,4 @@
-"""The whole URL map. The probes are not in it: core_apps.common.probes answers them first."""
+"""The whole URL map. The probes are not in it: core_apps.operations.probes answers them first."""
 
 from django.contrib import admin
 from django.contrib.auth import views as auth

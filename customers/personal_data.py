@@ -5,7 +5,7 @@ Blank stays blank, and what belongs together stays together: the copy keeps the 
 
 from django.db import connection, transaction
 
-from core_apps.common.database import without_limit
+from core_apps.operations.database import without_limit
 from customers.demo import INTERESTS, NOTES, read
 
 EMPTIED = ("accounts_apitoken", "common_idempotencykey", "django_admin_log", "django_session")

@@ -30,7 +30,7 @@ FAULTS = {
         "Its last lines:\n{",
         r"\S+-web-\d+ is not ready: answered 503",
         {
-            "core_apps/common/probes.py": "\n\ndef readiness():\n    return JsonResponse({}, status=503)\n",
+            "core_apps/operations/probes.py": "\n\ndef readiness():\n    return JsonResponse({}, status=503)\n",
         },
     ),
     "crashes": Fault(

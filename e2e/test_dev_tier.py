@@ -39,7 +39,7 @@ def test_database_that_starts_slowly_is_waited_for(stack_of: Callable[[str], Sta
 
 
 def test_changed_line_is_served(dev: Stack) -> None:
-    probes = dev.checkout / "core_apps/common/probes.py"
+    probes = dev.checkout / "core_apps/operations/probes.py"
     before = probes.read_text()
     probes.write_text(before.replace('{"status": "ok"}', '{"status": "changed"}'))
     seconds = seconds_until(lambda: health(dev) == '{"status": "changed"}', 5)

@@ -16,7 +16,7 @@ from django_migration_linter.migration_linter import MigrationLinter
 from django_migration_linter.sql_analyser.base import Issue
 from django_migration_linter.sql_analyser.postgresql import PostgresqlAnalyser
 
-from core_apps.common.migration_safety import breaks_previous_version
+from core_apps.operations.migration_safety import breaks_previous_version
 
 IN_TWO_STEPS = {
     "DROP_COLUMN": "drops a column, which the running version still reads and writes",

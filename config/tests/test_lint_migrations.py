@@ -6,7 +6,7 @@ from django.db import connection
 
 from config.local import lint_migrations
 from config.local.lint_migrations import BLOCKING, IN_TWO_STEPS, NOT_FILLED, Linter
-from core_apps.common.tests.throwaway import NAME, App, app_in
+from core_apps.operations.tests.throwaway import NAME, App, app_in
 
 MARK = "breaks_previous_version = True"
 OTHER = 'migrations.CreateModel("Other", [("id", models.BigAutoField(primary_key=True))])'

@@ -11,8 +11,8 @@ from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
-from core_apps.common.logs import request_id
-from core_apps.common.sentry import tag_request
+from core_apps.operations.logs import request_id
+from core_apps.operations.sentry import tag_request
 
 logger = logging.getLogger("access")
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from core_apps.common.tests.throwaway import App, migrate
+from core_apps.operations.tests.throwaway import App, migrate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

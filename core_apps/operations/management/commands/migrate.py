@@ -6,7 +6,7 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from core_apps.common.migration_safety import (
+from core_apps.operations.migration_safety import (
     asks_for_another_try,
     drop_unfinished_indexes,
     limits_of_migrations,

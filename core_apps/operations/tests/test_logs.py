@@ -16,7 +16,7 @@ from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.test import Client
 
-from core_apps.common.logs import JsonLineFormatter, TextFormatter, add_request_id, logging_config
+from core_apps.operations.logs import JsonLineFormatter, TextFormatter, add_request_id, logging_config
 
 CHECKOUT = Path(django_settings.BASE_DIR)
 HOSTILE = "/x\r\nINFO forged\x1b[2Jline\u2028end\x85"

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
-from core_apps.common.migration_safety import breaks_previous_version
+from core_apps.operations.migration_safety import breaks_previous_version
 
 
 class Command(BaseCommand):

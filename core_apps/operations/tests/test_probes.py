@@ -9,7 +9,7 @@ from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
-from core_apps.common import probes
+from core_apps.operations import probes
 
 LIVENESS = ["/health/", "/api/v1/health/"]
 READINESS = "/api/v1/ready/"

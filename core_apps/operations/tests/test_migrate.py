@@ -12,9 +12,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, OperationalError, connection, connections, transaction
 
-from core_apps.common.management.commands import migrate as command
-from core_apps.common.migration_safety import MIGRATE_LOCK, ask, limits_of_migrations, one_at_a_time
-from core_apps.common.tests.throwaway import NAME, App, applied, migrate
+from core_apps.operations.management.commands import migrate as command
+from core_apps.operations.migration_safety import MIGRATE_LOCK, ask, limits_of_migrations, one_at_a_time
+from core_apps.operations.tests.throwaway import NAME, App, applied, migrate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

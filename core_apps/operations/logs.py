@@ -68,7 +68,7 @@ def logging_config(form: str, level: str) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "filters": {
             "request_id": {"()": lambda: add_request_id},
-            "not_of_a_probe": {"()": lambda: import_string("core_apps.common.probes.not_of_a_probe")},
+            "not_of_a_probe": {"()": lambda: import_string("core_apps.operations.probes.not_of_a_probe")},
         },
         "formatters": {"line": {"()": TextFormatter if text else JsonLineFormatter}},
         "handlers": {

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core_apps.common.tests.throwaway import App, app_in
+from core_apps.operations.tests.throwaway import App, app_in
 
 
 @pytest.fixture
