@@ -29,7 +29,7 @@ from bench import stock_admin  # noqa: E402
 from bench.asking import in_peace  # noqa: E402
 from bench.filling import fill  # noqa: E402
 from core_apps.accounts.models import User  # noqa: E402
-from core_apps.common.big_tables.pagination import AFTER, Keyset  # noqa: E402
+from core_apps.big_lists.pagination import AFTER, Keyset  # noqa: E402
 from customers.models import Company, Customer, Exhibition, FollowUp, Visit  # noqa: E402
 
 CUSTOMERS = int(os.environ.get("CUSTOMERS") or 200_000)

@@ -30,7 +30,7 @@ from django.test import override_settings  # noqa: E402
 from bench.asking import in_turn, invalidate, line, milliseconds, request, statements, verdict  # noqa: E402
 from bench.filling import fill  # noqa: E402
 from core_apps.accounts.models import ApiToken, User  # noqa: E402
-from core_apps.common.big_tables.pagination import AFTER, Keyset  # noqa: E402
+from core_apps.big_lists.pagination import AFTER, Keyset  # noqa: E402
 from customers.models import Customer  # noqa: E402
 
 FEW, CUSTOMERS = 1_000, int(os.environ.get("CUSTOMERS") or 200_000)

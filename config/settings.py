@@ -24,6 +24,7 @@ ALLOWED_HOSTS = env.allowed_hosts(debug=DEBUG)
 
 INSTALLED_APPS = [
     "core_apps.accounts",
+    "core_apps.big_lists",
     "core_apps.cache",
     "core_apps.common",
     "core_apps.media",

@@ -10,7 +10,7 @@ from django.contrib.postgres.search import TrigramSimilarity
 from django.db import models
 from django.db.models.functions import Cast, Concat
 
-from core_apps.common.folding import Folded, matching
+from core_apps.big_lists.search import Folded, matching
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser

@@ -1,8 +1,13 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 from django.conf import settings
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TimeStampedModel(models.Model):
@@ -24,6 +29,11 @@ class PublicModel(TimeStampedModel):
 
     class Meta:
         abstract = True
+
+
+def version_of(row: Any) -> str:
+    """A row's last change in microseconds, in hexadecimal digits."""
+    return format((row.updated_at - EPOCH) // timedelta(microseconds=1), "x")
 
 
 class IdempotencyKey(models.Model):

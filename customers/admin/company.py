@@ -3,7 +3,7 @@ from typing import ClassVar
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from core_apps.common.big_tables import BigTableAdmin
+from core_apps.big_lists.admin import BigTableAdmin
 from customers.admin.columns import country
 from customers.models import Company
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
-from core_apps.common.big_tables import BigTableAdmin
+from core_apps.big_lists.admin import BigTableAdmin
 from customers.admin.filters import StateFilter
 from customers.models import FollowUp
 from customers.services.follow_ups import assign_follow_ups, complete_follow_ups

@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from core_apps.common.big_tables import BigTableAdmin
+from core_apps.big_lists.admin import BigTableAdmin
 from customers.models import Tag
 
 

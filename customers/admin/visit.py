@@ -5,7 +5,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from core_apps.common.big_tables import BigTableAdmin
+from core_apps.big_lists.admin import BigTableAdmin
 from customers.admin.filters import RecentExhibitionFilter
 from customers.models import Exhibition, Visit
 

@@ -109,7 +109,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0001_initial"),
         ("auth", "0012_alter_user_first_name_max_length"),
-        ("common", "0001_initial"),
+        ("big_lists", "0001_initial"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]
 

@@ -4,7 +4,7 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
-from core_apps.common.big_tables import BigTableAdmin
+from core_apps.big_lists.admin import BigTableAdmin
 from customers.models import Customer, Tag, Visit
 from customers.tests.factories import make_company, make_customer, make_exhibition, make_follow_up, make_visit
 

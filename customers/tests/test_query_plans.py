@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from bench.filling import fill
 from core_apps.accounts.models import User
-from core_apps.common.big_tables import BigTableAdmin
+from core_apps.big_lists.admin import BigTableAdmin
 from customers.models import Company, Customer, Exhibition, FollowUp, Visit
 
 CUSTOMERS = 200_000

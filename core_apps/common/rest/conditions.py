@@ -1,6 +1,5 @@
 """Conditional requests (RFC 9110 §13): what has not changed is not sent, what has changed is not overwritten."""
 
-from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
@@ -9,15 +8,10 @@ from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
+from core_apps.common.models import version_of
 from core_apps.common.rest.refusals import Outdated
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ANY = "*"
-
-
-def version_of(row: Any) -> str:
-    """A row's last change in microseconds, in hexadecimal digits."""
-    return format((row.updated_at - EPOCH) // timedelta(microseconds=1), "x")
 
 
 def tagged(body: bytes, row: Any = None) -> bytes:

@@ -18,8 +18,8 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.viewsets import ModelViewSet
 
+from core_apps.big_lists.pagination import Ordering
 from core_apps.cache.versioned_cache import answer, key_of
-from core_apps.common.big_tables.pagination import Ordering
 from core_apps.common.rest import conditions, idempotency, pages, parameters
 from core_apps.common.rest.access import RolePermission
 from core_apps.common.rest.refusals import Gone

@@ -1,3 +1,5 @@
+"""An admin for tables of any size: what a page costs does not grow with the table."""
+
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -6,10 +8,10 @@ from django.core.paginator import Paginator
 from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 
-from core_apps.common.big_tables.change_list import BigChangeList
-from core_apps.common.big_tables.deletion import Deletion, delete_selected
-from core_apps.common.big_tables.pagination import Ordering, SuggestionPaginator
-from core_apps.common.optimistic_locking import OptimisticLocking
+from core_apps.big_lists.change_list import BigChangeList
+from core_apps.big_lists.deletion import Deletion, delete_selected
+from core_apps.big_lists.optimistic_locking import OptimisticLocking
+from core_apps.big_lists.pagination import Ordering, SuggestionPaginator
 
 Sortings = dict[str, tuple[str, ...]]
 
@@ -49,7 +51,7 @@ class BigTableAdmin(OptimisticLocking, VisibleRows, admin.ModelAdmin):  # type: 
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # each would be a count
-    change_list_template = "big_tables/change_list.html"
+    change_list_template = "big_lists/change_list.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return BigChangeList

@@ -19,7 +19,7 @@ WIDE = str.maketrans("\uff05\uff3f\uff3c", "%_\\", "\0")
 
 
 class Folded(Func):
-    """The SQL function `folded`: upper case, without accents (core_apps.common migrations)."""
+    """The SQL function `folded`: upper case, without accents (this app's first migration)."""
 
     function = "folded"
     output_field = models.TextField()

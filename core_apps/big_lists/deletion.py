@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from core_apps.common.big_tables.counts import Count, capped_count
+from core_apps.big_lists.counts import Count, capped_count
 
 LISTED = 20
 # The confirmation names each, so that nothing else is deleted; a form has 1,000 fields at most.

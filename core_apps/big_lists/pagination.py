@@ -13,7 +13,7 @@ from django.core import signing
 from django.core.paginator import InvalidPage, Page, Paginator
 from django.db.models import BooleanField, F, Field, Func, Model, QuerySet, TextField, Value
 
-from core_apps.common.big_tables.counts import CappedCount, Count, capped_count
+from core_apps.big_lists.counts import CappedCount, Count, capped_count
 
 LAST = "last"
 AFTER, BEFORE = "after", "before"

@@ -1,6 +1,6 @@
 """Two persons in one form: the second one to save is told, instead of undoing what the first one did.
 
-The API's ETag has the same version of a row (core_apps.common.rest.conditions).
+The API's ETag has the same version of a row.
 """
 
 from typing import Any
@@ -17,8 +17,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from core_apps.common.models import TimeStampedModel
-from core_apps.common.rest.conditions import version_of
+from core_apps.common.models import TimeStampedModel, version_of
 
 VERSION = "version"
 

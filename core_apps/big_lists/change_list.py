@@ -4,7 +4,7 @@ from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from core_apps.common.big_tables.pagination import LAST, Keyset, Ordering, reverse
+from core_apps.big_lists.pagination import LAST, Keyset, Ordering, reverse
 
 
 class BigChangeList(ChangeList):

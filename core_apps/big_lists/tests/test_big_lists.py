@@ -13,10 +13,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 
 from core_apps.accounts.models import User
-from core_apps.common.big_tables import BigTableAdmin, counts
-from core_apps.common.big_tables.counts import CappedCount, Count, capped_count
-from core_apps.common.big_tables.deletion import MOST_DELETED
-from core_apps.common.big_tables.pagination import Keyset, SuggestionPaginator
+from core_apps.big_lists import counts
+from core_apps.big_lists.admin import BigTableAdmin
+from core_apps.big_lists.counts import CappedCount, Count, capped_count
+from core_apps.big_lists.deletion import MOST_DELETED
+from core_apps.big_lists.pagination import Keyset, SuggestionPaginator
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
