@@ -24,6 +24,7 @@ ALLOWED_HOSTS = env.allowed_hosts(debug=DEBUG)
 
 INSTALLED_APPS = [
     "core_apps.accounts",
+    "core_apps.api",
     "core_apps.big_lists",
     "core_apps.cache",
     "core_apps.common",
@@ -50,7 +51,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     # Around all that may refuse a request of the API.
-    "core_apps.common.rest.problems.ProblemMiddleware",
+    "core_apps.api.problems.ProblemMiddleware",
     # Before all that could read a body, and behind what gives its answer the headers of any other.
     "core_apps.operations.uploads.UploadLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -187,16 +188,16 @@ STORAGES = {
 REST_FRAMEWORK = {
     # The first one says how to authenticate, in the answer to whoever has not.
     "DEFAULT_AUTHENTICATION_CLASSES": (
-        "core_apps.accounts.api_tokens.TokenAuthentication",
+        "core_apps.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ),
-    "DEFAULT_PERMISSION_CLASSES": ("core_apps.common.rest.access.RolePermission",),
-    "DEFAULT_PARSER_CLASSES": ("core_apps.common.rest.parsing.JSONParser",),
+    "DEFAULT_PERMISSION_CLASSES": ("core_apps.api.access.RolePermission",),
+    "DEFAULT_PARSER_CLASSES": ("core_apps.api.parsing.JSONParser",),
     "DEFAULT_RENDERER_CLASSES": ("rest_framework.renderers.JSONRenderer",),
     "URL_FORMAT_OVERRIDE": None,  # `?format=` is a parameter like any other that is unknown
-    "DEFAULT_SCHEMA_CLASS": "core_apps.common.rest.schema.ApiSchema",
+    "DEFAULT_SCHEMA_CLASS": "core_apps.api.schema.ApiSchema",
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS would tell what the schema does
-    "EXCEPTION_HANDLER": "core_apps.common.rest.problems.handle",
+    "EXCEPTION_HANDLER": "core_apps.api.problems.handle",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Exhibition CRM",
@@ -218,9 +219,9 @@ SPECTACULAR_SETTINGS = {
     },
     "POSTPROCESSING_HOOKS": (
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "core_apps.common.rest.schema.describe_problems",
-        "core_apps.common.rest.schema.close_requests",
-        "core_apps.common.rest.schema.loosen_answers",
+        "core_apps.api.schema.describe_problems",
+        "core_apps.api.schema.close_requests",
+        "core_apps.api.schema.loosen_answers",
     ),
 }
 # Requests per minute: of a token, or of a person in the browser; and of an address that shows no valid token.

@@ -6,7 +6,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
-from core_apps.common.rest.documentation import documentation, schema
+from core_apps.api.documentation import documentation, schema
 from customers.media import media
 
 urlpatterns = [

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from core_apps.operations.database import without_limit
 from customers.demo import INTERESTS, NOTES, read
 
-EMPTIED = ("accounts_apitoken", "common_idempotencykey", "django_admin_log", "django_session")
+EMPTIED = ("accounts_apitoken", "api_idempotencykey", "django_admin_log", "django_session")
 # What is public, or nobody's: exhibitions, permissions, Django's own.
 UNTOUCHED = {
     "accounts_user_groups",

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 
 from core_apps.accounts.models import ApiToken
-from core_apps.common.rest.scopes import Scope
+from core_apps.accounts.scopes import Scope
 from customers.models import Exhibition
 from customers.tests.api import served
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
+from core_apps.accounts.scopes import Scope
 from core_apps.common.fields import FoldedEmailField
-from core_apps.common.rest.scopes import Scope
 
 
 class UserManager(BaseUserManager["User"]):

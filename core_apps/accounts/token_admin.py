@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core_apps.accounts.models import ApiToken
-from core_apps.common.rest.scopes import Scope
+from core_apps.accounts.scopes import Scope
 
 USUAL_DAYS, MOST_DAYS = 90, 365
 

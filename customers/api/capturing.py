@@ -12,10 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 
-from core_apps.common.rest.access import CAPTURE
-from core_apps.common.rest.problems import errors_of
-from core_apps.common.rest.serializers import PublicRelatedField
-from core_apps.common.rest.views import StrictView
+from core_apps.api.access import CAPTURE
+from core_apps.api.problems import errors_of
+from core_apps.api.serializers import PublicRelatedField
+from core_apps.api.views import StrictView
 from customers.api.examples import shown
 from customers.models import Capture, Customer, Exhibition, Visit
 from customers.services.capturing import Entry, capture_visit, has_arrived

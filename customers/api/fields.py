@@ -5,7 +5,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core_apps.accounts.models import User
-from core_apps.common.rest.serializers import RelatedField
+from core_apps.api.serializers import RelatedField
 from customers.models import Customer, Tag
 
 MOST_TAGS = 50

@@ -9,7 +9,7 @@ from django_countries import countries
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 
-from core_apps.common.rest.parameters import TEXT
+from core_apps.api.parameters import TEXT
 from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
 
 

@@ -14,9 +14,9 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
-from core_apps.common.rest import conditions, parameters
-from core_apps.common.rest.access import WRITE
-from core_apps.common.rest.views import StrictView
+from core_apps.api import conditions, parameters
+from core_apps.api.access import WRITE
+from core_apps.api.views import StrictView
 from core_apps.media.photos import Photo, photo_of, small_name
 from core_apps.media.responses import sent
 from customers.models import Customer

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from core_apps.common.rest.serializers import ModelSerializer, PublicRelatedField
+from core_apps.api.serializers import ModelSerializer, PublicRelatedField
 from customers.api.examples import shown
 from customers.api.fields import ColleagueField, TagNamesField
 from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit

@@ -6,8 +6,8 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
-from core_apps.common.rest.refusals import Conflict
-from core_apps.common.rest.views import ResourceViewSet
+from core_apps.api.refusals import Conflict
+from core_apps.api.views import ResourceViewSet
 from customers.api import filters, serializers
 from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
 from customers.querysets import EVERY

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core_apps.accounts.models import ApiToken
-from core_apps.common.rest.scopes import Scope
+from core_apps.accounts.scopes import Scope
 from customers.models import Customer, FollowUp, Visit
 from customers.tests.api import served
 from customers.tests.factories import make_company, make_customer, make_exhibition

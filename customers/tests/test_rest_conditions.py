@@ -8,8 +8,8 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from core_apps.common.models import IdempotencyKey
-from core_apps.common.rest import idempotency
+from core_apps.api import idempotency
+from core_apps.api.models import IdempotencyKey
 from customers.models import Customer, Tag
 from customers.services.customers import archive_customers
 from customers.tests.api import Caller, caller_of, errors

@@ -18,7 +18,10 @@ from django.utils.translation.template import templatize
 from customers.tests.factories import make_customer, make_exhibition
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-APPS = ("customers", *(f"core_apps/{name}" for name in ("accounts", "big_lists", "common", "media", "operations")))
+APPS = (
+    "customers",
+    *(f"core_apps/{name}" for name in ("accounts", "api", "big_lists", "common", "media", "operations")),
+)
 MARKS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy", "pgettext", "pgettext_lazy"}
 PLURAL = {"ngettext", "ngettext_lazy"}
 Text = tuple[str, ...]  # the singular, and the plural where there is one

@@ -18,13 +18,13 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.viewsets import ModelViewSet
 
+from core_apps.api import conditions, idempotency, pagination, parameters
+from core_apps.api.access import RolePermission
+from core_apps.api.refusals import Gone
+from core_apps.api.serializers import narrow
+from core_apps.api.throttles import refuse_too_many
 from core_apps.big_lists.pagination import Ordering
 from core_apps.cache.versioned_cache import answer, key_of
-from core_apps.common.rest import conditions, idempotency, pages, parameters
-from core_apps.common.rest.access import RolePermission
-from core_apps.common.rest.refusals import Gone
-from core_apps.common.rest.serializers import narrow
-from core_apps.common.rest.throttles import refuse_too_many
 
 FIELDS = "fields"
 # Of the process, or of that which the workers were forked from: other code may show other fields of the same row.
@@ -69,8 +69,8 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
     lookup_field = "public_id"
     lookup_value_converter = "uuid"  # of a router with use_regex_path=False
     http_method_names = ("get", "head", "post", "patch", "delete")
-    filter_backends = (DjangoFilterBackend, pages.Search)
-    pagination_class = pages.CursorPages
+    filter_backends = (DjangoFilterBackend, pagination.Search)
+    pagination_class = pagination.CursorPages
 
     def get_queryset(self) -> QuerySet[Any]:
         """The rows that the person sees."""
@@ -85,8 +85,8 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
     def known_parameters(self) -> frozenset[str]:
         names = {*self.query_parameters, FIELDS}
         if self.action == "list":
-            names |= {pages.CURSOR, pages.SIZE, pages.ORDERING, *self.filters()}
-            names |= {pages.SEARCH} if pages.is_searchable(self.model) else set()
+            names |= {pagination.CURSOR, pagination.SIZE, pagination.ORDERING, *self.filters()}
+            names |= {pagination.SEARCH} if pagination.is_searchable(self.model) else set()
         return frozenset(names)
 
     def repeatable_parameters(self) -> frozenset[str]:

@@ -11,9 +11,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from core_apps.accounts import api_tokens
 from core_apps.accounts.models import ApiToken, User
 from core_apps.accounts.tests.test_token_admin import revoke
+from core_apps.api import authentication
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +23,7 @@ EVERY_SCOPE = ("read", "write", "delete", "capture")
 
 @pytest.fixture(autouse=True)
 def _no_use_noted(monkeypatch):
-    monkeypatch.setattr(api_tokens, "LAST_USES", api_tokens.LastUses())
+    monkeypatch.setattr(authentication, "LAST_USES", authentication.LastUses())
 
 
 def token_of(user: User, *scopes: str, days: int = 90) -> str:
@@ -142,8 +142,8 @@ def test_token_of_who_has_left_is_refused(bob, call, field, status):
 
 def test_token_that_expires_is_refused_though_it_is_remembered(bob, call, monkeypatch):
     plain = token_of(bob, days=1)
-    known = api_tokens.looked_up(ApiToken.objects.get().digest)
-    monkeypatch.setattr(api_tokens, "remembered", lambda _key, _load: known)
+    known = authentication.looked_up(ApiToken.objects.get().digest)
+    monkeypatch.setattr(authentication, "remembered", lambda _key, _load: known)
     assert call(plain).status_code == 200
 
     assert known
@@ -226,7 +226,7 @@ def test_last_use_that_another_process_has_written_is_left(bob, call, monkeypatc
     call(plain)
     assert ApiToken.objects.get().last_used_at == moment
 
-    monkeypatch.setattr(api_tokens, "LAST_USES", api_tokens.LastUses())
+    monkeypatch.setattr(authentication, "LAST_USES", authentication.LastUses())
     ApiToken.objects.update(last_used_at=moment - timedelta(minutes=2))
     call(plain)
     last_use = ApiToken.objects.get().last_used_at
@@ -238,10 +238,10 @@ def test_person_by_token_is_saved_without_losing_what_was_not_remembered(bob):
     bob.set_password("a password of bob's")
     bob.save()
     token_of(bob)
-    known = api_tokens.looked_up(ApiToken.objects.get().digest)
+    known = authentication.looked_up(ApiToken.objects.get().digest)
     assert known
 
-    person = api_tokens.user_of(known)
+    person = authentication.user_of(known)
     person.name = "Robert"
     person.save()
 

@@ -7,8 +7,8 @@ import pytest
 from django_redis import get_redis_connection
 from rest_framework.exceptions import Throttled
 
-from core_apps.accounts.tests.test_api_tokens import token_of
-from core_apps.common.rest import throttles
+from core_apps.api import throttles
+from core_apps.api.tests.test_authentication import token_of
 
 pytestmark = pytest.mark.django_db
 

@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 
-from core_apps.common.models import IdempotencyKey
-from core_apps.common.rest.refusals import Unprocessable
+from core_apps.api.models import IdempotencyKey
+from core_apps.api.refusals import Unprocessable
 
 HEADER, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
 WELL_FORMED = re.compile(r"[!-~]{1,255}")

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from psycopg2 import errorcodes
 from rest_framework.exceptions import APIException, ValidationError
 
-from core_apps.common.rest.refusals import Conflict, Unavailable
+from core_apps.api.refusals import Conflict, Unavailable
 from core_apps.operations.database import RETRY_AFTER
 
 logger = logging.getLogger(__name__)

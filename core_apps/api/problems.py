@@ -16,8 +16,8 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 
-from core_apps.common.rest.failures import problem_of_database, problem_of_integrity
-from core_apps.common.rest.refusals import Conflict, TooLarge
+from core_apps.api.failures import problem_of_database, problem_of_integrity
+from core_apps.api.refusals import Conflict, TooLarge
 
 API = "/api/"
 MEDIA_TYPE = "application/problem+json"

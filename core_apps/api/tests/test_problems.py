@@ -10,8 +10,8 @@ from django.urls import include, path
 from django.views.generic import View
 from psycopg2 import errorcodes
 
-from core_apps.common.rest import problems
-from core_apps.common.rest.parsing import JSONParser
+from core_apps.api import problems
+from core_apps.api.parsing import JSONParser
 
 pytestmark = pytest.mark.django_db
 

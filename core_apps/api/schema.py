@@ -5,10 +5,10 @@ from typing import Any
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
-from core_apps.common.rest import idempotency
-from core_apps.common.rest.access import SCOPES
-from core_apps.common.rest.problems import MEDIA_TYPE
-from core_apps.common.rest.views import FIELDS, ResourceViewSet
+from core_apps.api import idempotency
+from core_apps.api.access import SCOPES
+from core_apps.api.problems import MEDIA_TYPE
+from core_apps.api.views import FIELDS, ResourceViewSet
 
 PROBLEM = {"$ref": "#/components/responses/Problem"}
 TEXT: dict[str, Any] = {"type": "string"}

@@ -8,8 +8,8 @@ from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
+from core_apps.api.refusals import Outdated
 from core_apps.common.models import version_of
-from core_apps.common.rest.refusals import Outdated
 
 ANY = "*"
 

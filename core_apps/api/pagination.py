@@ -11,8 +11,8 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.utils.urls import replace_query_param
 
+from core_apps.api import parameters
 from core_apps.big_lists.pagination import AFTER, BEFORE, Keyset, KeysetPage, Ordering, reverse
-from core_apps.common.rest import parameters
 
 CURSOR, SIZE, ORDERING, SEARCH = "cursor", "page_size", "ordering", "search"
 USUAL_SIZE, MOST = 50, 100

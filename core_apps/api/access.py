@@ -7,7 +7,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from core_apps.common.rest.scopes import Scope
+from core_apps.accounts.scopes import Scope
 
 READ, WRITE, DELETE, CAPTURE = Scope.READ, Scope.WRITE, Scope.DELETE, Scope.CAPTURE
 

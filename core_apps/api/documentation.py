@@ -11,7 +11,7 @@ from django.utils.translation import override
 from django.views.decorators.http import condition, require_safe
 from drf_spectacular.generators import SchemaGenerator
 
-from core_apps.common.rest.conditions import tagged
+from core_apps.api.conditions import tagged
 
 
 @cache

@@ -23,8 +23,8 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from core_apps.accounts.models import ApiToken, User, token_digest
+from core_apps.api.throttles import refuse_failures
 from core_apps.cache.versioned_cache import remembered
-from core_apps.common.rest.throttles import refuse_failures
 
 logger = logging.getLogger(__name__)
 
