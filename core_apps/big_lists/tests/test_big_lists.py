@@ -1,67 +1,20 @@
 """The lists of BigTableAdmin, on the table of users; test_big_lists.py and test_query_plans.py are about ours."""
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from django.contrib.admin import AdminSite
-from django.contrib.admin.models import LogEntry
 from django.core.paginator import InvalidPage
 from django.db import connection
-from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
-from django.urls import include, path
 
 from core_apps.accounts.models import User
 from core_apps.big_lists import counts
-from core_apps.big_lists.admin import BigTableAdmin
 from core_apps.big_lists.counts import CappedCount, Count, capped_count
-from core_apps.big_lists.deletion import MOST_DELETED
 from core_apps.big_lists.pagination import Keyset, SuggestionPaginator
+from core_apps.big_lists.tests.user_list import LIST, page
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
-
-LIST = "/big/accounts/user/"
-
-
-class UserList(BigTableAdmin):
-    list_display = ("email", "name", "date_joined", "last_login")
-    list_sorting: ClassVar = {"date_joined": ("-date_joined", "-pk"), "email": ("email", "pk"), "name": ("name", "pk")}
-    list_filter = ("is_active",)
-    search_fields = ("email", "name")
-    list_per_page = 5
-
-
-def slow(request: Any) -> HttpResponse:
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 10; SELECT pg_sleep(5)")
-    return HttpResponse()
-
-
-site = AdminSite("big")
-site.register(User, UserList)
-urlpatterns = [path("", include("config.urls")), path("big/", site.urls), path("slow/", slow)]
-
-
-@pytest.fixture
-def browser(alice, client_of) -> Any:
-    return client_of(alice)
-
-
-@pytest.fixture
-def crowd(alice) -> list[User]:
-    """Sixteen with Alice; all joined when she did, and some share a name."""
-    names = (f"Person {number % 4}" for number in range(15))
-    people = [
-        User(email=f"p{n:02}@example.com", name=name, date_joined=alice.date_joined) for n, name in enumerate(names)
-    ]
-    return [alice, *User.objects.bulk_create(people)]
-
-
-def page(browser: Any, address: str = LIST) -> Any:
-    response = browser.get(address, secure=True)
-    assert response.status_code == 200
-    return response
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("core_apps.big_lists.tests.user_list")]
 
 
 def emails(response: Any) -> list[str]:
@@ -212,16 +165,6 @@ def test_count_stops_at_its_cap(crowd):
     assert [str(capped_count(users, most)) for most in (15, 16, 17)] == ["15+", "16", "16"]
 
 
-@pytest.fixture
-def multitude(alice) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO accounts_user (email, name, password, is_staff, is_superuser, is_active, date_joined)"
-            " SELECT n || '@example.com', 'Many', '', false, false, n % 100 > 0, now() FROM generate_series(1, 31000) n"
-        )
-        cursor.execute("ANALYZE accounts_user")
-
-
 @pytest.mark.usefixtures("multitude")
 def test_count_of_many_rows_is_capped(browser):
     assert "10,000+ users" in page(browser).text
@@ -249,56 +192,6 @@ def test_page_begins_behind_a_row_that_no_longer_matches(crowd, browser):
     User.objects.filter(email="p04@example.com").update(email="p04@example.com", name="Somebody")
 
     assert emails(page(browser, second)) == [f"p{n:02}@example.com" for n in range(5, 10)]
-
-
-# Actions and deletion.
-
-
-def act(browser: Any, action: str, query: str = "", **values: Any) -> Any:
-    chosen = {"action": action, "index": "0", "_selected_action": [str(User.objects.first().pk)]}  # type: ignore[union-attr]
-    return browser.post(LIST + query, chosen | values, secure=True)
-
-
-@pytest.mark.usefixtures("multitude")
-def test_more_than_one_request_can_delete_are_refused(browser):
-    act(browser, "delete_selected", "?q=many", select_across="1", post="yes")
-
-    assert User.objects.count() == 31_001
-    messages = [str(message) for message in page(browser).context["messages"]]
-    assert messages == ["No more than 500 can be deleted at once: narrow the list by a search or a filter."]
-
-
-def test_deletion_of_all_that_match_asks_first_and_lists_a_few(crowd, browser):
-    people = [User(email=f"{n}@b.example", name="Brandt") for n in range(30)]
-    User.objects.bulk_create(people)
-
-    asked = act(browser, "delete_selected", "?q=brandt", select_across="1")
-
-    assert asked.text.count("User: ") == 20
-    assert "and more users" in asked.text
-    assert {name: str(count) for name, count in asked.context["model_count"]} == {"users": "30"}
-    keys = re.findall(r'name="_selected_action" value="(\d+)"', asked.text)
-    browser.post(LIST, {"action": "delete_selected", "post": "yes", "_selected_action": keys}, secure=True)
-    assert User.objects.count() == len(crowd)
-    assert LogEntry.objects.count() == 30
-
-
-def test_bound_of_a_deletion_fits_into_a_form(settings):
-    assert settings.DATA_UPLOAD_MAX_NUMBER_FIELDS > MOST_DELETED
-
-
-def test_deletion_lists_what_goes_with_it_up_to_a_bound(alice, charlie, browser):
-    entries = [
-        LogEntry(user=charlie, content_type_id=None, object_repr=f"Row {n}", action_flag=1, change_message="")
-        for n in range(25)
-    ]
-    LogEntry.objects.bulk_create(entries)
-
-    response = page(browser, f"{LIST}{charlie.pk}/delete/")
-
-    assert response.text.count("Log entry: ") == 20
-    assert "and more log entries" in response.text
-    assert {name: str(count) for name, count in response.context["model_count"]} == {"users": "1", "log entries": "25"}
 
 
 # Autocomplete.
