@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models.expressions import DatabaseDefault
+
 from customers.importing.presets import COMPANY_HEADERS, CUSTOMER_HEADERS
 from customers.models import Company, Customer
 
@@ -31,9 +33,22 @@ class Kind:
 
     @property
     def inserted(self) -> list[str]:
-        """The columns that the database does not fill by itself."""
+        """The columns that an import fills: its own fields, and those that the database has no default for."""
         fields = self.model._meta.concrete_fields
-        return [field.attname for field in fields if not (field.primary_key or field.has_db_default())]
+        return [
+            field.attname
+            for field in fields
+            if field.attname in self.stored or not (field.primary_key or field.has_db_default())
+        ]
+
+    def blank(self) -> dict[str, Any]:
+        """The values of `inserted` for a row whose cells are all blank."""
+        instance = vars(self.model(**self.defaults))
+        defaults = {field.attname: field.db_default for field in self.model._meta.concrete_fields}
+        return {
+            column: defaults[column] if isinstance(instance[column], DatabaseDefault) else instance[column]
+            for column in self.inserted
+        }
 
     @property
     def presets(self) -> dict[str, list[str]]:

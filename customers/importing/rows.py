@@ -59,7 +59,7 @@ class RowReader:
         self._columns = columns
         # One instance validates all rows: making it costs as much as its validation.
         self._instance = kind.model(**kind.defaults)
-        self._blank = {column: vars(self._instance)[column] for column in kind.inserted}
+        self._blank = kind.blank()
         # A company is looked up by its name, once for a whole batch.
         self._exclude = {field.name for field in kind.model._meta.fields} - {*kind.fields} | {"company"}
 

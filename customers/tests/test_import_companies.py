@@ -180,3 +180,16 @@ def test_blank_lines_and_rows_of_blank_cells_are_no_rows(tmp_path):
     report = import_text(COMPANIES, tmp_path, "\nname,country\n\nNordlys,NO\n,\n\n")
 
     assert outcome(report) == (1, 0, 0, 0, 0)
+
+
+def test_field_with_a_database_default_is_imported(tmp_path, monkeypatch):
+    industry = Company._meta.get_field("industry")
+    industry.get_default()  # which the field then keeps
+    monkeypatch.setattr(industry, "db_default", "")
+    monkeypatch.delitem(vars(industry), "_get_default")
+
+    text = "name,domain,industry\nNordlys,nordlys.example,Lighting\nFjord,fjord.example,\n"
+    first, second = (import_text(COMPANIES, tmp_path, text) for _ in range(2))
+
+    assert (outcome(first), outcome(second)) == ((2, 0, 0, 0, 0), (0, 0, 2, 0, 0))
+    assert stored() == [("Nordlys", "nordlys.example", "", "Lighting", ""), ("Fjord", "fjord.example", "", "", "")]
