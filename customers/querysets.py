@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models.functions import Cast, Concat
 
 from core_apps.big_lists.search import Folded, matching
+from core_apps.common.visibility import VisibleToAll
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
@@ -49,7 +50,7 @@ def likeness_to(name: str) -> TrigramSimilarity:
     return TrigramSimilarity(Folded(full_name), Folded(models.Value(name)))  # type: ignore[arg-type]
 
 
-class CompanyQuerySet(models.QuerySet["Company"]):
+class CompanyQuerySet(VisibleToAll["Company"]):
     def matching(self, text: str) -> Self:
         """Those with each word of the text in their name or domain."""
         condition = matching(text)

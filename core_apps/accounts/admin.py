@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core_apps.accounts.models import User
 from core_apps.accounts.token_admin import ApiTokenAdmin
+from core_apps.common.visibility import VisibleRows
 
 __all__ = ["ApiTokenAdmin", "UserAdmin"]
 
@@ -21,7 +22,7 @@ class UserCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(VisibleRows, DjangoUserAdmin):  # type: ignore[type-arg]
     """Django's own, with the e-mail address in the place of the user name, and no way up.
 
     Whoever may edit users gives roles; only a superuser makes superusers, edits them, or gives single permissions.

@@ -1,7 +1,7 @@
 import hashlib
 import secrets
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permission, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core_apps.accounts.scopes import Scope
 from core_apps.common.fields import FoldedEmailField
+from core_apps.common.visibility import VisibleToAll
 
 
 class UserManager(BaseUserManager["User"]):
@@ -41,7 +42,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(_("active"), default=True, help_text=_("Clear this instead of deleting the user."))
     date_joined = models.DateTimeField(_("date joined"), default=timezone.now, editable=False)
 
-    objects: ClassVar[UserManager] = UserManager()
+    objects: ClassVar[UserManager] = UserManager.from_queryset(VisibleToAll)()
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -70,6 +71,12 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_short_name(self) -> str:
         return str(self)
+
+
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+    def visible_to(self, user: "User") -> Self:
+        """One's own; those of everybody for whoever may change users."""
+        return self if user.has_perm("accounts.change_user") else self.filter(user=user.pk)
 
 
 class ApiTokenManager(models.Manager["ApiToken"]):
@@ -101,7 +108,7 @@ class ApiToken(models.Model):
     expiry = models.DateTimeField(_("expires"))
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
 
-    objects: ClassVar[ApiTokenManager] = ApiTokenManager()
+    objects: ClassVar[ApiTokenManager] = ApiTokenManager.from_queryset(ApiTokenQuerySet)()
 
     class Meta:
         verbose_name = _("API token")

@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -14,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core_apps.accounts.models import ApiToken
 from core_apps.accounts.scopes import Scope
+from core_apps.common.visibility import VisibleRows
 
 USUAL_DAYS, MOST_DAYS = 90, 365
 
@@ -40,7 +40,7 @@ class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ApiTokenAdmin(VisibleRows, admin.ModelAdmin):  # type: ignore[type-arg]
     """One's own; whoever may change users sees and revokes everybody's. None is changed, and none is shown again."""
 
     form = ApiTokenForm
@@ -52,10 +52,6 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=_("scopes"))
     def scope_names(self, token: ApiToken) -> str:
         return ", ".join(str(Scope(scope).label) for scope in token.scopes)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        tokens = super().get_queryset(request)
-        return tokens if request.user.has_perm("accounts.change_user") else tokens.filter(user=request.user.pk)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.shown if obj else self.asked

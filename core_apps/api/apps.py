@@ -1,5 +1,11 @@
 from django.apps import AppConfig
+from django.core import checks
 
 
 class ApiConfig(AppConfig):
     name = "core_apps.api"
+
+    def ready(self) -> None:
+        from core_apps.api.views import check_resources  # it needs the models
+
+        checks.register(check_resources, checks.Tags.security)

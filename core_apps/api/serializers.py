@@ -12,6 +12,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
 
+from core_apps.common.visibility import visible_rows
+
 JSON_TYPES = (
     (serializers.CharField, str),
     (serializers.BooleanField, bool),
@@ -37,9 +39,7 @@ class PublicRelatedField(RelatedField):
         super().__init__(slug_field="public_id", **options)
 
     def get_queryset(self) -> Any:
-        rows = super().get_queryset()
-        visible_to = getattr(rows, "visible_to", None)
-        return visible_to(self.context["request"].user) if visible_to else rows
+        return visible_rows(super().get_queryset(), self.context["request"].user)  # type: ignore[arg-type]
 
     def to_internal_value(self, data: Any) -> Any:
         rows = self.get_queryset()

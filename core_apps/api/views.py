@@ -1,11 +1,14 @@
 """The view that each resource of the API is written on."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
+from importlib import import_module
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.conf import settings
+from django.core.checks import CheckMessage
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpResponse
@@ -23,8 +26,10 @@ from core_apps.api.access import RolePermission
 from core_apps.api.refusals import Gone
 from core_apps.api.serializers import narrow
 from core_apps.api.throttles import refuse_too_many
+from core_apps.big_lists.checks import check_sorting
 from core_apps.big_lists.pagination import Ordering
 from core_apps.cache.versioned_cache import answer, key_of
+from core_apps.common.visibility import check_rule, visible_rows
 
 FIELDS = "fields"
 # Of the process, or of that which the workers were forked from: other code may show other fields of the same row.
@@ -59,7 +64,7 @@ class StrictView(GenericAPIView[Any]):
 class ResourceViewSet(StrictView, ModelViewSet[Any]):
     """Rows of one model under their public ids; PATCH changes what is sent, and there is no PUT.
 
-    The rules are the admin's: Django's permissions, and `visible_to(user)` of the model's queryset where it has it.
+    The rules are the admin's: Django's permissions, and `visible_to(user)` of the model's queryset.
     """
 
     # What `?ordering=` offers by name, the first from the start; an index backs each, as in BigTableAdmin.
@@ -74,9 +79,7 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
 
     def get_queryset(self) -> QuerySet[Any]:
         """The rows that the person sees."""
-        rows = self.model._default_manager.all()
-        visible_to = getattr(rows, "visible_to", None)
-        return visible_to(self.request.user) if visible_to else rows
+        return visible_rows(self.model._default_manager.all(), self.request.user)
 
     def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """The rows of one page, or one row, for subclasses to join what the serializer reads."""
@@ -198,6 +201,19 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
         response = self.created(row)
         response[idempotency.REPLAYED] = "true"
         return response
+
+
+def check_resources(**_options: Any) -> list[CheckMessage]:
+    """A check of Django's: each resource says who sees its rows, and has an index for each order of its lists."""
+    import_module(settings.ROOT_URLCONF)
+    views = [view for view in subclasses(ResourceViewSet) if hasattr(view, "model")]
+    found = [error for model in {view.model for view in views} for error in check_rule(model)]
+    return found + [error for view in views for error in check_sorting(view.model, view.list_sorting, view.__name__)]
+
+
+def subclasses(of: type[Any]) -> Iterator[type[Any]]:
+    for one in of.__subclasses__():
+        yield from (one, *subclasses(one))
 
 
 def rendered(data: Any) -> bytes:

@@ -12,20 +12,13 @@ from core_apps.big_lists.change_list import BigChangeList
 from core_apps.big_lists.deletion import Deletion, delete_selected
 from core_apps.big_lists.optimistic_locking import OptimisticLocking
 from core_apps.big_lists.pagination import Ordering, SuggestionPaginator
+from core_apps.common.visibility import VisibleRows
 
 Sortings = dict[str, tuple[str, ...]]
 
 
-class VisibleRows:
-    """Shows, and takes as a choice, only rows that their QuerySet calls visible to the person."""
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return visible(super().get_queryset(request), request)  # type: ignore[misc]
-
-    def get_field_queryset(self, db: str | None, field: Any, request: HttpRequest) -> QuerySet[Any] | None:
-        queryset = super().get_field_queryset(db, field, request)  # type: ignore[misc]
-        rows = field.remote_field.model._default_manager.using(db) if queryset is None else queryset
-        return visible(rows, request)
+class VisibleRelations(VisibleRows):
+    """Rows that are visible to the person, and relations that are searched for."""
 
     def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Every relation: a list of options is as long as its table."""
@@ -34,13 +27,8 @@ class VisibleRows:
         return tuple(field.name for field in fields if field.remote_field and field.name != opts.pk.name)
 
 
-def visible(rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
-    visible_to = getattr(rows, "visible_to", None)
-    return visible_to(request.user) if visible_to else rows
-
-
-class BigTableAdmin(OptimisticLocking, VisibleRows, admin.ModelAdmin):  # type: ignore[type-arg]
-    """What every list has in common. Its querysets may have `visible_to(user)` and `matching(text)`."""
+class BigTableAdmin(OptimisticLocking, VisibleRelations, admin.ModelAdmin):  # type: ignore[type-arg]
+    """What every list has in common. Its model's QuerySet has `visible_to(user)`, and may have `matching(text)`."""
 
     # What a person can sort by: a column of list_display and the order that it means, the first one from the start.
     # An index of the model backs each; none of its fields is NULL, all go in one direction, the last is "pk".
@@ -96,5 +84,5 @@ class BigTableAdmin(OptimisticLocking, VisibleRows, admin.ModelAdmin):  # type: 
         return Deletion(self.admin_site, request).of(self.model, [row.pk for row in objs])
 
 
-class BigTableInline(VisibleRows, admin.TabularInline):  # type: ignore[type-arg]
+class BigTableInline(VisibleRelations, admin.TabularInline):  # type: ignore[type-arg]
     """Rows of a big table in the form of another."""

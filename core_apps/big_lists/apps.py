@@ -1,5 +1,11 @@
 from django.apps import AppConfig
+from django.core import checks
 
 
 class BigListsConfig(AppConfig):
     name = "core_apps.big_lists"
+
+    def ready(self) -> None:
+        from core_apps.big_lists.checks import check_admin  # it needs the models
+
+        checks.register(check_admin, checks.Tags.models)

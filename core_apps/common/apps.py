@@ -1,5 +1,11 @@
 from django.apps import AppConfig
+from django.core import checks
 
 
 class CommonConfig(AppConfig):
     name = "core_apps.common"
+
+    def ready(self) -> None:
+        from core_apps.common.visibility import check_admin  # it needs the models
+
+        checks.register(check_admin, checks.Tags.security)

@@ -322,6 +322,7 @@ class Migration(migrations.Migration):
                 "verbose_name": "tag",
                 "verbose_name_plural": "tags",
                 "ordering": ("name", "pk"),
+                "indexes": [models.Index(fields=["name", "id"], name="tag_by_name")],
                 "constraints": [
                     models.CheckConstraint(condition=models.Q(("name", ""), _negated=True), name="tag_name_not_blank"),
                     models.UniqueConstraint(

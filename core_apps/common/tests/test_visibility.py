@@ -1,0 +1,75 @@
+# ruff: noqa: DJ008 - of these models no row is shown
+
+from types import SimpleNamespace
+
+import pytest
+from django.contrib.admin import AdminSite, ModelAdmin
+from django.contrib.auth.models import Group
+from django.core.exceptions import ImproperlyConfigured
+from django.db import models
+from django.test.utils import isolate_apps
+
+from core_apps.common.visibility import VisibleRows, VisibleToAll, check_admin, visible_rows
+
+
+class OpenAdmin(VisibleRows, ModelAdmin):  # type: ignore[type-arg]
+    pass
+
+
+@pytest.fixture
+def shown():
+    """Models of a sponsor without a rule and of a hall with one, and what the check says of them on an admin site."""
+    with isolate_apps("core_apps.common"):
+
+        class Hall(models.Model):
+            objects = VisibleToAll.as_manager()
+
+            class Meta:
+                app_label = "common"
+
+        class Sponsor(models.Model):
+            hall = models.ForeignKey(Hall, models.CASCADE)
+
+            class Meta:
+                app_label = "common"
+
+        class Booking(models.Model):
+            sponsor = models.ForeignKey(Sponsor, models.CASCADE)
+            objects = VisibleToAll.as_manager()
+
+            class Meta:
+                app_label = "common"
+
+        def errors(model, model_admin):
+            site = AdminSite("throwaway")
+            site.register(model, model_admin)
+            return {(error.id, error.obj.__name__) for error in check_admin() if error.obj in (Hall, Sponsor, Booking)}
+
+        yield SimpleNamespace(Hall=Hall, Sponsor=Sponsor, Booking=Booking, errors=errors)
+
+
+def test_model_without_a_rule_is_refused(shown):
+    assert shown.errors(shown.Sponsor, OpenAdmin) == {("visibility.E001", "Sponsor")}
+
+
+def test_model_without_a_rule_is_refused_as_a_choice_too(shown):
+    assert shown.errors(shown.Booking, OpenAdmin) == {("visibility.E001", "Sponsor")}
+
+
+def test_admin_that_does_not_ask_the_rule_is_refused(shown):
+    assert shown.errors(shown.Hall, ModelAdmin) == {("visibility.E002", "Hall")}
+
+
+def test_model_with_a_rule_is_accepted(shown):
+    assert shown.errors(shown.Hall, OpenAdmin) == set()
+
+
+def test_rows_without_a_rule_are_shown_to_nobody(shown):
+    with pytest.raises(ImproperlyConfigured, match=r"Sponsor does not say who sees its rows\..*visible_to"):
+        visible_rows(shown.Sponsor.objects.all(), user=None)
+
+
+def test_models_of_django_need_no_rule():
+    groups = Group.objects.all()
+
+    assert visible_rows(groups, user=None) is groups
