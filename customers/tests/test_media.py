@@ -149,8 +149,9 @@ def test_photo_is_for_stand_staff_of_the_exhibition(is_small, photo, member_of, 
 
 def test_photo_is_found_by_its_index(photo, bob):
     customer = make_customer(photo=photo)
+    Customer.objects.bulk_create(Customer(family_name=f"Haugen {number}") for number in range(500))
     rows = Customer.objects.visible_to(bob).filter(photo=customer.photo.name)
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("ANALYZE customers_customer")  # of a single row any index is as good
 
     assert "customer_by_photo" in rows.explain()
