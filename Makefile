@@ -52,8 +52,8 @@ lint: .venv ## style, types, layers, migrations, shell scripts, Dockerfile, comp
 	$(BIN)/lint-imports
 	git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck
 	$(BIN)/hadolint docker/django/Dockerfile docker/backup/Dockerfile nginx/Dockerfile certbot/Dockerfile
-	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose-lint.yml docker-compose.yml docker-compose.prod.yml
-	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose-lint.dev.yml docker-compose.dev.yml
+	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose/compose-lint.yml docker-compose.yml docker-compose.prod.yml
+	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose/compose-lint.dev.yml docker-compose.dev.yml
 	@if docker compose version >/dev/null 2>&1; \
 	  then for file in $(COMPOSE_FILES); do $(ANY_SECRETS) docker compose -f $$file config -q || exit; done; \
 	  else echo "Docker Compose is not installed: compose-lint alone has read its files."; fi

@@ -195,7 +195,7 @@ def asked() -> set[str]:
 
 def interpolated() -> set[str]:
     """Every name that the compose files read, but for those that the Makefile or Compose works out."""
-    files = [*CHECKOUT.glob("docker-compose*.yml"), *CHECKOUT.glob("docker/*.yml")]
+    files = [*CHECKOUT.glob("docker-compose*.yml"), *CHECKOUT.glob("docker/compose/*.yml")]
     names = {name for file in files for name in re.findall(r"\$\{([A-Z_]+)", file.read_text())}
     worked_out = set(re.findall(r"^export (\w+)", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
     return names - worked_out - {"COMPOSE_PROJECT_NAME"}
