@@ -93,11 +93,11 @@ DEV := docker compose -f docker-compose.dev.yml
 TTY := $(shell [ -t 0 ] || echo -T)
 
 doctor: ## what this machine lacks for containers; changes nothing
-	@$(PYTHON) docker/doctor.py docker-compose.yml docker-compose.dev.yml
+	@$(PYTHON) -m deploy.doctor docker-compose.yml docker-compose.dev.yml
 	@echo "Nothing is lacking. Next: make up, or make dev-up"
 
 secrets:
-	@$(PYTHON) docker/generate_secrets.py .env SECRET_KEY POSTGRES_PASSWORD
+	@$(PYTHON) -m deploy.secrets .env SECRET_KEY POSTGRES_PASSWORD
 
 build: secrets ## the image of the basic tier
 	@docker compose build
@@ -145,7 +145,7 @@ dev-superuser: ## add an administrator
 	@$(DEV) exec $(TTY) web python manage.py createsuperuser
 
 dev-restore: ## a backup of the prod tier, with personal data replaced: make dev-restore BACKUP=directory (IDENTITY=, FORCE=1)
-	@FORCE=$(FORCE) COMPOSE="$(DEV)" $(PYTHON) docker/dev_restore.py "$(BACKUP)" "$(IDENTITY)"
+	@FORCE=$(FORCE) COMPOSE="$(DEV)" $(PYTHON) -m deploy.dev_restore "$(BACKUP)" "$(IDENTITY)"
 
 ##@ Run it on a server
 
@@ -155,18 +155,18 @@ dev-restore: ## a backup of the prod tier, with personal data replaced: make dev
 PROD_ENV := .envs/.env.production
 PROD := docker compose --env-file $(PROD_ENV) -f docker-compose.prod.yml
 IN_BACKUP = $(PROD) exec -T backup python3 -m backup
-DEPLOY = COMPOSE="$(PROD)" $(PYTHON) docker/deploy.py
+DEPLOY = COMPOSE="$(PROD)" $(PYTHON) -m deploy.deploy
 
 prod-init: ## secrets and a name: make prod-init DOMAIN=crm.my.org LETSENCRYPT_EMAIL=me@my.org
-	@$(PYTHON) docker/prod_init.py $(PROD_ENV) "$(DOMAIN)" "$(LETSENCRYPT_EMAIL)"
+	@$(PYTHON) -m deploy.init $(PROD_ENV) "$(DOMAIN)" "$(LETSENCRYPT_EMAIL)"
 
 prod-doctor: ## what this server lacks; changes nothing
-	@$(PYTHON) docker/doctor.py docker-compose.prod.yml
+	@$(PYTHON) -m deploy.doctor docker-compose.prod.yml
 	@echo "Nothing is lacking. Next: make prod-init, then make prod-up"
 
 # Without prod-init: for localhost, with a self-signed certificate.
 prod-env:
-	@$(PYTHON) docker/prod_init.py $(PROD_ENV)
+	@$(PYTHON) -m deploy.init $(PROD_ENV)
 
 prod-build: prod-env ## the images of this checkout
 	@$(DEPLOY) build "$(VERSION)"
@@ -207,14 +207,14 @@ prod-certificate: ## ask for the certificate now, whatever failed before
 	@echo "Asked. make prod-status shows the certificate, make prod-logs why there is none."
 
 prod-restore: prod-env ## a backup in place of what serves: make prod-restore BACKUP=… (IDENTITY=file of the key, FORCE=1 does not ask)
-	@FORCE=$(FORCE) SAFETY=$(or $(SAFETY),1) COMPOSE="$(PROD)" $(PYTHON) docker/restore.py "$(BACKUP)" "$(IDENTITY)"
+	@FORCE=$(FORCE) SAFETY=$(or $(SAFETY),1) COMPOSE="$(PROD)" $(PYTHON) -m deploy.restore "$(BACKUP)" "$(IDENTITY)"
 
 prod-restore-to: prod-env ## a moment: make prod-restore-to TIME="2026-11-22 14:03:00+01:00" (COMPOSE_PROFILES=pitr; IDENTITY=, FORCE=1)
 	@name=$$($(PROD) exec -T barman python3 -m backup recover "$(TIME)" < $(or $(IDENTITY),/dev/null)) \
 	  && $(MAKE) --no-print-directory prod-restore BACKUP=$$name
 
 prod-pg-upgrade: prod-env ## another major version of PostgreSQL, in a new volume: make prod-pg-upgrade MAJOR=18 (IDENTITY=)
-	@COMPOSE="$(PROD)" $(PYTHON) docker/pg_upgrade.py "$(MAJOR)" "$(IDENTITY)"
+	@COMPOSE="$(PROD)" $(PYTHON) -m deploy.pg_upgrade "$(MAJOR)" "$(IDENTITY)"
 
 prod-restore-drill: ## prove the newest backup: restore it apart, compare it, log in (IDENTITY=file of the key)
 	@$(IN_BACKUP) drill < $(or $(IDENTITY),/dev/null)

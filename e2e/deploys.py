@@ -19,7 +19,7 @@ from e2e.load import Load, Request
 from e2e.stack import ADMINISTRATOR, MAKE_SECONDS, PASSWORD, Site, Stack, ask, docker
 
 GIT = ["git", "-c", "user.name=e2e", "-c", "user.email=e2e@localhost"]
-SCRIPT = re.compile(r"docker/\w+\.py")
+SCRIPT = re.compile(r"deploy\.\w+")
 STYLE = "customers/static/customers/e2e.css"
 NAMES = "import json; print(json.load(open('/app/staticfiles/staticfiles.json'))['paths']['customers/e2e.css'])"
 MIGRATION = """

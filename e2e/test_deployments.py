@@ -1,6 +1,5 @@
 """What a deploy writes down: the version that serves, the history, and the lock; no container is started here."""
 
-import importlib
 import json
 import os
 import re
@@ -9,34 +8,26 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 
+from deploy.deployments import Deployments, RefusedError
 from e2e.checkout import SOURCE
 
 # Takes the lock, and is killed while its command goes on.
 HOLDER = """
-import sys; sys.path.insert(0, {scripts!r})
 from pathlib import Path
-from deployments import Deployments
-from tier import run
+from deploy.deployments import Deployments
+from deploy.tier import run
 with Deployments(Path({env_file!r})).lock("deploy of-the-killed"):
     run(["sh", "-c", "echo locked; exec sleep {seconds} >&-"], shown=True)
 """
 
 
 @pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(SOURCE / "docker"))
-    return importlib.import_module("deployments")
-
-
-@pytest.fixture
-def deployments(module: ModuleType, tmp_path: Path) -> Any:
+def deployments(tmp_path: Path) -> Deployments:
     (tmp_path / ".env.production").write_text("SECRET_KEY=a\nVERSION=one\nDOMAIN=localhost\n")
-    return module.Deployments(tmp_path / ".env.production")
+    return Deployments(tmp_path / ".env.production")
 
 
 def entries(*versions: str, outcome: str = "ok", days: int = 0) -> str:
@@ -45,9 +36,9 @@ def entries(*versions: str, outcome: str = "ok", days: int = 0) -> str:
     return "".join(json.dumps(entry | {"version": version}) + "\n" for version in versions)
 
 
-def holder(deployments: Any, seconds: float) -> subprocess.Popen[str]:
-    code = HOLDER.format(scripts=str(SOURCE / "docker"), env_file=str(deployments.env_file), seconds=seconds)
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+def holder(deployments: Deployments, seconds: float) -> subprocess.Popen[str]:
+    code = HOLDER.format(env_file=str(deployments.env_file), seconds=seconds)
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=SOURCE, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline() == "locked\n"
     return process
@@ -58,19 +49,19 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def test_version_is_replaced_and_nothing_else(deployments: Any) -> None:
+def test_version_is_replaced_and_nothing_else(deployments: Deployments) -> None:
     deployments.set_variable("VERSION", "two")
     assert deployments.version() == "two"
     assert deployments.env_file.read_text() == "SECRET_KEY=a\nDOMAIN=localhost\nVERSION=two\n"
     assert deployments.env_file.stat().st_mode & 0o777 == 0o600
 
 
-def test_version_before_the_first_start_is_blank(deployments: Any) -> None:
+def test_version_before_the_first_start_is_blank(deployments: Deployments) -> None:
     deployments.env_file.write_text("#VERSION=0.2.0\nVERSION=\n")
     assert deployments.version() == ""
 
 
-def test_history_keeps_every_outcome_and_served_those_that_were_good(deployments: Any) -> None:
+def test_history_keeps_every_outcome_and_served_those_that_were_good(deployments: Deployments) -> None:
     assert deployments.history() == []
     for version, outcome in (("one", "ok"), ("two", "web-2 is not ready"), ("three", "ok"), ("one", "ok")):
         deployments.note("deploy", version, 12.34, outcome)
@@ -79,26 +70,26 @@ def test_history_keeps_every_outcome_and_served_those_that_were_good(deployments
     assert deployments.served() == ["one", "three"]
 
 
-def test_versions_beyond_the_last_five_are_obsolete(deployments: Any) -> None:
+def test_versions_beyond_the_last_five_are_obsolete(deployments: Deployments) -> None:
     deployments.history_file.write_text(entries("a", "b", "c", "d", "e", "f", "one"))
     assert deployments.obsolete() == ["a", "b"]
 
 
-def test_version_that_serves_and_the_one_before_are_never_obsolete(deployments: Any) -> None:
+def test_version_that_serves_and_the_one_before_are_never_obsolete(deployments: Deployments) -> None:
     failed = entries("c", "d", "e", "f", "g", "h", outcome="web-2 is not ready")
     deployments.history_file.write_text(entries("a", "b", "one", days=100) + failed)
     assert deployments.obsolete() == ["a", "c", "d", "e", "f", "g", "h"]
 
 
-def test_version_of_last_season_is_obsolete_though_few_came_after(deployments: Any) -> None:
+def test_version_of_last_season_is_obsolete_though_few_came_after(deployments: Deployments) -> None:
     deployments.history_file.write_text(entries("a", "b", days=91) + entries("c", days=89) + entries("d", "one"))
     assert deployments.obsolete() == ["a", "b"]
 
 
-def test_second_is_refused_by_name_of_the_first(deployments: Any, module: ModuleType) -> None:
+def test_second_is_refused_by_name_of_the_first(deployments: Deployments) -> None:
     first = holder(deployments, 3)
     with (
-        pytest.raises(module.RefusedError, match=r"under way: deploy of-the-killed by \S+@\S+, process") as refused,
+        pytest.raises(RefusedError, match=r"under way: deploy of-the-killed by \S+@\S+, process") as refused,
         deployments.lock("rollback"),
     ):
         pass
@@ -108,7 +99,7 @@ def test_second_is_refused_by_name_of_the_first(deployments: Any, module: Module
 
 
 def test_lock_of_a_killed_one_is_free_when_its_command_has_ended(
-    deployments: Any, capfd: pytest.CaptureFixture[str]
+    deployments: Deployments, capfd: pytest.CaptureFixture[str]
 ) -> None:
     first, start = holder(deployments, 2), time.monotonic()
     kill(first)
@@ -119,15 +110,16 @@ def test_lock_of_a_killed_one_is_free_when_its_command_has_ended(
     assert "Waiting for the last command of one that was killed: deploy of-the-killed" in capfd.readouterr().out
 
 
-def test_history_is_told_newest_first(deployments: Any) -> None:
+def test_history_is_told_newest_first(deployments: Deployments) -> None:
     versions = [f"v{number}" for number in range(7)]
     deployments.history_file.write_text(entries(*versions) + entries("bad", outcome="web-2 is not ready"))
-    command = [sys.executable, str(SOURCE / "docker/deploy.py"), "history"]
+    command = [sys.executable, "-m", "deploy.deploy", "history"]
     deployments.env_file.parent.joinpath(".envs").mkdir()
     for file in (deployments.env_file, deployments.history_file):
         file.rename(file.parent / ".envs" / file.name)
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
     said = subprocess.run(
-        command, cwd=deployments.env_file.parent, capture_output=True, text=True, check=True, env=dict(os.environ)
+        command, cwd=deployments.env_file.parent, capture_output=True, text=True, check=True, env=environment
     ).stdout.splitlines()
     assert said[0] == "last deploys:"
     assert [line.split()[2] for line in said[1:]] == ["bad", "v6", "v5", "v4", "v3"]

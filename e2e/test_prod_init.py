@@ -20,8 +20,8 @@ def env_file(tmp_path: Path) -> Path:
 
 def prod_init(env_file: Path, *arguments: str, fails: bool = False) -> str:
     """What it says."""
-    script = [sys.executable, str(SOURCE / "docker/prod_init.py"), str(env_file), *arguments]
-    done = subprocess.run(script, capture_output=True, text=True, cwd=env_file.parents[1])
+    command = [sys.executable, "-m", "deploy.init", str(env_file), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=SOURCE)
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -1,4 +1,4 @@
-"""What `make prod-restore` does in a container of its own, step by step; docker/restore.py leads it.
+"""What `make prod-restore` does in a container of its own, step by step; deploy/restore.py leads it.
 
 What serves is never written to. The backup is loaded into a database beside it, and two names change in one
 transaction: before it the old state is whole, after it the restored one.

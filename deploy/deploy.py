@@ -1,7 +1,7 @@
-"""Replaces web without losing a request: `deploy.py deploy [VERSION]`, `rollback [VERSION]`, `scale N`, `prepare`.
+"""Replaces web without losing a request: `python3 -m deploy.deploy deploy [VERSION]`, `rollback [VERSION]`, `scale N`.
 
-Standard library only: it runs on a host where nothing is installed. Whatever fails, and wherever it is interrupted, one
-version serves: the old one until `VERSION` in the env file names the new one. The next run clears away what is left.
+Whatever fails, and wherever it is interrupted, one version serves: the old one until `VERSION` in the env file names
+the new one. The next run clears away what is left.
 """
 
 import contextlib
@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from deployments import Deployments, RefusedError
-from tier import Container, FailedError, Tier, run
+from deploy.deployments import Deployments, RefusedError
+from deploy.tier import Container, FailedError, Tier, run
 
 ENV_FILE = Path(".envs/.env.production")
 LISTED = 5

@@ -1,18 +1,18 @@
-"""Moves the data to another major version of PostgreSQL: `pg_upgrade.py 18 [FILE of the private key]`.
+"""Moves the data to another major version of PostgreSQL: `python3 -m deploy.pg_upgrade 18 [FILE of the private key]`.
 
-Standard library only, as deploy.py beside it. By dump and restore into a volume of its own, compared table by table.
-`POSTGRES_MAJOR` in the env file is the one switch: before it is written, and where anything fails, the old server
-serves from the old volume; afterwards that volume is kept.
+By dump and restore into a volume of its own, compared table by table. `POSTGRES_MAJOR` in the env file is the one
+switch: before it is written, and where anything fails, the old server serves from the old volume; afterwards that
+volume is kept.
 """
 
 import re
 import sys
 import time
 
-from deploy import ENV_FILE, Deploy, catch_signals, ignore_signals
-from deployments import Deployments, RefusedError
-from restore import Restore, in_its_words, read_key, recorded
-from tier import ONCE, FailedError, Tier, last_lines, run
+from deploy.deploy import ENV_FILE, Deploy, catch_signals, ignore_signals
+from deploy.deployments import Deployments, RefusedError
+from deploy.restore import Restore, in_its_words, read_key, recorded
+from deploy.tier import ONCE, FailedError, Tier, last_lines, run
 
 VARIABLE, FIRST = "POSTGRES_MAJOR", "17"
 READY_SECONDS = 60

@@ -1,6 +1,6 @@
-"""What a newcomer lacks, before anything is changed: `doctor.py COMPOSE_FILE…`. Exit 1 when something is missing.
+"""What a newcomer lacks, before anything is changed: `python3 -m deploy.doctor COMPOSE_FILE…`.
 
-Standard library only: it runs on a host where nothing is installed.
+Exit 1 when something is missing.
 """
 
 import json

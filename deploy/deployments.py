@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
-from generate_secrets import write
+from deploy.secrets import write
 
 KEPT_VERSIONS, KEPT_DAYS = 5, 90
 

@@ -1,8 +1,8 @@
-"""Restores a backup in the prod tier: `restore.py NAME [FILE of the private key]`; FORCE=1 does not ask.
+"""Restores a backup in the prod tier: `python3 -m deploy.restore NAME [FILE of the private key]`; FORCE=1 does not ask.
 
-Standard library only, as deploy.py beside it. What serves is not touched before the backup has been loaded beside it,
-compared and migrated; then web stops, a safety backup is taken, and two databases change their names at once. Whatever
-fails, and wherever it is interrupted, the site is wholly in one of the two states.
+What serves is not touched before the backup has been loaded beside it, compared and migrated; then web stops, a safety
+backup is taken, and two databases change their names at once. Whatever fails, and wherever it is interrupted, the site
+is wholly in one of the two states.
 """
 
 import json
@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from backup.text import duration, size
-from deploy import ENV_FILE, Deploy, catch_signals, ignore_signals
-from deployments import Deployments, RefusedError
-from tier import Container, FailedError, Tier, run
+
+from deploy.deploy import ENV_FILE, Deploy, catch_signals, ignore_signals
+from deploy.deployments import Deployments, RefusedError
+from deploy.tier import Container, FailedError, Tier, run
 
 NAME = re.compile(r"\d{8}T\d{6}Z")
 DATABASE_PLACE = "/var/lib/postgresql"

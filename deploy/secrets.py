@@ -1,6 +1,6 @@
-"""Adds to an env file the secrets that it lacks: `generate_secrets.py .env SECRET_KEY POSTGRES_PASSWORD`.
+"""Adds to an env file the secrets that it lacks: `python3 -m deploy.secrets .env SECRET_KEY POSTGRES_PASSWORD`.
 
-Standard library only: it runs on a host where nothing is installed. What is set already is never changed.
+What is set already is never changed.
 """
 
 import os

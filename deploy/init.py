@@ -1,6 +1,6 @@
-"""Writes or completes the prod tier's env file: `prod_init.py FILE [DOMAIN [LETSENCRYPT_EMAIL]]`.
+"""Writes or completes the prod tier's env file: `python3 -m deploy.init FILE [DOMAIN [LETSENCRYPT_EMAIL]]`.
 
-Standard library only: it runs on a host where nothing is installed. A secret that is set is never changed.
+A secret that is set is never changed.
 """
 
 import re
@@ -8,8 +8,8 @@ import socket
 import sys
 from pathlib import Path
 
-from generate_secrets import main as generate_secrets
-from generate_secrets import write
+from deploy.secrets import main as generate_secrets
+from deploy.secrets import write
 
 SECRETS = ["SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD"]
 NAME = re.compile(r"localhost|([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}")

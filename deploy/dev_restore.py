@@ -1,7 +1,7 @@
-"""Brings a backup of the prod tier to the dev tier, with personal data replaced: `dev_restore.py DIRECTORY [IDENTITY]`.
+"""Brings a backup to the dev tier, with personal data replaced: `python3 -m deploy.dev_restore DIRECTORY [IDENTITY]`.
 
-Standard library only: it runs on a host where nothing is installed. The backup is loaded beside the database that the
-dev tier has, and takes its place when nothing in it tells of a person any more; it is dropped where anything fails.
+The backup is loaded beside the database that the dev tier has, and takes its place when nothing in it tells of a person
+any more; it is dropped where anything fails.
 """
 
 import json
@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deployments import RefusedError
-from restore import confirm, in_its_words, read_key
-from tier import FailedError, run
+from deploy.deployments import RefusedError
+from deploy.restore import confirm, in_its_words, read_key
+from deploy.tier import FailedError, run
 
 COMPOSE = os.environ.get("COMPOSE", "docker compose -f docker-compose.dev.yml").split()
 IMAGE = "exhibition-crm-dev-backup"
