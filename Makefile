@@ -63,8 +63,8 @@ lint: .venv ## style, types, layers, migrations, shell scripts, Dockerfile, comp
 lint-settings:
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	@LOG_LEVEL=WARNING $(BIN)/python -m config.local.lint_migrations
-	@$(BIN)/python -m config.local.schema --check
+	@LOG_LEVEL=WARNING $(BIN)/python -m config.checks.lint_migrations
+	@$(BIN)/python -m config.checks.schema --check
 
 format: .venv ## lay the code out, and repair what ruff can
 	$(BIN)/ruff check --fix
@@ -75,7 +75,7 @@ messages: .venv ## the German catalogues in step with the source, and compiled (
 	  --ignore .venv --ignore .local --ignore tests && exec $(BIN)/python manage.py compilemessages -v0 --ignore .venv --ignore .local'
 
 schema: .venv ## docs/openapi.yaml in step with the code (BREAKING=1 where that breaks programs that use the API)
-	@exec $(WITHIN) --scratch $(BIN)/python -m config.local.schema
+	@exec $(WITHIN) --scratch $(BIN)/python -m config.checks.schema
 
 bench-%: ## the benchmark bench/NAME.py, on engines of its own
 	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt # bench/api_peers.py measures django-ninja.
@@ -136,7 +136,7 @@ dev-shell: ## a shell beside the running code
 	@$(DEV) exec $(TTY) web bash
 
 dev-test: ## tests inside the container (ARGS="-k import")
-	@$(DEV) exec $(TTY) web python -m pytest $(or $(ARGS),core_apps customers config/tests)
+	@$(DEV) exec $(TTY) web python -m pytest $(or $(ARGS),core_apps customers config/tests config/checks)
 
 dev-migrate: ## make and apply migrations
 	@$(DEV) exec $(TTY) web sh -c "python manage.py makemigrations && python manage.py migrate"

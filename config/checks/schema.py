@@ -1,4 +1,4 @@
-"""Keeps docs/openapi.yaml in step with the code: `python -m config.local.schema [--check]`.
+"""Keeps docs/openapi.yaml in step with the code: `python -m config.checks.schema [--check]`.
 
 A change that would break a program that uses the API is refused; BREAKING=1 writes it all the same.
 """
@@ -11,7 +11,7 @@ import django
 import yaml
 from django.core.management import call_command
 
-from config.local.schema_changes import Changes
+from config.checks.schema_changes import Changes
 
 FILE = Path(__file__).resolve().parents[2] / "docs/openapi.yaml"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from config.local.schema_changes import Changes
+from config.checks.schema_changes import Changes
 
 SCHEMA = {
     "paths": {

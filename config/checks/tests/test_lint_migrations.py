@@ -4,8 +4,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from config.local import lint_migrations
-from config.local.lint_migrations import BLOCKING, IN_TWO_STEPS, NOT_FILLED, Linter
+from config.checks import lint_migrations
+from config.checks.lint_migrations import BLOCKING, IN_TWO_STEPS, NOT_FILLED, Linter
 from core_apps.operations.tests.throwaway import NAME, App, app_in
 
 MARK = "breaks_previous_version = True"
