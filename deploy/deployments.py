@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
-from deploy.secrets import write
+from deploy import env_file
 
 KEPT_VERSIONS, KEPT_DAYS = 5, 90
 
@@ -33,15 +33,12 @@ class Deployments:
         return self.variable("VERSION")
 
     def variable(self, name: str) -> str:
-        """As Compose reads it: the last line of a name counts. Blank where there is none."""
-        found = re.findall(rf"^{name}=(.+)$", self.env_file.read_text(encoding="utf-8"), re.M)
-        return found[-1].strip() if found else ""
+        """Blank where there is none."""
+        return env_file.read(self.env_file).get(name, "")
 
     def set_variable(self, name: str, value: str) -> None:
         """Written as a whole: what is read afterwards is either the old or the new."""
-        lines = self.env_file.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if not line.startswith(f"{name}=")]
-        write(self.env_file, "\n".join([*kept, f"{name}={value}"]) + "\n")
+        env_file.change(self.env_file, {name: value})
 
     def history(self) -> list[dict[str, Any]]:
         """Oldest first."""

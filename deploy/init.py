@@ -8,8 +8,8 @@ import socket
 import sys
 from pathlib import Path
 
+from deploy import env_file
 from deploy.secrets import main as generate_secrets
-from deploy.secrets import write
 
 SECRETS = ["SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD"]
 NAME = re.compile(r"localhost|([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}")
@@ -32,27 +32,15 @@ def main(path: Path, domain: str = "", email: str = "") -> None:
     if is_new and not domain:
         wanted["DOMAIN"] = "localhost"
     changes = {name: value for name, value in wanted.items() if value}
-    refuse(faults(read(path) | changes))
+    refuse(faults(env_file.read(path) | changes))
     path.parent.mkdir(mode=0o700, exist_ok=True)
     if changes:
-        write(path, changed(path.read_text(encoding="utf-8") if path.exists() else "", changes))
+        env_file.change(path, changes)
     generate_secrets(path, SECRETS)
     if wanted["DOMAIN"] == "localhost":
         print(SELF_SIGNED)
     elif domain:
         print(CHECK.format(resolution="; ".join(map(resolution, wanted["DOMAIN"].split(",")))))
-
-
-def read(path: Path) -> dict[str, str]:
-    """The last line of a name counts, as it does for Compose."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return {name: value.strip() for name, value in re.findall(r"^([A-Z_]+)=(.*)$", text, re.M)}
-
-
-def changed(text: str, values: dict[str, str]) -> str:
-    """The text with these lines in place of those of the same names, or at its end."""
-    kept = [line for line in text.splitlines() if line.partition("=")[0] not in values]
-    return "\n".join([*kept, *(f"{name}={value}" for name, value in values.items())]) + "\n"
 
 
 def faults(values: dict[str, str]) -> list[str]:
