@@ -147,7 +147,7 @@ class Tier:
     def is_alive(self, container: Container) -> bool:
         """Neither ended nor restarted."""
         (found,) = json.loads(run(["docker", "inspect", container.id]))
-        return found["State"]["Status"] == "running" and found["RestartCount"] == 0
+        return bool(found["State"]["Status"] == "running" and found["RestartCount"] == 0)
 
     def connect(self, containers: Sequence[Container], name: str) -> None:
         """Into traffic: under the name that nginx asks for, and one that they alone have."""
