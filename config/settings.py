@@ -12,6 +12,8 @@ from core_apps.operations.sentry import start_sentry
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(BASE_DIR / ".env")
 
+PROJECT_NAME = "Exhibition CRM"  # in titles and as the sender of e-mails; never translated
+
 # Environment
 
 DEBUG = env.flag("DEBUG", default=False)
@@ -200,7 +202,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "core_apps.api.problems.handle",
 }
 SPECTACULAR_SETTINGS = {
-    "TITLE": "Exhibition CRM",
+    "TITLE": PROJECT_NAME,
     "DESCRIPTION": "Customers met at exhibitions, their visits, and the follow-ups.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
@@ -247,7 +249,7 @@ EMAIL_HOST_USER = env.text("EMAIL_HOST_USER")
 EMAIL_HOST_PASSWORD = env.secret("EMAIL_HOST_PASSWORD")
 EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", default=True)
 EMAIL_TIMEOUT = 10  # seconds; a mail server that says nothing must not hold a request
-DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Exhibition CRM <noreply@localhost>")
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", f"{PROJECT_NAME} <noreply@localhost>")
 
 # Security: one switch, because each of these without the others is either broken or unsafe.
 

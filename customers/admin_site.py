@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
@@ -16,7 +17,7 @@ from customers.dashboard import dashboard_for
 class ExhibitionSite(AdminSite):
     """Django's, with the dashboard as its first page and the form for a phone at the stand."""
 
-    site_header = site_title = _("Exhibition CRM")
+    site_header = site_title = settings.PROJECT_NAME
     index_title = _("Dashboard")
     index_template = "customers/dashboard.html"
     site_url = None  # the admin is the site

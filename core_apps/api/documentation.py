@@ -37,4 +37,4 @@ def schema(_request: HttpRequest) -> HttpResponse:
 @require_safe
 def documentation(request: HttpRequest) -> HttpResponse:
     """Swagger UI. Who is logged in tries the API as the person that they are; others give a token."""
-    return render(request, "api/documentation.html")
+    return render(request, "api/documentation.html", {"site_title": settings.PROJECT_NAME})
