@@ -31,6 +31,7 @@ PORTS = {
     "prod": {"http": "HTTP_PORT", "nginx": "HTTPS_PORT"},
 }
 LABEL = "com.docker.compose.project"
+DATABASE = "exhibition"  # and its role, in the basic and the prod tier
 ADMINISTRATOR, PASSWORD = "alice@example.com", "correct horse battery"
 MAKE_SECONDS = 300
 LOG_LINES = 40

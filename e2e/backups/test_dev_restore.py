@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.stack import ADMINISTRATOR, PASSWORD, Stack
+from e2e.stack import ADMINISTRATOR, DATABASE, PASSWORD, Stack
 
 PEOPLE = 500
 TOLD = ("Ingeborg", "ohm-leuchten", "+49 30 901820", "studies in Porto", ADMINISTRATOR)
@@ -63,7 +63,7 @@ def laptop(stack_of: Callable[[str], Stack]) -> Laptop:
     prod, dev = stack_of("prod"), stack_of("dev")
     prod.make("prod-env")
     prod.compose("up", "--build", "--detach", "--wait", "db", "backup")
-    sql(prod, "exhibition", "exhibition", SEED)
+    sql(prod, DATABASE, DATABASE, SEED)
     administrator = ["-e", f"DJANGO_SUPERUSER_EMAIL={ADMINISTRATOR}", "-e", f"DJANGO_SUPERUSER_PASSWORD={PASSWORD}"]
     prod.compose(
         "run", "--rm", "--no-deps", "-T", *administrator, "web", "python", "manage.py", "createsuperuser", "--noinput"
@@ -80,7 +80,7 @@ def test_backup_without_consent_changes_nothing(laptop: Laptop) -> None:
 
 
 def test_all_rows_come_and_nothing_that_tells_of_a_person(laptop: Laptop) -> None:
-    source = laptop.prod.within("db", "pg_dumpall", "--username", "exhibition")
+    source = laptop.prod.within("db", "pg_dumpall", "--username", DATABASE)
     assert [text for text in TOLD if text not in source] == []
     laptop.dev.make("dev-restore", f"BACKUP={laptop.backup}", "FORCE=1")
     assert laptop.sql("SELECT count(*), count(DISTINCT email), max(given_name) <> '' FROM customers_customer") == (
@@ -104,7 +104,7 @@ def test_what_is_no_backup_is_refused(laptop: Laptop, directory: str, said: str)
 
 
 def test_column_that_nobody_classified_keeps_the_copy_out(laptop: Laptop) -> None:
-    sql(laptop.prod, "exhibition", "exhibition", "ALTER TABLE customers_visit ADD badge_name text")
+    sql(laptop.prod, DATABASE, DATABASE, "ALTER TABLE customers_visit ADD badge_name text")
     laptop.take()
     before = laptop.everything()
     said = laptop.dev.make("dev-restore", f"BACKUP={laptop.backup}", "FORCE=1", fails=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from e2e.deploys import UnderWay
-from e2e.stack import Site, Stack, ask, docker
+from e2e.stack import DATABASE, Site, Stack, ask, docker
 
 FORMER, MAJOR, IMAGE = "17", "18", "postgres:18-trixie"
 # Where no registry has the image: the server of a newer Debian, started as the image does.
@@ -55,7 +55,7 @@ def served_throughout(prod: Stack) -> Iterator[None]:
 
 
 def sql(stack: Stack, statement: str) -> str:
-    psql = ["psql", "-qtAX", "-v", "ON_ERROR_STOP=1", "-U", "exhibition", "-d", "exhibition"]
+    psql = ["psql", "-qtAX", "-v", "ON_ERROR_STOP=1", "-U", DATABASE]
     return stack.within("db", *psql, "-c", statement)
 
 

@@ -13,7 +13,7 @@ from threading import Thread
 import pytest
 
 from e2e.backups.tier import Service
-from e2e.stack import Stack, docker, seconds_until
+from e2e.stack import DATABASE, Stack, docker, seconds_until
 
 # Of confirmed writes, in seconds.
 MOST_LOST = 60.0
@@ -57,7 +57,7 @@ class PointInTime(Service):
     def writing(self) -> Iterator[Writer]:
         command = ["docker", "exec", "-i", "-e", "PGTZ=UTC", self.stack.container("db")]
         process = subprocess.Popen(
-            [*command, "psql", "-qtAX", "-U", "exhibition"],
+            [*command, "psql", "-qtAX", "-U", DATABASE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -17,7 +17,7 @@ import pytest
 from e2e.backups.restores import Restorable, State, carried, destroy
 from e2e.deploys import UnderWay
 from e2e.load import Load, Request
-from e2e.stack import Stack, seconds_until
+from e2e.stack import DATABASE, Stack, seconds_until
 
 LOADING, MIGRATING, STOPPING = "loading its database", "migrating to", "stopping web"
 SWAPPING, STARTING, READY = "taking a safety backup", "starting web", "web is ready"
@@ -117,7 +117,7 @@ def now(site: Restorable, backup: tuple[str, State]) -> State:
 
 def expect_untouched(site: Restorable, now: State) -> None:
     assert site.state() == now
-    assert site.databases() == ["exhibition", "postgres"]
+    assert site.databases() == [DATABASE, "postgres"]
     assert site.serves() == now.customers
 
 
@@ -194,7 +194,7 @@ def test_restore_while_fifty_sessions_are_open_and_again(
     assert int(re.findall(r"(\d+) lost", said[0])[0]) >= 50
     site.restore(name)
     assert site.state() == saved
-    assert site.databases() == ["exhibition", "postgres"]
+    assert site.databases() == [DATABASE, "postgres"]
     assert site.serves() == saved.customers
 
 
@@ -308,7 +308,7 @@ def test_drill_passes_and_touches_nothing_that_serves(site: Restorable) -> None:
         r"and shows an administrator \d+ pages\n"
     )
     assert re.search(words, said)
-    assert (site.state(), site.databases()) == (before, ["exhibition", "postgres"])
+    assert (site.state(), site.databases()) == (before, [DATABASE, "postgres"])
     assert [site.stack.inspect(service)["State"]["StartedAt"] for service in ("db", "web", "redis")] == containers
     assert left(site) == ([], "")
     assert re.search(r"^drill +\d+ seconds ago: PASS  backup ", site.stack.make("prod-status"), re.M)
@@ -418,13 +418,13 @@ def test_restore_after_one_that_was_killed_leaves_nothing_of_either(
 ) -> None:
     site.restore(backup[0])
     assert site.state() == backup[1]
-    assert site.databases() == ["exhibition", "postgres"]
+    assert site.databases() == [DATABASE, "postgres"]
     assert site.serves() == backup[1].customers
 
 
 def test_database_that_is_gone_comes_back(site: Restorable, backup: tuple[str, State], now: State) -> None:
     """No safety backup can be taken of it."""
-    drop = ["psql", "-U", "exhibition", "-d", "postgres", "-c", "DROP DATABASE exhibition WITH (FORCE)"]
+    drop = ["psql", "-U", DATABASE, "-d", "postgres", "-c", f"DROP DATABASE {DATABASE} WITH (FORCE)"]
     site.stack.within("db", *drop)
     site.restore(backup[0], "SAFETY=0")
     found = site.state()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e.checkout import SOURCE
-from e2e.stack import Stack
+from e2e.stack import DATABASE, Stack
 
 # In a hurry; a WebDAV server, which knows no hashes; and one that prints what it is sent.
 OVERLAY = """
@@ -68,7 +68,7 @@ def write_backup(directory: Path, taken: datetime, kind: str = "scheduled", **ch
     for name, data in PARTS.items():
         (place / name).write_bytes(data)
     files = {name: manifest.File(len(data), hashlib.sha256(data).hexdigest()) for name, data in PARTS.items()}
-    found = manifest.Manifest(place.name, kind, taken, taken, "17.0", "exhibition", 8_000_000, {}, files, **changes)
+    found = manifest.Manifest(place.name, kind, taken, taken, "17.0", DATABASE, 8_000_000, {}, files, **changes)
     (place / manifest.FILE).write_text(found.as_text())
     return place
 
@@ -104,7 +104,7 @@ class Service:
         return found
 
     def sql(self, statement: str) -> str:
-        command = ["psql", "-qtAX", "-v", "ON_ERROR_STOP=1", "-U", "exhibition", "-c", statement]
+        command = ["psql", "-qtAX", "-v", "ON_ERROR_STOP=1", "-U", DATABASE, "-c", statement]
         return self.stack.within("db", *command).strip()
 
     def log(self) -> list[dict[str, Any]]:

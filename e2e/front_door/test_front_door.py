@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from e2e.front_door.front import Front, request, statuses
-from e2e.stack import Answer, Stack, ask
+from e2e.stack import DATABASE, Answer, Stack, ask
 
 POLICY_OF_NGINX = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 POLICY_OF_DJANGO = (
@@ -199,7 +199,7 @@ def test_malformed_request_is_refused_with_every_header(front: Front, line: str)
 def without_sessions(stack: Stack) -> Iterator[None]:
     def rename(old: str, new: str) -> None:
         sql = f"ALTER TABLE {old} RENAME TO {new}"
-        stack.within("db", "psql", "-q", "-U", "exhibition", "-c", sql)
+        stack.within("db", "psql", "-q", "-U", DATABASE, "-c", sql)
 
     rename("django_session", "gone")
     try:
