@@ -151,7 +151,7 @@ dev-restore: ## a backup of the prod tier, with personal data replaced: make dev
 
 .PHONY: prod-init prod-doctor prod-env prod-build prod-up prod-deploy prod-rollback prod-scale
 .PHONY: prod-restore prod-restore-to prod-restore-drill prod-pg-upgrade
-.PHONY: prod-down prod-logs prod-status prod-certificate prod-backup prod-backups prod-shell prod-superuser
+.PHONY: prod-down prod-logs prod-status prod-certificate prod-backup prod-backups prod-shell prod-exec prod-psql prod-superuser
 PROD_ENV := .envs/.env.production
 PROD := docker compose --env-file $(PROD_ENV) -f docker-compose.prod.yml
 IN_BACKUP = $(PROD) exec -T backup python3 -m backup
@@ -227,6 +227,12 @@ prod-backups: ## every backup with its age, size, verified, encrypted, off-site
 
 prod-shell: ## a shell beside the running code
 	@$(PROD) exec $(TTY) web sh
+
+prod-exec: ## a command beside it: make prod-exec ARGS="python manage.py check"
+	@$(PROD) exec $(TTY) web $(ARGS)
+
+prod-psql: ## its database (ARGS="-c 'SELECT version()'")
+	@$(PROD) exec $(TTY) db psql -U exhibition $(ARGS)
 
 prod-superuser: ## add an administrator
 	@$(PROD) exec $(TTY) web python manage.py createsuperuser
