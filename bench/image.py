@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+PROJECT, IMAGE = "exhibition-crm-bench", "exhibition-crm:bench"
 BASE = "python:3.13-slim-trixie"
 REQUESTS, CLIENTS = 10_000, 8
 FORBIDDEN_COMMANDS = ("gcc", "cc", "g++", "make", "git", "pip", "curl", "wget")
@@ -70,7 +71,7 @@ class Stack:
             web.bind(("127.0.0.1", 0))
             db.bind(("127.0.0.1", 0))
             self.port, db_port = web.getsockname()[1], db.getsockname()[1]
-        own = {"COMPOSE_PROJECT_NAME": "exhibition-crm-bench", "VERSION": version, "WEB_CONCURRENCY": "2"}
+        own = {"COMPOSE_PROJECT_NAME": PROJECT, "VERSION": version, "WEB_CONCURRENCY": "2"}
         own |= {"SECRET_KEY": secrets.token_urlsafe(48), "POSTGRES_PASSWORD": secrets.token_urlsafe(24)}
         own |= {"WEB_PORT": str(self.port), "DB_PORT": str(db_port)}
         self.options = {"cwd": source, "env": dict(os.environ, **own)}
@@ -121,12 +122,12 @@ def copy_of_checkout() -> Iterator[Path]:
 def measure() -> Iterator[tuple[str, float, float, str]]:
     """Name, figure, bar and the peers' figures."""
     with copy_of_checkout() as source:
-        image = Image(source, "exhibition-crm:bench")
+        image = Image(source, IMAGE)
         yield "image above base, MB", (image.bytes - size(BASE)) / 1e6, 75, "152 / 174"
         yield "forbidden commands and packages", len(image.forbidden()), 0, "1 / 2"
         with (source / "customers" / "admin.py").open("a") as module:
             module.write("# one line more\n")
-        changed = Image(source, "exhibition-crm:bench-changed")
+        changed = Image(source, f"{IMAGE}-changed")
         yield "rebuild after one line, s", changed.build_seconds, 3, "5.0 / 1.9"
         new = sum(count for digest, count in changed.layers().items() if digest not in image.layers())
         yield "shipped again for it, MB", new / 1e6, 2, "124 / 4.3"
@@ -142,7 +143,7 @@ def measure_stack(stack: Stack) -> Iterator[tuple[str, float, float, str]]:
         yield f"2 workers after {REQUESTS} requests, MiB", stack.mebibytes_after_load(), 100, "166 / 140"
     finally:
         stack.compose("down", "--volumes")
-        run("docker", "image", "rm", "exhibition-crm:bench", "exhibition-crm:bench-changed")
+        run("docker", "image", "rm", IMAGE, f"{IMAGE}-changed")
 
 
 def main() -> None:

@@ -17,6 +17,8 @@ from bench.image import copy_of_checkout, run
 
 NAME = "crm.test"
 ROUNDS, SECONDS, CLIENTS = 5, 5, 16
+PROJECT, IMAGE = "exhibition-crm-bench-tiers", "exhibition-crm:bench-tiers"
+WRK = "exhibition-crm-bench-wrk"
 LOAD_GENERATOR = "FROM debian:trixie-slim\nRUN apt-get update && apt-get install -y --no-install-recommends wrk\n"
 PAGE = "/admin/login/"  # the cheapest there is, so the one to which a proxy adds most
 
@@ -26,7 +28,7 @@ class Tier:
 
     def __init__(self, source: Path) -> None:
         own = {
-            "COMPOSE_PROJECT_NAME": "exhibition-crm-bench-tiers",
+            "COMPOSE_PROJECT_NAME": PROJECT,
             "COMPOSE_FILE": "docker-compose.prod.yml",
         }
         own |= {"VERSION": "bench-tiers", "DOMAIN": NAME, "HTTP_PORT": "0", "HTTPS_PORT": "0"}
@@ -41,7 +43,7 @@ class Tier:
         networks = run(
             "docker", "inspect", "-f", "{{json .NetworkSettings.Networks}}", self.compose("ps", "-q", service)
         )
-        return str(json.loads(networks)["exhibition-crm-bench-tiers_frontend"]["IPAddress"])
+        return str(json.loads(networks)[f"{PROJECT}_frontend"]["IPAddress"])
 
     def static_path(self) -> str:
         """The admin's style sheet, by its hashed name."""
@@ -66,9 +68,9 @@ class Visitors:
         )
 
     def requests_per_second(self, url: str, address: str, *options: str) -> float:
-        container = ["docker", "run", "--rm", "--network", "exhibition-crm-bench-tiers_frontend"]
+        container = ["docker", "run", "--rm", "--network", f"{PROJECT}_frontend"]
         wrk = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{SECONDS}s", *options, url]
-        said = run(*container, "--add-host", f"{NAME}:{address}", "exhibition-crm-bench-wrk", *wrk)
+        said = run(*container, "--add-host", f"{NAME}:{address}", WRK, *wrk)
         if failed := re.search(r"Non-2xx.*|Socket errors.*", said):
             raise SystemExit(f"{url}: {failed[0]}")
         rate = re.search(r"Requests/sec: +([\d.]+)", said)
@@ -80,13 +82,13 @@ class Visitors:
 def running_tier() -> Iterator[Tier]:
     with copy_of_checkout() as source:
         tier = Tier(source)
-        run("docker", "build", "-q", "-t", "exhibition-crm-bench-wrk", "-", input=LOAD_GENERATOR)
+        run("docker", "build", "-q", "-t", WRK, "-", input=LOAD_GENERATOR)
         try:
             tier.compose("up", "--build", "--detach", "--wait")
             yield tier
         finally:
             tier.compose("down", "--volumes", "--rmi", "local")
-            run("docker", "image", "rm", "--force", "exhibition-crm:bench-tiers", "exhibition-crm-bench-wrk")
+            run("docker", "image", "rm", "--force", IMAGE, WRK)
 
 
 def measure() -> Iterator[tuple[str, float, float, float]]:

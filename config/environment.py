@@ -136,7 +136,8 @@ class Environment:
         """
         if self.faults:
             faults = "\n".join(f"  - {name} {reason}" for name, reason in self.faults.items())
-            raise SystemExit(f"Exhibition CRM cannot start: these variables are wrong.\n{faults}\n{ADVICE}")
+            refusal = "Exhibition CRM cannot start: these variables are wrong."
+            raise SystemExit(f"{refusal}\n{faults}\n{ADVICE}")
 
     def _cast(self, name: str, default: T, cast: Callable[[str], T], reason: str) -> T:
         value = self.text(name)

@@ -161,7 +161,8 @@ def test_user_of_the_image_has_neither_shell_nor_home(basic: Stack) -> None:
 def test_image_names_its_version_and_revision(basic: Stack) -> None:
     labels = docker("image", "inspect", "--format", "{{json .Config.Labels}}", basic.image)
     revision = basic.run("git", "rev-parse", "--short", "HEAD").strip()
-    for name, value in (("title", "Exhibition CRM"), ("version", basic.project), ("revision", revision)):
+    expected = {"title": "Exhibition CRM", "version": basic.project, "revision": revision}
+    for name, value in expected.items():
         assert f'"org.opencontainers.image.{name}":"{value}"' in labels
 
 

@@ -62,7 +62,8 @@ def test_adminer_lists_the_tables(dev: Stack, browser: Browser) -> None:
     page.goto(f"http://127.0.0.1:{dev.ports['adminer']}/")
     page.locator("[name='auth[driver]']").select_option(label="PostgreSQL")
     expect(page.locator("[name='auth[server]']")).to_have_value("db")
-    for field, value in (("username", "dev_user"), ("password", "dev_pass_123"), ("db", "exhibition_db_dev")):
+    login = {"username": "dev_user", "password": "dev_pass_123", "db": "exhibition_db_dev"}
+    for field, value in login.items():
         page.locator(f"[name='auth[{field}]']").fill(value)
     page.get_by_role("button", name="Login").click()
     expect(page.get_by_role("rowheader", name="customers_customer", exact=True)).to_be_visible()
