@@ -239,7 +239,7 @@ prod-superuser: ## add an administrator
 
 ##@ Look after it
 
-.PHONY: lock clean .venv
+.PHONY: lock rename clean .venv
 # Universal, so that one lock serves every supported Python and platform.
 COMPILE = ../.local/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --emit-build-options \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
@@ -252,6 +252,9 @@ lock: .local/lock/bin/uv ## requirements/*.txt from *.in (UPGRADE=1 takes newer 
 .local/lock/bin/uv:
 	@$(PYTHON) -m venv .local/lock
 	@.local/lock/bin/pip install -q uv==0.13.9
+
+rename: ## a clone of your own: make rename NAME="Acme Leads" SLUG=acme-leads
+	@$(PYTHON) config/rename.py "$(NAME)" "$(SLUG)"
 
 clean: ## remove .venv and .local, the local database included (FORCE=1 does not ask)
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m config.local.clean; fi

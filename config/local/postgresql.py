@@ -90,7 +90,7 @@ class PostgreSQL:
             connection.autocommit = True  # CREATE DATABASE runs in no transaction
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME])
             if cursor.fetchone() is None:
-                cursor.execute(f"CREATE DATABASE {NAME}")
+                cursor.execute(f'CREATE DATABASE "{NAME}"')
 
     def url(self, port: int, database: str) -> str:
         return f"postgresql://{NAME}:{self.password}@127.0.0.1:{port}/{database}"

@@ -1,0 +1,40 @@
+import pytest
+
+from config.rename import faults, renamed
+
+
+@pytest.mark.parametrize(
+    ("title", "slug", "named"),
+    [
+        ("Acme Leads", "acme-leads", []),
+        ("Messebüro 2.0", "a1-b2", []),
+        ("", "acme", ["NAME=''"]),
+        ("2 Acme", "acme", ["NAME='2 Acme'"]),
+        ("Acme <b>", "acme", ["NAME='Acme <b>'"]),
+        ("Acme\n", "acme", ["NAME='Acme\\n'"]),
+        ("A" * 31, "acme", [f"NAME='{'A' * 31}'"]),
+        ("Acme", "", ["SLUG=''"]),
+        ("Acme", "Acme", ["SLUG='Acme'"]),
+        ("Acme", "acme_leads", ["SLUG='acme_leads'"]),
+        ("Acme", "acme-", ["SLUG='acme-'"]),
+        ("Acme", "a" * 31, [f"SLUG='{'a' * 31}'"]),
+        ("Acme", "postgres", ["SLUG='postgres'"]),
+        ("Acme", "pg-leads", ["SLUG='pg-leads'"]),
+        ("", "", ["NAME=''", "SLUG=''"]),
+    ],
+)
+def test_names_that_something_would_not_take_are_refused(title, slug, named):
+    assert [fault.split(" cannot ")[0] for fault in faults(title, slug)] == named
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "expected"),
+    [
+        ("docker-compose.yml", "postgresql://exhibition:x@db/exhibition", "postgresql://acme_leads:x@db/acme_leads"),
+        ("Makefile", "psql -U exhibition $(ARGS)", "psql -U acme_leads $(ARGS)"),
+        ("docs/api.md", '"exhibition": "$exhibition"', '"exhibition": "$exhibition"'),
+        ("docker-compose.yml", "# of all exhibitions", "# of all exhibitions"),
+    ],
+)
+def test_the_domains_word_stays(path, text, expected):
+    assert renamed(text, path, "Acme Leads", "acme-leads") == expected
