@@ -228,10 +228,10 @@ prod-backups: ## every backup with its age, size, verified, encrypted, off-site
 prod-shell: ## a shell beside the running code
 	@$(PROD) exec $(TTY) web sh
 
-prod-exec: ## a command beside it: make prod-exec ARGS="python manage.py check"
-	@$(PROD) exec $(TTY) web $(ARGS)
+prod-exec: ## a command in a container: make prod-exec ARGS="python manage.py check" (SERVICE=web)
+	@$(PROD) exec $(TTY) $(or $(SERVICE),web) $(ARGS)
 
-prod-psql: ## its database (ARGS="-c 'SELECT version()'")
+prod-psql: ## the database's prompt (ARGS="-c 'SELECT version()'")
 	@$(PROD) exec $(TTY) db psql -U exhibition $(ARGS)
 
 prod-superuser: ## add an administrator
