@@ -13,7 +13,7 @@ SLUG = "exhibition-crm"  # images, containers, volumes, networks
 DEV_DATABASE = "exhibition_db_dev"
 DATABASE = "exhibition"  # of the other tiers, and its role
 # Where that word is the database; elsewhere it is the domain's.
-DATABASE_FILES = re.compile(r"Makefile|docker.*\.yml|config/local/postgresql\.py|config/rename\.py|e2e/stack\.py")
+DATABASE_FILES = re.compile(r"Makefile|(docker|deploy).*\.yml|config/(rename|local/postgresql)\.py|e2e/stack\.py")
 KEPT = ("LICENSE",)  # it asks for its notice to stay as it is
 
 CHECKOUT = Path(__file__).resolve().parent.parent

@@ -78,6 +78,11 @@ def test_second_up_changes_no_secret_and_no_container(prod: Stack) -> None:
     assert (env_file.read_text(), [prod.container(service) for service in SERVICES]) == before
 
 
+def test_psql_and_commands_run_in_the_tier(prod: Stack) -> None:
+    assert prod.make("prod-psql", "ARGS=-tAc 'SELECT current_database()'").strip() == DATABASE
+    assert "no issues" in prod.make("prod-exec", "ARGS=python manage.py check")
+
+
 def test_compose_without_secrets_names_the_command(stack_of: Callable[[str], Stack]) -> None:
     stack = stack_of("prod")
     del stack.environment["COMPOSE_ENV_FILES"]
