@@ -67,8 +67,9 @@ lint-settings:
 	@$(BIN)/python -m config.checks.schema --check
 
 format: .venv ## lay the code out, and repair what ruff can
-	$(BIN)/ruff check --fix
+	$(BIN)/ruff check --fix --exit-zero --quiet
 	$(BIN)/ruff format
+	$(BIN)/ruff check
 
 messages: .venv ## the German catalogues in step with the source, and compiled (needs gettext)
 	@exec $(WITHIN) --scratch sh -c '$(BIN)/python manage.py makemessages --locale de --add-location file --no-obsolete \

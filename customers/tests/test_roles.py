@@ -3,7 +3,8 @@
 from io import BytesIO
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from PIL import Image
@@ -65,6 +66,13 @@ def lonely() -> dict[str, object]:
 
 def test_roles_are_made_by_a_migration():
     assert set(Group.objects.values_list("name", flat=True)) == EVERYBODY
+
+
+def test_every_model_of_the_admin_can_be_viewed_by_a_role():
+    granted = set(Permission.objects.filter(group__isnull=False).values_list("codename", flat=True))
+
+    missing = [model.__name__ for model in admin.site._registry if f"view_{model._meta.model_name}" not in granted]
+    assert missing == [], "Their migration grants roles permissions, as customers/migrations/0001_initial.py"
 
 
 @pytest.mark.parametrize("role", ROLES)
