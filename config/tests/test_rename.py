@@ -1,6 +1,6 @@
 import pytest
 
-from config.rename import faults, renamed
+from config.rename import DATABASE, faults, renamed
 
 
 @pytest.mark.parametrize(
@@ -30,10 +30,10 @@ def test_names_that_something_would_not_take_are_refused(title, slug, named):
 @pytest.mark.parametrize(
     ("path", "text", "expected"),
     [
-        ("docker-compose.yml", "postgresql://exhibition:x@db/exhibition", "postgresql://acme_leads:x@db/acme_leads"),
-        ("Makefile", "psql -U exhibition $(ARGS)", "psql -U acme_leads $(ARGS)"),
-        ("docs/api.md", '"exhibition": "$exhibition"', '"exhibition": "$exhibition"'),
-        ("docker-compose.yml", "# of all exhibitions", "# of all exhibitions"),
+        ("docker-compose.yml", f"postgresql://{DATABASE}:x@db/{DATABASE}", "postgresql://acme_leads:x@db/acme_leads"),
+        ("Makefile", f"psql -U {DATABASE} $(ARGS)", "psql -U acme_leads $(ARGS)"),
+        ("docs/api.md", f'"{DATABASE}": ""', f'"{DATABASE}": ""'),
+        ("docker-compose.yml", f"# of all {DATABASE}s", f"# of all {DATABASE}s"),
     ],
 )
 def test_the_domains_word_stays(path, text, expected):
