@@ -29,7 +29,7 @@ class ExhibitionSite(AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [
-            path("capture/", self.admin_view(capture.form), name="capture"),
-            path("capture/customers/", capture.find_customers, name="capture_customers"),
+            path("capture/", self.admin_view(capture.capture_form), name="capture"),
+            path("capture/customers/", capture.search_customers, name="capture_customers"),
             *super().get_urls(),
         ]

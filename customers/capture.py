@@ -1,4 +1,4 @@
-"""The form for a phone at the stand, and its search; entries are posted to the API (customers/api/capturing.py)."""
+"""The form for a phone at the stand, and its search; entries are posted to the API (customers/api/capture.py)."""
 
 from http import HTTPStatus
 
@@ -12,11 +12,11 @@ from django.views.decorators.http import require_GET
 
 from customers.models import Customer, Exhibition, Visit
 
-HITS = 8  # as many as a thumb reaches
+MAX_HITS = 8  # what fits on a phone
 
 
 @permission_required("customers.add_visit", raise_exception=True)
-def form(request: HttpRequest) -> HttpResponse:
+def capture_form(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     exhibitions = Exhibition.objects.visible_to(request.user)
     context = {
@@ -31,17 +31,17 @@ def form(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @never_cache
-def find_customers(request: HttpRequest) -> JsonResponse:
+def search_customers(request: HttpRequest) -> JsonResponse:
     """The first hits of `?q=`. Answers a script: 401 for somebody who is logged out, instead of a page to log in."""
     if not (request.user.is_active and request.user.is_staff):
         return JsonResponse({}, status=HTTPStatus.UNAUTHORIZED)
     if not request.user.has_perm("customers.view_customer"):
         return JsonResponse({}, status=HTTPStatus.FORBIDDEN)
-    found = Customer.objects.visible_to(request.user).current().matching(request.GET.get("q", "")[:200])
-    hits = found.select_related("company")[:HITS]
-    return JsonResponse({"customers": [hit(customer) for customer in hits]})
+    customers = Customer.objects.visible_to(request.user).current().matching(request.GET.get("q", "")[:200])
+    hits = customers.select_related("company")[:MAX_HITS]
+    return JsonResponse({"customers": [build_hit(customer) for customer in hits]})
 
 
-def hit(customer: Customer) -> dict[str, str]:
+def build_hit(customer: Customer) -> dict[str, str]:
     more = (customer.job_title, customer.company.name if customer.company else "")
     return {"id": str(customer.public_id), "name": str(customer), "more": ", ".join(filter(None, more))}

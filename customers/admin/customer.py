@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from core_apps.big_lists.admin import BigTableAdmin
-from customers.admin.exporting import ExportMixin
+from customers.admin.export import ExportMixin
 from customers.admin.filters import ArchivedFilter, OwnerFilter, RecentExhibitionFilter, TagFilter
 from customers.models import Customer, Tag
 from customers.services.customers import (

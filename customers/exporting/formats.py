@@ -1,9 +1,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from customers.exporting.comma_separated import as_csv
+from customers.exporting.delimited import as_csv
 from customers.exporting.rows import Row
-from customers.exporting.spreadsheet import TYPE, as_xlsx
+from customers.exporting.xlsx import TYPE, as_xlsx
 from customers.exporting.vcard import as_vcards
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from customers.importing.problems import CannotImport
-from customers.importing.reading import listed
+from customers.importing.records import listed
 
 # Headers by field, the preferred one first. No header means two things, so all presets hold at once.
 COMPANY_HEADERS: Mapping[str, Sequence[str]] = {

@@ -10,7 +10,7 @@ from customers.importing.countries import country_code
 from customers.importing.kinds import Kind
 from customers.importing.presets import Columns
 from customers.importing.problems import Fault, shown, visible
-from customers.importing.reading import Record
+from customers.importing.records import Record
 from customers.models import Company
 
 EMPLOYER_NAME = Company._meta.get_field("name")

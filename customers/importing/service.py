@@ -13,11 +13,11 @@ from django.db import Error, OperationalError, transaction
 from customers.importing.kinds import Kind
 from customers.importing.presets import Columns, match_columns
 from customers.importing.problems import CannotImport, Fault, visible
-from customers.importing.reading import Record, Records, listed, open_records
+from customers.importing.records import Record, Records, listed, open_records
 from customers.importing.recordset import execute
-from customers.importing.refusals import Refusal, Refusals, collect_refusals
+from customers.importing.rejects import Refusal, Refusals, collect_refusals
 from customers.importing.rows import Row, RowReader, RowRefused
-from customers.importing.writing import Mode, Writer
+from customers.importing.writer import Mode, Writer
 
 # A batch is what one statement carries; the second limit holds the memory where rows are long.
 MOST_ROWS = 5_000

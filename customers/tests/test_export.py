@@ -19,8 +19,8 @@ from django.utils import timezone
 from python_calamine import CalamineWorkbook
 
 from customers.exporting import FORMATS, HEADINGS, Row
-from customers.exporting.comma_separated import as_csv
-from customers.exporting.spreadsheet import as_xlsx
+from customers.exporting.delimited import as_csv
+from customers.exporting.xlsx import as_xlsx
 from customers.exporting.vcard import as_vcards
 from customers.importing import CUSTOMERS
 from customers.models import Customer, Tag

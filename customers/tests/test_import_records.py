@@ -7,7 +7,7 @@ import pytest
 
 from customers.importing.encoding import CHUNK
 from customers.importing.problems import CannotImport
-from customers.importing.reading import Record, open_records
+from customers.importing.records import Record, open_records
 
 HEADER = ["Name", "Größe"]
 RECORDS = [Record(2, ["Müller", "“7”"]), Record(3, ["Žižka", ""])]
@@ -185,7 +185,7 @@ from pathlib import Path
 import django
 django.setup()
 from customers.importing.problems import CannotImport
-from customers.importing.reading import open_records
+from customers.importing.records import open_records
 
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:

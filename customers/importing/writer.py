@@ -10,7 +10,7 @@ from customers.importing.employers import create_employers, link_employers
 from customers.importing.kinds import Kind
 from customers.importing.presets import Columns
 from customers.importing.problems import Fault, shown, visible
-from customers.importing.refusals import Refusals
+from customers.importing.rejects import Refusals
 from customers.importing.rows import Row
 from customers.importing.table import Table
 

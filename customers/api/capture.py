@@ -18,7 +18,7 @@ from core_apps.api.serializers import PublicRelatedField
 from core_apps.api.views import StrictView
 from customers.api.examples import shown
 from customers.models import Capture, Customer, Exhibition, Visit
-from customers.services.capturing import Entry, capture_visit, has_arrived
+from customers.services.capture import Entry, capture_visit, has_arrived
 
 MOST_ENTRIES = 100  # in one request
 PERSON = ("given_name", "family_name", "email", "phone")

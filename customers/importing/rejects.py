@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from customers.importing.problems import CannotImport, Fault
-from customers.importing.reading import Record
+from customers.importing.records import Record
 from customers.spreadsheets import escape_formula
 
 MOST_KEPT = 20
