@@ -1,6 +1,6 @@
 """Rows per second of our import, beside raw COPY and beside one save() per row, of the same rows in the same run.
 
-And of a file of which two rows in five are refused.
+And of a file of which two rows in five are rejected.
 
 python -m bench.import [ROWS]; in a database of its own, which is dropped at the end.
 """
@@ -74,10 +74,10 @@ def write_file(path: Path, rows: Iterator[dict[str, str]]) -> None:
         writer.writerows(rows)
 
 
-def import_rows(kind: Kind, file: Path, refused: int = 0) -> None:
+def import_rows(kind: Kind, file: Path, rejected: int = 0) -> None:
     report = import_file(file, kind, Options(errors=file.with_suffix(".errors")))
-    if (report.created, report.refused) != (report.rows - refused, refused):
-        raise AssertionError(f"{report.created} of {report.rows} rows were created, {report.refused} refused.")
+    if (report.created, report.rejected) != (report.rows - rejected, rejected):
+        raise AssertionError(f"{report.created} of {report.rows} rows were created, {report.rejected} rejected.")
 
 
 def save_rows(kind: Kind, file: Path) -> None:
@@ -124,8 +124,8 @@ def measure(kind: Kind, file: Path, rows: int) -> None:
 
 def measure_refusals(file: Path, rows: int) -> None:
     write_file(file, map(refused_customer, range(rows)))
-    times = [seconds(CUSTOMERS, lambda: import_rows(CUSTOMERS, file, refused=rows * 2 // 5)) for _ in range(ROUNDS)]
-    print(f"\n{rows:,} customers, of which 40 % are refused; median of {ROUNDS} rounds")
+    times = [seconds(CUSTOMERS, lambda: import_rows(CUSTOMERS, file, rejected=rows * 2 // 5)) for _ in range(ROUNDS)]
+    print(f"\n{rows:,} customers, of which 40 % are rejected; median of {ROUNDS} rounds")
     print(f"{rows / median(times):,.0f} rows/s")
     print_verdict(rows / median(times), LEAST_WITH_REFUSALS)
 

@@ -3,8 +3,8 @@ from dataclasses import dataclass
 
 from customers.exporting.delimited import as_csv
 from customers.exporting.rows import Row
-from customers.exporting.xlsx import TYPE, as_xlsx
 from customers.exporting.vcard import as_vcards
+from customers.exporting.xlsx import TYPE, as_xlsx
 
 
 @dataclass(frozen=True)

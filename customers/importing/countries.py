@@ -8,7 +8,7 @@ from django_countries import countries
 
 from core_apps.common.fields import country_names
 
-# Neither ISO 3166-1 nor its list of former names has these.
+# Names in use that neither ISO 3166-1 nor its list of former names contains.
 COMMON_NAMES = {
     "America": "US",
     "Cape Verde": "CV",
@@ -22,7 +22,7 @@ FILLERS = {"the", "of", "and"}
 
 @lru_cache(maxsize=2_000)
 def country_code(text: str) -> str:
-    """The ISO 3166-1 alpha-2 code of a country given by code or English name; what is unknown comes back as it is."""
+    """Return the ISO 3166-1 alpha-2 code for a code or an English name; an unknown text is returned unchanged."""
     if text.upper() in country_names():
         return text.upper()
     return codes_by_name().get(words(text)) or countries.alpha2(text.upper()) or text
@@ -37,7 +37,7 @@ def codes_by_name() -> dict[frozenset[str], str]:
 
 
 def words(name: str) -> frozenset[str]:
-    """What is common to “Korea, Republic of”, “Korea (the Republic of)” and “Republic of Korea”."""
+    """Return the significant words, equal for “Korea, Republic of” and “Korea (the Republic of)”."""
     letters = unicodedata.normalize("NFKD", name.casefold())
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return frozenset(re.findall(r"\w+", plain)) - FILLERS

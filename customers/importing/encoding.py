@@ -1,9 +1,9 @@
-"""Tells the encoding of a text file from its bytes."""
+"""Detection of a text file's encoding."""
 
 import codecs
 from typing import BinaryIO, NamedTuple
 
-from customers.importing.problems import CannotImport
+from customers.importing.problems import ImportFileError
 
 CHUNK = 2**20  # bytes
 BYTE_ORDER_MARKS = {
@@ -13,57 +13,58 @@ BYTE_ORDER_MARKS = {
 }
 
 
-def encoding_of(file: BinaryIO, stated: str = "") -> str:
-    """The encoding that the whole file is in: the stated one, or else what its bytes tell.
+def detect_encoding(file: BinaryIO, stated: str = "") -> str:
+    """Return the encoding of the whole file: the stated one, otherwise the detected one.
 
-    Reads the file once from end to end, a chunk at a time. Raises CannotImport where the file leaves its encoding,
-    naming the line.
+    Reads the file in chunks. Raises ImportFileError with the line number if a part cannot be decoded.
     """
-    encoding = known_encoding(stated) if stated else marked_encoding(file)
-    fault = undecodable(file, encoding or "utf-8")
-    if fault and not encoding:
-        if fault.after_letters:
-            raise CannotImport(
-                f"The file holds two encodings: it is UTF-8 up to line {fault.line}, which is not. "
-                "Save it again as UTF-8, or state its encoding."
+    encoding = check_encoding_name(stated) if stated else detect_unicode(file)
+    failure = find_decode_failure(file, encoding or "utf-8")
+    if failure and not encoding:
+        if failure.after_non_ascii:
+            raise ImportFileError(
+                f"The file mixes encodings: line {failure.line} is not UTF-8, the lines before it are. "
+                "Save the file as UTF-8 or specify its encoding."
             )
-        encoding, fault = "cp1252", undecodable(file, "cp1252")
-    if fault:
-        raise CannotImport(f"Line {fault.line} is not in {encoding}. Save the file as UTF-8, or state its encoding.")
+        encoding, failure = "cp1252", find_decode_failure(file, "cp1252")
+    if failure:
+        raise ImportFileError(
+            f"Line {failure.line} is not valid {encoding}. Save the file as UTF-8 or specify its encoding."
+        )
     return encoding or "utf-8"
 
 
-def known_encoding(name: str) -> str:
+def check_encoding_name(name: str) -> str:
     try:
-        "x".encode(name)  # refuses codecs that are not for text
+        "x".encode(name)  # fails for codecs that are not for text
     except (LookupError, UnicodeError):
-        raise CannotImport(f"“{name}” is not the name of an encoding such as utf-8 or windows-1252.") from None
+        raise ImportFileError(f"Unknown encoding “{name}”. Use a name such as utf-8 or windows-1252.") from None
     return codecs.lookup(name).name
 
 
-def marked_encoding(file: BinaryIO) -> str:
-    """What the byte order mark says or, without one, the NULs of UTF-16; blank where there is neither."""
+def detect_unicode(file: BinaryIO) -> str:
+    """Detect Unicode by its byte order mark or by the NULs of UTF-16; return a blank string without either."""
     file.seek(0)
     head = file.read(64)
     for mark, encoding in BYTE_ORDER_MARKS.items():
         if head.startswith(mark):
             return encoding
-    # Most letters of a header are ASCII, and UTF-16 fills up each of them with a NUL.
+    # Most letters of a header are ASCII, and in UTF-16 one of the two bytes of each is NUL.
     first, second = head[0::2].count(0), head[1::2].count(0)
     if max(first, second) * 4 > len(head) and min(first, second) == 0:
         return "utf-16-be" if first else "utf-16-le"
     return ""
 
 
-class Undecodable(NamedTuple):
+class DecodeFailure(NamedTuple):
     line: int
-    after_letters: bool  # beyond ASCII
+    after_non_ascii: bool
 
 
-def undecodable(file: BinaryIO, encoding: str) -> Undecodable | None:
-    """The first place that is not in the encoding; None where the whole file is."""
+def find_decode_failure(file: BinaryIO, encoding: str) -> DecodeFailure | None:
+    """Return the first position that cannot be decoded, or None."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    line, letters = 1, False
+    line, non_ascii = 1, False
     file.seek(0)
     while True:
         chunk = file.read(CHUNK)
@@ -71,8 +72,8 @@ def undecodable(file: BinaryIO, encoding: str) -> Undecodable | None:
             text = decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:
             text = error.object[: error.start].decode(encoding)
-            return Undecodable(line + text.count("\n"), letters or not text.isascii())
+            return DecodeFailure(line + text.count("\n"), non_ascii or not text.isascii())
         if not chunk:
             return None
         line += text.count("\n")
-        letters = letters or not text.isascii()
+        non_ascii = non_ascii or not text.isascii()

@@ -1,4 +1,4 @@
-"""What can be imported: the fields a file may fill, and the natural key that says which record a row is about."""
+"""What can be imported: the fields a file may set, and the natural key that identifies a row's record."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,47 +12,47 @@ from customers.models import Company, Customer
 
 @dataclass(frozen=True)
 class Kind:
-    """Key and conditions are SQL, where `r` is a row of the file and `t` a record of the table."""
+    """An importable model. Key and conditions are SQL, where `r` is a row of the file and `t` a row of the table."""
 
     model: type[Company] | type[Customer]
     fields: Sequence[str]
     headers: Mapping[str, Sequence[str]]
-    needed: Sequence[str]  # fields of which a file must have one
-    key: str  # a text that is equal for rows with equal keys
+    one_required: Sequence[str]  # a file needs at least one of these fields
+    key: str  # an expression of type text
     key_columns: Sequence[str]
-    key_fields: Callable[[Mapping[str, Any]], Sequence[str]]  # what a row with these values is known by
-    same: Sequence[str]  # how a row finds its record; no row fulfils two of these
-    derived: Sequence[str] = ()  # columns that normalise() fills
+    key_fields: Callable[[Mapping[str, Any]], Sequence[str]]  # the key fields of a row with these values
+    match_conditions: Sequence[str]  # how a row finds its record; mutually exclusive
+    derived_columns: Sequence[str] = ()  # columns that normalise() sets
     defaults: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def stored(self) -> list[str]:
+    def stored_columns(self) -> list[str]:
         """The columns that an import compares and updates."""
         columns = {field.name: field.attname for field in self.model._meta.fields}
-        return [*(columns[name] for name in self.fields), *self.derived]
+        return [*(columns[name] for name in self.fields), *self.derived_columns]
 
     @property
-    def inserted(self) -> list[str]:
-        """The columns that an import fills: its own fields, and those that the database has no default for."""
+    def inserted_columns(self) -> list[str]:
+        """The columns that an INSERT sets: the imported fields, and those without a database default."""
         fields = self.model._meta.concrete_fields
         return [
             field.attname
             for field in fields
-            if field.attname in self.stored or not (field.primary_key or field.has_db_default())
+            if field.attname in self.stored_columns or not (field.primary_key or field.has_db_default())
         ]
 
-    def blank(self) -> dict[str, Any]:
-        """The values of `inserted` for a row whose cells are all blank."""
+    def blank_values(self) -> dict[str, Any]:
+        """The values of `inserted_columns` for a row whose cells are all blank."""
         instance = vars(self.model(**self.defaults))
         defaults = {field.attname: field.db_default for field in self.model._meta.concrete_fields}
         return {
             column: defaults[column] if isinstance(instance[column], DatabaseDefault) else instance[column]
-            for column in self.inserted
+            for column in self.inserted_columns
         }
 
     @property
     def presets(self) -> dict[str, list[str]]:
-        """All headers by field, the model's own names included."""
+        """The accepted headers of each field, including the model's own names."""
         return {name: [*self.headers.get(name, ()), name, self.labels[name]] for name in self.fields}
 
     @property
@@ -64,11 +64,11 @@ COMPANIES = Kind(
     model=Company,
     fields=("name", "domain", "country", "industry", "website"),
     headers=COMPANY_HEADERS,
-    needed=("name",),
+    one_required=("name",),
     key="CASE WHEN r.domain <> '' THEN r.domain ELSE upper(r.name) || '/' || r.country END",
     key_columns=("name", "domain", "country"),
     key_fields=lambda values: ["domain"] if values["domain"] else ["name", "country"],
-    same=(
+    match_conditions=(
         "r.domain <> '' AND t.domain <> '' AND t.domain = r.domain",
         "r.domain = '' AND t.domain = '' AND upper(t.name) = upper(r.name) AND t.country = r.country",
     ),
@@ -78,7 +78,7 @@ COMPANIES = Kind(
 def customer_key(values: Mapping[str, Any]) -> Sequence[str]:
     if values["email"]:
         return ["email"]
-    # A person without a name is known by the phone number.
+    # A person without a name is identified by the phone number.
     names = [field for field in ("given_name", "family_name") if values[field]]
     return [*(names or ["phone"]), "company"]
 
@@ -87,18 +87,18 @@ CUSTOMERS = Kind(
     model=Customer,
     fields=("given_name", "family_name", "email", "phone", "job_title", "company", "country", "stage", "notes"),
     headers=CUSTOMER_HEADERS,
-    needed=("given_name", "family_name", "email", "phone"),
+    one_required=("given_name", "family_name", "email", "phone"),
     key="CASE WHEN r.email <> '' THEN r.email ELSE json_build_array(upper(r.given_name), upper(r.family_name),"
     " upper(r.employer), CASE WHEN r.given_name || r.family_name = '' THEN r.phone END)::text END",
     key_columns=("given_name", "family_name", "email", "phone", "company_id"),
     key_fields=customer_key,
-    same=(
+    match_conditions=(
         "r.email <> '' AND t.email <> '' AND t.email = r.email",
         "r.email = '' AND t.email = '' AND upper(t.family_name) = upper(r.family_name)"
         " AND upper(t.given_name) = upper(r.given_name) AND t.company_id IS NOT DISTINCT FROM r.company_id"
         " AND (r.given_name || r.family_name <> '' OR t.phone = r.phone)"
         " AND (r.employer = '' OR r.company_id IS NOT NULL)",
     ),
-    derived=("phone_e164",),
+    derived_columns=("phone_e164",),
     defaults={"source": Customer.Source.IMPORT},
 )

@@ -1,13 +1,13 @@
-"""Which headers stand for which field, and how a row's text for a field is read from its cells."""
+"""Which headers stand for which field, and how a field's text is read from a row's cells."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from customers.importing.problems import CannotImport
-from customers.importing.records import listed
+from customers.importing.problems import ImportFileError
+from customers.importing.records import quote_names
 
-# Headers by field, the preferred one first. No header means two things, so all presets hold at once.
+# Headers by field, the preferred one first. No header is ambiguous, so all presets apply at once.
 COMPANY_HEADERS: Mapping[str, Sequence[str]] = {
     "name": ("Company name", "Company"),
     "domain": ("Company Domain Name",),  # HubSpot
@@ -23,25 +23,25 @@ CUSTOMER_HEADERS: Mapping[str, Sequence[str]] = {
     "company": ("Organization Name", "Company Name", "Associated Company"),  # Google, HubSpot, HubSpot
     "country": ("Country code", "Address 1 - Country", "Business Country/Region"),
 }
-JOINED = {"given_name"}  # of other fields the first column that is filled is taken
-WHOLE = {"notes"}  # of other fields the first value of several, as Google Contacts writes them
+JOINED_FIELDS = {"given_name"}  # all columns joined; other fields use the first non-blank column
+UNSPLIT_FIELDS = {"notes"}  # other fields use the first of several values, as Google Contacts writes them
 SEPARATOR = " ::: "
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The positions of each field's columns under a header."""
+    """The positions of each field's columns in the header."""
 
     header: Sequence[str]
     positions: Mapping[str, Sequence[int]]
 
     def text(self, field: str, cells: Sequence[str]) -> str:
         filled = [text for position in self.positions[field] if (text := cells[position].strip())]
-        text = " ".join(filled if field in JOINED else filled[:1])
-        return text.partition(SEPARATOR)[0] if SEPARATOR in text and field not in WHOLE else text
+        text = " ".join(filled if field in JOINED_FIELDS else filled[:1])
+        return text.partition(SEPARATOR)[0] if SEPARATOR in text and field not in UNSPLIT_FIELDS else text
 
     def source(self, field: str, cells: Sequence[str]) -> tuple[str, str]:
-        """The column that the field's text comes from, and its cell."""
+        """Return the header and the cell that the field's text comes from."""
         columns = [(self.header[position], cells[position]) for position in self.positions.get(field, ())]
         filled = (column for column in columns if column[1].strip())
         return next(filled, columns[0] if columns else ("", ""))
@@ -55,36 +55,36 @@ class Columns:
 def match_columns(
     header: Sequence[str], presets: Mapping[str, Sequence[str]], assigned: Sequence[tuple[str, str]]
 ) -> Columns:
-    """Finds each field's columns: those that a person assigned as (header, field), else those of the presets.
+    """Return each field's columns: those assigned as (header, field), otherwise those of the presets.
 
-    Raises CannotImport when an assigned header or field does not exist, or no column stands for any field.
+    Raises ImportFileError if an assigned header or field does not exist, or if no column matches a field.
     """
     by_name: dict[str, list[int]] = {}
     for position, name in enumerate(header):
-        by_name.setdefault(folded(name), []).append(position)
-    chosen = assigned_columns(by_name, header, presets, assigned)
+        by_name.setdefault(normalize_header(name), []).append(position)
+    chosen = find_assigned(by_name, header, presets, assigned)
     taken = {position for positions in chosen.values() for position in positions}
     for field, names in presets.items():
-        found = [position for name in names for position in by_name.get(folded(name), ())]
-        chosen.setdefault(field, [position for position in dict.fromkeys(found) if position not in taken])
+        positions = [position for name in names for position in by_name.get(normalize_header(name), ())]
+        chosen.setdefault(field, [position for position in dict.fromkeys(positions) if position not in taken])
     if not any(chosen.values()):
-        raise CannotImport(f"No column stands for a field: {listed(header)}. Map them to {', '.join(presets)}.")
+        raise ImportFileError(f"No column matches a field: {quote_names(header)}. Map them to {', '.join(presets)}.")
     return Columns(header, chosen)
 
 
-def assigned_columns(
+def find_assigned(
     by_name: Mapping[str, list[int]], header: Sequence[str], fields: Iterable[str], assigned: Sequence[tuple[str, str]]
 ) -> dict[str, list[int]]:
-    known = {folded(field): field for field in fields}
+    known = {normalize_header(field): field for field in fields}
     chosen: dict[str, list[int]] = {}
     for name, field in assigned:
-        if not name.strip() or folded(name) not in by_name:
-            raise CannotImport(f"There is no column “{name}”; there are {listed(header)}.")
-        if folded(field) not in known:
-            raise CannotImport(f"There is no field “{field}”; there are {', '.join(known.values())}.")
-        chosen.setdefault(known[folded(field)], []).extend(by_name[folded(name)])
+        if not name.strip() or normalize_header(name) not in by_name:
+            raise ImportFileError(f"There is no column “{name}”. The columns are {quote_names(header)}.")
+        if normalize_header(field) not in known:
+            raise ImportFileError(f"There is no field “{field}”. The fields are {', '.join(known.values())}.")
+        chosen.setdefault(known[normalize_header(field)], []).extend(by_name[normalize_header(name)])
     return chosen
 
 
-def folded(name: str) -> str:
+def normalize_header(name: str) -> str:
     return re.sub(r"[\s_-]", "", name.casefold())

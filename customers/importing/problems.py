@@ -1,29 +1,29 @@
-"""What can be wrong: with a file as a whole, and with one of its rows."""
+"""Problems with a file as a whole and with single rows."""
 
 from typing import NamedTuple
 
-LONGEST_VALUE = 80  # characters of a value that a message repeats
+MAX_VALUE = 80  # characters of a value in a message
 
 
-class CannotImport(Exception):
-    """The file, or what was asked for, is of no use; the message tells a person what to do. Nothing is written."""
+class ImportFileError(Exception):
+    """The file or the options cannot be used; the message says what to do. Nothing is written."""
 
 
-class Fault(NamedTuple):
-    """Why a row is refused; the column is named as the file names it, blank where the row as a whole is at fault."""
+class Problem(NamedTuple):
+    """Why a row is rejected; `column` is the file's header, blank if the problem is the row as a whole."""
 
     column: str
     value: str
     reason: str
 
 
-def shown(value: str) -> str:
-    """The value in one short line: control characters are written as escapes, so that they cannot act."""
-    short = value if len(value) <= LONGEST_VALUE else f"{value[: LONGEST_VALUE - 1]}…"
-    return visible(short)
+def format_value(value: str) -> str:
+    """Return the value as one short line with control characters escaped, which a terminal might execute."""
+    short = value if len(value) <= MAX_VALUE else f"{value[: MAX_VALUE - 1]}…"
+    return escape_control(short)
 
 
-def visible(text: str) -> str:
+def escape_control(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

@@ -1,4 +1,4 @@
-"""Rows of a file as a table that PostgreSQL can join with: one JSON parameter, whatever their number."""
+"""Rows of a file as a table that PostgreSQL can join with: one JSON parameter for any number of rows."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -7,8 +7,8 @@ from typing import Any
 from django.db import connection, models
 
 
-def types_of(model: type[models.Model], columns: Iterable[str]) -> dict[str, str]:
-    """The types by column; a text has any length here, so that it is the table that refuses one."""
+def column_types(model: type[models.Model], columns: Iterable[str]) -> dict[str, str]:
+    """Return the column types; text has no maximum length here, so that the table's own limit applies."""
     types = {
         field.column: "text" if isinstance(field, models.CharField) else str(field.db_type(connection))
         for field in model._meta.concrete_fields
@@ -17,12 +17,12 @@ def types_of(model: type[models.Model], columns: Iterable[str]) -> dict[str, str
 
 
 def recordset(types: Mapping[str, str]) -> str:
-    """A FROM item named `r`, with columns of these types, for the parameter that `parameter` makes."""
+    """Return a FROM item named `r` with columns of these types; its parameter comes from `to_json`."""
     columns = ", ".join(f"{connection.ops.quote_name(name)} {kind}" for name, kind in types.items())
     return f"json_to_recordset(%s) AS r ({columns})"
 
 
-def parameter(rows: Iterable[Mapping[str, object]]) -> str:
+def to_json(rows: Iterable[Mapping[str, object]]) -> str:
     return json.dumps(list(rows), ensure_ascii=False)
 
 
@@ -34,8 +34,7 @@ def query(sql: str, *parameters: str | int) -> list[tuple[Any, ...]]:
 
 
 def execute(sql: str, *parameters: str | int) -> int:
-    """Runs the statement and returns how many rows it wrote."""
+    """Execute the statement and return the number of rows affected."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        written: int = cursor.rowcount
-    return written
+        return int(cursor.rowcount)

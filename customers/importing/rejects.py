@@ -1,4 +1,4 @@
-"""Keeps the first refused rows for the summary, and writes all of them to a file."""
+"""Rejected rows: the first ones for the summary, all of them in the errors file."""
 
 import csv
 import os
@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from customers.importing.problems import CannotImport, Fault
+from customers.importing.problems import ImportFileError, Problem
 from customers.importing.records import Record
 from customers.spreadsheets import escape_formula
 
-MOST_KEPT = 20
-OWN_COLUMNS = ("line", "column", "value", "reason")
+MAX_REPORTED = 20
+ERROR_COLUMNS = ("line", "column", "value", "reason")
 
 
-class Refusal(NamedTuple):
+class RejectedRow(NamedTuple):
     record: Record
-    faults: Sequence[Fault]
+    problems: Sequence[Problem]
 
     @property
     def line(self) -> int:
@@ -26,51 +26,51 @@ class Refusal(NamedTuple):
 
     @property
     def cells(self) -> list[str]:
-        """The row of the errors file; several faults share the cells."""
-        faults = (" | ".join(texts) for texts in zip(*self.faults, strict=True))
-        return [escape_formula(cell) for cell in (str(self.line), *faults, *self.record.cells)]
+        """The row of the errors file; several problems are joined in one cell."""
+        problems = (" | ".join(texts) for texts in zip(*self.problems, strict=True))
+        return [escape_formula(cell) for cell in (str(self.line), *problems, *self.record.cells)]
 
 
-class Refusals:
+class RejectedRows:
     def __init__(self, writer: Any = None) -> None:
         self.count = 0
-        self.first: list[Refusal] = []
+        self.first: list[RejectedRow] = []
         self._writer = writer
-        self._batch: list[Refusal] = []
+        self._batch: list[RejectedRow] = []
 
-    def add(self, record: Record, *faults: Fault) -> None:
-        self._batch.append(Refusal(record, faults))
+    def add(self, record: Record, *problems: Problem) -> None:
+        self._batch.append(RejectedRow(record, problems))
 
     def end_batch(self) -> None:
-        """Puts what the steps of a batch refused into the order of the file."""
-        self._batch.sort(key=lambda refusal: refusal.line)
+        """Sort the batch's rejects by line, and write them."""
+        self._batch.sort(key=lambda reject: reject.line)
         self.count += len(self._batch)
-        self.first += self._batch[: MOST_KEPT - len(self.first)]
+        self.first += self._batch[: MAX_REPORTED - len(self.first)]
         if self._writer:
-            self._writer.writerows(refusal.cells for refusal in self._batch)
+            self._writer.writerows(reject.cells for reject in self._batch)
         self._batch = []
 
 
 @contextmanager
-def collect_refusals(path: Path | None, header: Iterable[str]) -> Iterator[Refusals]:
-    """Collects refused rows, and writes them to a CSV file at the path where there is one.
+def collect_rejects(path: Path | None, header: Iterable[str]) -> Iterator[RejectedRows]:
+    """Collect rejected rows and, if a path is given, write them to a CSV file there.
 
-    The file takes its name when the import has ended, so that nobody reads a half of it.
-    Raises CannotImport where it cannot be written.
+    The file gets its name after the import, so that nobody reads an incomplete one.
+    Raises ImportFileError if it cannot be written.
     """
     if path is None:
-        yield Refusals()
+        yield RejectedRows()
         return
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise CannotImport(f"{path} cannot be written: {error.strerror}.") from None
+        raise ImportFileError(f"{path} cannot be written: {error.strerror}.") from None
     try:
-        # With the byte order mark Excel reads UTF-8 as such.
+        # Excel recognises UTF-8 only by the byte order mark.
         with open(descriptor, "w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(map(escape_formula, (*OWN_COLUMNS, *header)))
-            yield Refusals(writer)
+            writer.writerow(map(escape_formula, (*ERROR_COLUMNS, *header)))
+            yield RejectedRows(writer)
         os.replace(name, path)
     except BaseException:
         os.unlink(name)

@@ -12,24 +12,24 @@ from django.db import Error, OperationalError, transaction
 
 from customers.importing.kinds import Kind
 from customers.importing.presets import Columns, match_columns
-from customers.importing.problems import CannotImport, Fault, visible
-from customers.importing.records import Record, Records, listed, open_records
+from customers.importing.problems import ImportFileError, Problem, escape_control
+from customers.importing.records import Record, Records, open_records, quote_names
 from customers.importing.recordset import execute
-from customers.importing.rejects import Refusal, Refusals, collect_refusals
-from customers.importing.rows import Row, RowReader, RowRefused
+from customers.importing.rejects import RejectedRow, RejectedRows, collect_rejects
+from customers.importing.rows import Row, RowError, RowReader
 from customers.importing.writer import Mode, Writer
 
-# A batch is what one statement carries; the second limit holds the memory where rows are long.
-MOST_ROWS = 5_000
-MOST_CHARACTERS = 2**22
-LOCK = 0x1A9E57  # any number, as long as nothing else in the database takes it
+# A batch is written by one statement; the second limit bounds the memory if rows are long.
+MAX_ROWS = 5_000
+MAX_CHARACTERS = 2**22
+LOCK = 0x1A9E57  # any number that no other advisory lock in the database uses
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Options:
-    """`assigned` are pairs of header and field; `errors` is where the refused rows are written as CSV."""
+    """`assigned` are pairs of header and field; `errors` is where the rejected rows are written as CSV."""
 
     mode: Mode = Mode.BOTH
     encoding: str = ""
@@ -41,7 +41,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Report:
-    """What happened to the rows of a file; where it was not `written`, what would have."""
+    """What happened to the rows of a file or, if not `written`, what would have happened."""
 
     encoding: str
     delimiter: str
@@ -51,9 +51,9 @@ class Report:
     updated: int
     unchanged: int
     skipped: int
-    refused: int
+    rejected: int
     employers: int  # companies created because customers name them
-    refusals: Sequence[Refusal]  # the first of the refused rows
+    rejects: Sequence[RejectedRow]  # the first of the rejected rows
     written: bool
     seconds: float
 
@@ -61,23 +61,22 @@ class Report:
 def import_file(
     path: Path, kind: Kind, options: Options = Options(), progress: Callable[[int], object] = lambda _position: None
 ) -> Report:
-    """Imports the records of a delimited text file.
+    """Import the records of a delimited text file in one transaction.
 
-    Valid rows are written and the others are refused, in one transaction: all is written, or nothing where
-    the options say so (`dry_run`; `strict` and a refused row) or the file proves unusable. `progress` is called
-    with the number of bytes read so far.
+    Valid rows are written, the others are rejected. Nothing is written with `dry_run`, with `strict` and
+    a rejected row, or if the file cannot be used. `progress` is called with the number of bytes read so far.
 
-    Raises CannotImport, with a message for the person, when file or options are of no use, when another
-    import is running, or when the database fails.
+    Raises ImportFileError if file or options cannot be used, if another import is running, or if the
+    database fails.
     """
-    started = monotonic()
+    start = monotonic()
     with open_records(path, options.encoding) as records:
-        columns = columns_for(kind, records.header, options)
-        refuse_overwriting(path, options.errors)
-        with collect_refusals(options.errors, records.header) as refusals, one_import_at_a_time():
-            writer = Writer(kind, columns, options.mode, refusals)
-            rows = import_rows(records, RowReader(kind, columns), writer, refusals, progress)
-            written = not (options.dry_run or (options.strict and refusals.count))
+        columns = choose_columns(kind, records.header, options)
+        check_errors_path(path, options.errors)
+        with collect_rejects(options.errors, records.header) as rejects, exclusive_transaction():
+            writer = Writer(kind, columns, options.mode, rejects)
+            rows = import_rows(records, RowReader(kind, columns), writer, rejects, progress)
+            written = not (options.dry_run or (options.strict and rejects.count))
             if not written:
                 transaction.set_rollback(True)
     return Report(
@@ -89,46 +88,48 @@ def import_file(
         updated=writer.updated,
         unchanged=writer.unchanged,
         skipped=writer.skipped,
-        refused=refusals.count,
+        rejected=rejects.count,
         employers=writer.employers,
-        refusals=refusals.first,
+        rejects=rejects.first,
         written=written,
-        seconds=monotonic() - started,
+        seconds=monotonic() - start,
     )
 
 
 def import_rows(
-    records: Records, reader: RowReader, writer: Writer, refusals: Refusals, progress: Callable[[int], object]
+    records: Records, reader: RowReader, writer: Writer, rejects: RejectedRows, progress: Callable[[int], object]
 ) -> int:
-    """Imports the records batch by batch, and returns how many there were."""
+    """Import the records batch by batch, and return their number."""
     count = 0
-    for rows, refused in prepared_ahead(validated(batch, reader) for batch in batches(records)):
-        for record, faults in refused:
-            refusals.add(record, *faults)
+    for rows, rejected in prefetch(validate_batch(batch, reader) for batch in split_batches(records)):
+        for record, problems in rejected:
+            rejects.add(record, *problems)
         writer.write(rows)
-        refusals.end_batch()
-        count += len(rows) + len(refused)
+        rejects.end_batch()
+        count += len(rows) + len(rejected)
         progress(records.position)
     if not count:
-        raise CannotImport("The file has a header and no rows.")
+        raise ImportFileError("The file has a header and no rows.")
     return count
 
 
-def validated(batch: list[Record], reader: RowReader) -> tuple[list[Row], list[tuple[Record, tuple[Fault, ...]]]]:
-    """The valid rows of the batch, and the records that are none."""
-    rows, refused = [], []
+def validate_batch(
+    batch: list[Record], reader: RowReader
+) -> tuple[list[Row], list[tuple[Record, tuple[Problem, ...]]]]:
+    """Return the valid rows of the batch, and the rejected records with their problems."""
+    rows, rejected = [], []
     for record in batch:
         try:
             rows.append(reader.read(record))
-        except RowRefused as reason:
-            refused.append((record, reason.faults))
-    return rows, refused
+        except RowError as error:
+            rejected.append((record, error.problems))
+    return rows, rejected
 
 
-def prepared_ahead(batches: Iterator[T]) -> Iterator[T]:
-    """The batches, each prepared in a thread while the database works on the one before.
+def prefetch(batches: Iterator[T]) -> Iterator[T]:
+    """Yield the batches, preparing the next one in a thread while the database writes the current one.
 
-    Nothing in that thread may ask the database: it would do so outside the transaction.
+    The thread must not query the database: it would do so outside the transaction.
     """
     with ThreadPoolExecutor(max_workers=1) as thread:
         upcoming = thread.submit(next, batches, None)
@@ -137,44 +138,44 @@ def prepared_ahead(batches: Iterator[T]) -> Iterator[T]:
             yield batch
 
 
-def batches(records: Records) -> Iterator[list[Record]]:
+def split_batches(records: Records) -> Iterator[list[Record]]:
     batch: list[Record] = []
     start = records.characters
     for record in records:
         batch.append(record)
-        if len(batch) == MOST_ROWS or records.characters - start > MOST_CHARACTERS:
+        if len(batch) == MAX_ROWS or records.characters - start > MAX_CHARACTERS:
             yield batch
             batch, start = [], records.characters
     if batch:
         yield batch
 
 
-def columns_for(kind: Kind, header: Sequence[str], options: Options) -> Columns:
+def choose_columns(kind: Kind, header: Sequence[str], options: Options) -> Columns:
     columns = match_columns(header, kind.presets, options.assigned)
-    if not any(columns.positions[field] for field in kind.needed):
-        needed = " or ".join(kind.needed)
-        raise CannotImport(f"No column stands for {needed}: {listed(header)}. Map one of them to it.")
+    if not any(columns.positions[field] for field in kind.one_required):
+        fields = " or ".join(kind.one_required)
+        raise ImportFileError(f"No column matches {fields}: {quote_names(header)}. Map one of them.")
     return columns
 
 
-def refuse_overwriting(path: Path, errors: Path | None) -> None:
+def check_errors_path(path: Path, errors: Path | None) -> None:
     if errors and errors.exists() and (not errors.is_file() or errors.samefile(path)):
-        what = "the file that is imported" if errors.is_file() else "not a file"
-        raise CannotImport(f"{errors} is {what}: name another file for the refused rows.")
+        what = "the file to import" if errors.is_file() else "not a file"
+        raise ImportFileError(f"{errors} is {what}: choose another file for the rejected rows.")
 
 
 @contextmanager
-def one_import_at_a_time() -> Iterator[None]:
-    """A transaction; an import that another one keeps waiting for longer than the server's lock_timeout gives up."""
+def exclusive_transaction() -> Iterator[None]:
+    """A transaction that waits for another import at most as long as the server's lock_timeout."""
     try:
         with transaction.atomic():
-            # A person may pause the terminal for longer than any request may idle.
+            # Somebody may pause the terminal for longer than the limit for requests.
             execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             try:
                 execute("SELECT pg_advisory_xact_lock(%s)", LOCK)
             except OperationalError:
-                raise CannotImport("Another import is running. Try again when it has ended.") from None
+                raise ImportFileError("Another import is running. Try again when it has finished.") from None
             yield
     except Error as error:
-        reason = visible(str(error).partition("\n")[0])
-        raise CannotImport(f"The database ended the import: {reason}. Nothing is written.") from error
+        reason = escape_control(str(error).partition("\n")[0])
+        raise ImportFileError(f"The database aborted the import: {reason}. Nothing was written.") from error

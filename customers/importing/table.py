@@ -1,6 +1,6 @@
 """The statements on the table that an import writes to, each for a whole batch of rows."""
 
-# ruff: noqa: S608 - what the statements are made of are names of our models; values are parameters
+# ruff: noqa: S608 - only names of our models are formatted into the statements; values are parameters
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 
 from customers.importing.kinds import Kind
-from customers.importing.recordset import execute, parameter, query, recordset, types_of
+from customers.importing.recordset import column_types, execute, query, recordset, to_json
 from customers.importing.rows import Row
 
 
@@ -17,25 +17,25 @@ class Table:
         meta = kind.model._meta
         self.name = connection.ops.quote_name(meta.db_table)
         self._kind = kind
-        self._keys = {"line": "integer", "employer": "text"} | types_of(kind.model, kind.key_columns)
-        self._inserted = types_of(kind.model, kind.inserted)
-        self._updated = types_of(kind.model, ("id", *kind.stored))
+        self._keys = {"line": "integer", "employer": "text"} | column_types(kind.model, kind.key_columns)
+        self._inserted = column_types(kind.model, kind.inserted_columns)
+        self._updated = column_types(kind.model, ("id", *kind.stored_columns))
 
-    def start(self) -> None:
-        """Makes room for the keys that the file has used, on disk and not in memory."""
+    def create_temporary(self) -> None:
+        """Create a temporary table for the keys of the file, which may not fit into memory."""
         execute("DROP TABLE IF EXISTS import_seen")
         execute("CREATE TEMP TABLE import_seen (key text PRIMARY KEY, line integer NOT NULL) ON COMMIT DROP")
 
     def keys(self, rows: Sequence[Row]) -> str:
-        """The rows as `repeated` and `matching` take them."""
+        """Return the rows as the JSON that `find_repeats` and `find_matches` take."""
         columns = self._kind.key_columns
-        return parameter(
+        return to_json(
             {"line": row.line, "employer": row.employer, **{column: row.values[column] for column in columns}}
             for row in rows
         )
 
-    def repeated(self, rows: str, count: int) -> dict[int, int]:
-        """The line of the first row with the same key, by the line of each of the `count` rows that repeats one."""
+    def find_repeats(self, rows: str, count: int) -> dict[int, int]:
+        """Return, for each of the `count` rows that repeats a key, its line and the line of the key's first row."""
         keys = f"SELECT r.line, {self._kind.key} AS key FROM {recordset(self._keys)}"
         added = execute(
             f"INSERT INTO import_seen (line, key) {keys} ORDER BY r.line ON CONFLICT DO NOTHING",
@@ -43,42 +43,44 @@ class Table:
         )
         if added == count:
             return {}
-        found = query(
+        repeats = query(
             f"SELECT row.line, seen.line FROM ({keys}) AS row JOIN import_seen seen USING (key)"
             " WHERE row.line <> seen.line",
             rows,
         )
-        return dict(found)
+        return dict(repeats)
 
-    def matching(self, rows: str) -> dict[int, list[dict[str, Any]]]:
-        """The records that each row is about, by its line."""
-        columns = ("id", *self._kind.stored)
-        listed = ", ".join(f"t.{connection.ops.quote_name(column)}" for column in columns)
-        found = query(
+    def find_matches(self, rows: str) -> dict[int, list[dict[str, Any]]]:
+        """Return the existing records of each row, by its line."""
+        columns = ("id", *self._kind.stored_columns)
+        column_list = ", ".join(f"t.{connection.ops.quote_name(column)}" for column in columns)
+        matches = query(
             f"WITH r AS MATERIALIZED (SELECT * FROM {recordset(self._keys)}) "
-            + " UNION ALL ".join(f"SELECT r.line, {listed} FROM r JOIN {self.name} t ON {s}" for s in self._kind.same),
+            + " UNION ALL ".join(
+                f"SELECT r.line, {column_list} FROM r JOIN {self.name} t ON {s}" for s in self._kind.match_conditions
+            ),
             rows,
         )
         by_line: dict[int, list[dict[str, Any]]] = {}
-        for line, *values in found:
+        for line, *values in matches:
             by_line.setdefault(line, []).append(dict(zip(columns, values, strict=True)))
         return by_line
 
     def insert(self, rows: Sequence[Row]) -> None:
-        columns = quoted(self._inserted)
+        columns = quote_columns(self._inserted)
         execute(
             f"INSERT INTO {self.name} ({columns}) SELECT {columns} FROM {recordset(self._inserted)}",
-            parameter(row.values for row in rows),
+            to_json(row.values for row in rows),
         )
 
     def update(self, rows: Sequence[Row]) -> None:
-        changes = ", ".join(f"{name} = r.{name}" for name in map(connection.ops.quote_name, self._kind.stored))
+        changes = ", ".join(f"{name} = r.{name}" for name in map(connection.ops.quote_name, self._kind.stored_columns))
         execute(
             f"UPDATE {self.name} t SET {changes}, updated_at = statement_timestamp()"
             f" FROM {recordset(self._updated)} WHERE t.id = r.id",
-            parameter(row.values for row in rows),
+            to_json(row.values for row in rows),
         )
 
 
-def quoted(columns: Iterable[str]) -> str:
+def quote_columns(columns: Iterable[str]) -> str:
     return ", ".join(map(connection.ops.quote_name, columns))

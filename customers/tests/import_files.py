@@ -12,11 +12,11 @@ def import_text(kind: Kind, directory: Path, text: str, options: Options | None 
 
 
 def outcome(report: Report) -> tuple[int, int, int, int, int]:
-    """Created, updated, unchanged, skipped, refused: together they are always all rows."""
-    counts = (report.created, report.updated, report.unchanged, report.skipped, report.refused)
+    """Created, updated, unchanged, skipped, rejected: together they are always all rows."""
+    counts = (report.created, report.updated, report.unchanged, report.skipped, report.rejected)
     assert sum(counts) == report.rows
     return counts
 
 
-def refusals(report: Report) -> list[tuple[int, str, str, str]]:
-    return [(refusal.line, *fault) for refusal in report.refusals for fault in refusal.faults]
+def rejects(report: Report) -> list[tuple[int, str, str, str]]:
+    return [(reject.line, *problem) for reject in report.rejects for problem in reject.problems]

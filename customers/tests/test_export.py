@@ -20,8 +20,8 @@ from python_calamine import CalamineWorkbook
 
 from customers.exporting import FORMATS, HEADINGS, Row
 from customers.exporting.delimited import as_csv
-from customers.exporting.xlsx import as_xlsx
 from customers.exporting.vcard import as_vcards
+from customers.exporting.xlsx import as_xlsx
 from customers.importing import CUSTOMERS
 from customers.models import Customer, Tag
 from customers.tests.factories import make_company, make_customer, make_exhibition, make_visit

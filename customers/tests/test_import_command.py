@@ -48,40 +48,40 @@ def test_summary_of_a_good_file_and_exit_code_0(file):
         "updated              0",
         "unchanged            0",
         "skipped              0",
-        "refused              0",
-        "Read as utf-8, separated by commas.",
+        "rejected             0",
+        "Encoding utf-8, delimiter comma.",
         "Columns ignored: ceo.",
     ]
 
 
-def test_refused_row_is_reported_and_exit_code_is_1(file):
+def test_rejected_row_is_reported_and_exit_code_is_1(file):
     file.write_text(BAD)
 
     code, out, err = run(file)
 
-    assert (code, out[5]) == (1, "refused              1")
+    assert (code, out[5]) == (1, "rejected             1")
     assert err == [
         "Line 3, domain “fjord”: “fjord” is not a web domain such as example.com.",
-        "Rows refused: 1.",
+        "Rows rejected: 1.",
     ]
     assert Company.objects.count() == 1
 
 
-def test_only_the_first_refused_rows_are_printed(file):
+def test_only_the_first_rejected_rows_are_printed(file):
     file.write_text("name,domain\n" + "Fjord,fjord\n" * 25)
 
     code, _, err = run(file)
 
     assert (code, len(err)) == (1, 22)
-    assert err[20:] == ["… and 5 more; --errors FILE writes them all.", "Rows refused: 25."]
+    assert err[20:] == ["… and 5 more; use --errors FILE to write all of them.", "Rows rejected: 25."]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--map", "ceo"], "--map takes HEADER=FIELD, not “ceo”."),
-        (["--map", "cto=industry"], "There is no column “cto”; there are “name”, “domain”, “ceo”."),
-        (["--encoding", "klingon"], "“klingon” is not the name of an encoding such as utf-8 or windows-1252."),
+        (["--map", "ceo"], "Invalid --map “ceo”. Use HEADER=FIELD."),
+        (["--map", "cto=industry"], "There is no column “cto”. The columns are “name”, “domain”, “ceo”."),
+        (["--encoding", "klingon"], "Unknown encoding “klingon”. Use a name such as utf-8 or windows-1252."),
     ],
 )
 def test_wrong_usage_ends_with_one_message_and_exit_code_2(arguments, message, file):
@@ -101,7 +101,7 @@ def test_database_that_is_away_ends_with_one_message_and_exit_code_2(file):
     )
 
     assert (process.returncode, process.stdout, len(process.stderr.splitlines())) == (2, "", 1)
-    assert process.stderr.startswith(f"CommandError: {file}: The database ended the import: ")
+    assert process.stderr.startswith(f"CommandError: {file}: The database aborted the import: ")
 
 
 def test_missing_file_ends_with_exit_code_2(file):
@@ -123,10 +123,10 @@ def test_dry_run_writes_nothing_and_says_what_would_happen(file):
             "updated              0",
             "unchanged            1",
             "skipped              0",
-            "refused              1",
+            "rejected             1",
         ],
     )
-    assert out[-1] == "Nothing is written; this is what would have happened."
+    assert out[-1] == "Nothing was written; this is what would have happened."
     assert list(Company.objects.values()) == before
 
 
@@ -146,13 +146,13 @@ def test_mode_and_map_reach_the_import(file):
 
 
 def test_file_that_proves_unusable_late_writes_nothing(file, monkeypatch):
-    monkeypatch.setattr("customers.importing.service.MOST_ROWS", 10)
+    monkeypatch.setattr("customers.importing.service.MAX_ROWS", 10)
     rows = "".join(f"Company {number},c{number}.example\n" for number in range(100))
     file.write_text(f'name,domain\n{rows}"Fjord')
 
     code, out, err = run(file, "--errors", file.with_name("errors.csv"))
 
-    assert (code, out, err) == (2, [], [f"{file}: A quote in the record at line 102 is never closed."])
+    assert (code, out, err) == (2, [], [f"{file}: The record at line 102 has an unclosed quote."])
     assert Company.objects.count() == 0
     assert sorted(file.parent.iterdir()) == [file]
 
@@ -167,7 +167,7 @@ def test_errors_file_holds_line_column_value_reason_and_the_row(file):
         assert list(csv.reader(stream)) == [
             ["line", "column", "value", "reason", "name", "domain", "phone"],
             ["3", "domain", "fjord", "“fjord” is not a web domain such as example.com.", "Fjord", "fjord", "'=1+1"],
-            ["4", "", "", "The row has 2 cells, the header 3.", "Fjell", "fjell.example"],
+            ["4", "", "", "The row has 2 cells, the header has 3.", "Fjell", "fjell.example"],
             [
                 "5",
                 "name | domain",
@@ -221,7 +221,7 @@ def test_formula_in_errors_file_is_defused_and_number_is_not(cell, written, file
         assert list(csv.reader(stream))[1][-1] == written
 
 
-def test_errors_file_that_cannot_be_written_is_refused_before_the_import(file):
+def test_errors_file_that_cannot_be_written_is_rejected_before_the_import(file):
     file.write_text(GOOD)
     elsewhere = file.parent / "missing" / "errors.csv"
 
@@ -231,10 +231,10 @@ def test_errors_file_that_cannot_be_written_is_refused_before_the_import(file):
         [f"{file}: {elsewhere} cannot be written: No such file or directory."],
     )
     assert run(file, "--errors", file)[2] == [
-        f"{file}: {file} is the file that is imported: name another file for the refused rows."
+        f"{file}: {file} is the file to import: choose another file for the rejected rows."
     ]
     assert run(file, "--errors", file.parent)[2] == [
-        f"{file}: {file.parent} is not a file: name another file for the refused rows."
+        f"{file}: {file.parent} is not a file: choose another file for the rejected rows."
     ]
     assert (Company.objects.count(), file.read_text()) == (0, GOOD)
 
@@ -256,7 +256,7 @@ def test_import_that_finds_another_one_running_gives_up(file, settings):
         with other.cursor() as cursor, connection.cursor() as own:
             cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
             own.execute("SET lock_timeout = '100ms'")
-            assert run(file) == (2, [], [f"{file}: Another import is running. Try again when it has ended."])
+            assert run(file) == (2, [], [f"{file}: Another import is running. Try again when it has finished."])
             own.execute("RESET lock_timeout")
     finally:
         other.close()
@@ -281,7 +281,7 @@ def test_ctrl_c_rolls_back_with_one_line(file):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
 
-    assert (process.returncode, out, err) == (130, "", "CommandError: Stopped; nothing is written.\n")
+    assert (process.returncode, out, err) == (130, "", "CommandError: Interrupted. Nothing was written.\n")
     assert Company.objects.count() == 0
 
 

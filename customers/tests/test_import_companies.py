@@ -3,7 +3,7 @@ import pytest
 from customers.importing import COMPANIES, Mode, Options
 from customers.models import Company
 from customers.tests.factories import make_company
-from customers.tests.import_files import import_text, outcome, refusals
+from customers.tests.import_files import import_text, outcome, rejects
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +23,7 @@ def test_company_with_all_fields_is_created(tmp_path):
     assert stored() == [("Nordlys", "nordlys.example", "NO", "Lighting", "https://nordlys.example/")]
 
 
-def test_company_is_known_by_its_domain_whatever_its_name(tmp_path):
+def test_company_is_identified_by_its_domain_not_its_name(tmp_path):
     make_company(name="Nordlys Lighting", domain="nordlys.example", country="NO")
 
     report = import_text(COMPANIES, tmp_path, "name,domain\nNordlys AS,NORDLYS.example\n")
@@ -32,7 +32,7 @@ def test_company_is_known_by_its_domain_whatever_its_name(tmp_path):
     assert stored() == [("Nordlys AS", "nordlys.example", "NO", "", "")]
 
 
-def test_company_without_domain_is_known_by_name_and_country(tmp_path):
+def test_company_without_domain_is_identified_by_name_and_country(tmp_path):
     make_company(name="Straße & Söhne", domain="", country="DE")
     make_company(name="Straße & Söhne", domain="strasse.example", country="DE")
 
@@ -106,7 +106,7 @@ def test_mode_skips_the_rows_that_would_do_the_other_thing(mode, counts, names, 
     assert [name for name, *_ in stored()] == names
 
 
-def test_row_with_a_key_of_an_earlier_row_is_refused(tmp_path):
+def test_row_with_a_key_of_an_earlier_row_is_rejected(tmp_path):
     report = import_text(
         COMPANIES,
         tmp_path,
@@ -114,22 +114,22 @@ def test_row_with_a_key_of_an_earlier_row_is_refused(tmp_path):
     )
 
     assert outcome(report) == (2, 0, 0, 0, 2)
-    assert refusals(report) == [
+    assert rejects(report) == [
         (4, "domain", "Nordlys.Example", "Line 2 has the same web domain."),
         (5, "name", "FJORD", "Line 3 has the same name and country."),
     ]
 
 
-def test_row_with_a_key_of_a_row_in_an_earlier_batch_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("customers.importing.service.MOST_ROWS", 2)
+def test_row_with_a_key_of_a_row_in_an_earlier_batch_is_rejected(tmp_path, monkeypatch):
+    monkeypatch.setattr("customers.importing.service.MAX_ROWS", 2)
 
     report = import_text(COMPANIES, tmp_path, "name\nA\nB\nC\nD\nb\n")
 
     assert outcome(report) == (4, 0, 0, 0, 1)
-    assert refusals(report) == [(6, "name", "b", "Line 3 has the same name and country.")]
+    assert rejects(report) == [(6, "name", "b", "Line 3 has the same name and country.")]
 
 
-def test_every_fault_of_a_row_is_reported_with_column_and_value(tmp_path):
+def test_row_problems_are_all_reported_with_column_and_value(tmp_path):
     report = import_text(
         COMPANIES,
         tmp_path,
@@ -139,7 +139,7 @@ def test_every_fault_of_a_row_is_reported_with_column_and_value(tmp_path):
         f"{'x' * 201},,,\n",
     )
 
-    assert refusals(report) == [
+    assert rejects(report) == [
         (2, "Company name", "", "This field cannot be blank."),
         (3, "web domain", "nordlys", "“nordlys” is not a web domain such as example.com."),
         (3, "Country", "Atlantis", "“Atlantis” is not a country code."),
@@ -149,7 +149,7 @@ def test_every_fault_of_a_row_is_reported_with_column_and_value(tmp_path):
     assert stored() == []
 
 
-def test_row_that_only_the_database_refuses_does_not_stop_the_others(tmp_path, monkeypatch):
+def test_row_that_only_the_database_rejects_does_not_stop_the_others(tmp_path, monkeypatch):
     monkeypatch.setattr(Company._meta.get_field("website"), "validators", [])
     rows = [f"Company {number},https://c{number}.example/" for number in range(20)]
     rows[13] = "Company 13,ftp://c13.example/"
@@ -157,16 +157,16 @@ def test_row_that_only_the_database_refuses_does_not_stop_the_others(tmp_path, m
     report = import_text(COMPANIES, tmp_path, "\n".join(["name,website", *rows]))
 
     assert outcome(report) == (19, 0, 0, 0, 1)
-    assert refusals(report) == [(15, "", "", "Constraint “company_website_is_a_web_address” is violated.")]
+    assert rejects(report) == [(15, "", "", "Constraint “company_website_is_a_web_address” is violated.")]
     assert len(stored()) == 19
 
 
 @pytest.mark.parametrize("cells", ["Fjord", "Fjord,NO,fjord.example,more"])
-def test_row_with_too_few_or_too_many_cells_is_refused(cells, tmp_path):
+def test_row_with_too_few_or_too_many_cells_is_rejected(cells, tmp_path):
     report = import_text(COMPANIES, tmp_path, f"name,country,domain\n{cells}\nNordlys,NO,nordlys.example,,\n")
 
     count = len(cells.split(","))
-    assert refusals(report) == [(2, "", "", f"The row has {count} cells, the header 3.")]
+    assert rejects(report) == [(2, "", "", f"The row has {count} cells, the header has 3.")]
     assert stored() == [("Nordlys", "nordlys.example", "NO", "", "")]
 
 

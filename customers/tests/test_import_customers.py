@@ -3,7 +3,7 @@ import pytest
 from customers.importing import CUSTOMERS, Mode, Options
 from customers.models import Company, Customer
 from customers.tests.factories import make_company, make_customer
-from customers.tests.import_files import import_text, outcome, refusals
+from customers.tests.import_files import import_text, outcome, rejects
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +25,7 @@ def test_blank_stage_of_a_new_customer_is_the_models_default(tmp_path):
     assert Customer.objects.get().stage == "lead"
 
 
-def test_customer_is_known_by_email(tmp_path):
+def test_customer_is_identified_by_email(tmp_path):
     make_customer(email="ann@example.com", family_name="Lind", stage="customer", source="stand")
 
     report = import_text(CUSTOMERS, tmp_path, "Email,Last Name,Stage\nANN@EXAMPLE.COM,Berg,\n")
@@ -34,7 +34,7 @@ def test_customer_is_known_by_email(tmp_path):
     assert list(Customer.objects.values_list("family_name", "stage", "source")) == [("Berg", "customer", "stand")]
 
 
-def test_customer_without_email_is_known_by_name_and_company(tmp_path):
+def test_customer_without_email_is_identified_by_name_and_company(tmp_path):
     company = make_company(name="Nordlys")
     make_customer(given_name="Ann", family_name="Lind", email="", company=company)
     make_customer(given_name="Ann", family_name="Lind", email="", company=None)
@@ -55,7 +55,7 @@ def test_customer_without_email_is_known_by_name_and_company(tmp_path):
     ]
 
 
-def test_customer_without_name_and_email_is_known_by_phone(tmp_path):
+def test_customer_without_name_and_email_is_identified_by_phone(tmp_path):
     text = "phone,notes\n+47 22123456,Stand 4\n+47 22123457,Stand 5\n"
     import_text(CUSTOMERS, tmp_path, text)
 
@@ -63,13 +63,13 @@ def test_customer_without_name_and_email_is_known_by_phone(tmp_path):
     assert Customer.objects.count() == 2
 
 
-def test_two_customers_with_the_key_of_a_row_refuse_it(tmp_path):
+def test_row_with_the_key_of_two_customers_is_rejected(tmp_path):
     make_customer(email="ann@example.com")
     make_customer(email="ann@example.com")
 
     report = import_text(CUSTOMERS, tmp_path, "Email,Last Name\nann@example.com,Berg\n")
 
-    assert refusals(report) == [(2, "Email", "ann@example.com", "2 customers have this e-mail.")]
+    assert rejects(report) == [(2, "Email", "ann@example.com", "2 customers have this e-mail.")]
 
 
 def test_phone_keeps_its_international_form_when_only_the_country_changes(tmp_path):
@@ -82,10 +82,10 @@ def test_phone_keeps_its_international_form_when_only_the_country_changes(tmp_pa
     ]
 
 
-def test_row_without_name_email_and_phone_is_refused(tmp_path):
+def test_row_without_name_email_and_phone_is_rejected(tmp_path):
     report = import_text(CUSTOMERS, tmp_path, "email,job_title\n,Buyer\n")
 
-    assert refusals(report) == [(2, "family_name", "", "Give a name, an e-mail address or a phone number.")]
+    assert rejects(report) == [(2, "family_name", "", "Give a name, an e-mail address or a phone number.")]
 
 
 def test_company_is_created_once_for_all_who_name_it(tmp_path):
@@ -109,10 +109,10 @@ def test_company_in_the_customers_country_is_meant_where_several_have_the_name(t
     )
 
     assert list(Customer.objects.values_list("email", "company")) == [("a@example.com", swedish.pk)]
-    assert refusals(report) == [(3, "company", "Nordlys", "2 companies are named “Nordlys”.")]
+    assert rejects(report) == [(3, "company", "Nordlys", "2 companies are named “Nordlys”.")]
 
 
-def test_company_of_a_refused_or_skipped_row_is_not_created(tmp_path):
+def test_company_of_a_rejected_or_skipped_row_is_not_created(tmp_path):
     import_text(
         CUSTOMERS,
         tmp_path,
@@ -124,7 +124,7 @@ def test_company_of_a_refused_or_skipped_row_is_not_created(tmp_path):
     assert (Company.objects.count(), Customer.objects.count()) == (0, 0)
 
 
-def test_company_of_a_row_the_database_refuses_is_not_created(tmp_path, monkeypatch):
+def test_company_of_a_row_the_database_rejects_is_not_created(tmp_path, monkeypatch):
     monkeypatch.setattr(Customer._meta.get_field("phone"), "validators", [])
     rows = [f"p{number}@example.com,1,Company {number % 4}" for number in range(8)]
     rows[3] = f"p3@example.com,{'1' * 51},Company 3"
@@ -133,7 +133,7 @@ def test_company_of_a_row_the_database_refuses_is_not_created(tmp_path, monkeypa
     report = import_text(CUSTOMERS, tmp_path, "\n".join(["email,phone,company", *rows]))
 
     assert outcome(report) == (6, 0, 0, 0, 2)
-    assert refusals(report) == [(line, "", "", "value too long for type character varying(50)") for line in (5, 9)]
+    assert rejects(report) == [(line, "", "", "value too long for type character varying(50)") for line in (5, 9)]
     assert list(Company.objects.values_list("name", flat=True)) == ["Company 0", "Company 1", "Company 2"]
     assert report.employers == 3
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from core_apps.common.fields import country_names
-from customers.importing import COMPANIES, CUSTOMERS, CannotImport, Kind, Options, import_file
+from customers.importing import COMPANIES, CUSTOMERS, ImportFileError, Kind, Options, import_file
 from customers.importing.countries import codes_by_name, country_code
 from customers.models import Company, Customer
 from customers.tests.import_files import import_text, outcome
@@ -122,7 +122,7 @@ def test_hubspot_contacts_are_imported(tmp_path):
 
 
 @pytest.mark.parametrize("header", ["given_name", "Given Name", "GIVEN-NAME", "givenname"])
-def test_own_field_name_is_found_whatever_its_spelling(header, tmp_path):
+def test_own_field_name_is_found_in_any_spelling(header, tmp_path):
     import_text(CUSTOMERS, tmp_path, f"{header}\nAnn\n")
 
     assert [given_name for given_name, *_ in customers()] == ["Ann"]
@@ -150,35 +150,35 @@ UNMAPPED = [
         COMPANIES,
         "Namen",
         (),
-        "No column stands for a field: “Namen”. Map them to name, domain, country, industry, website.",
+        "No column matches a field: “Namen”. Map them to name, domain, country, industry, website.",
     ),
-    (COMPANIES, "Country,Web", (), "No column stands for name: “Country”, “Web”. Map one of them to it."),
+    (COMPANIES, "Country,Web", (), "No column matches name: “Country”, “Web”. Map one of them."),
     (
         CUSTOMERS,
         "Country",
         (),
-        "No column stands for given_name or family_name or email or phone: “Country”. Map one of them to it.",
+        "No column matches given_name or family_name or email or phone: “Country”. Map one of them.",
     ),
-    (COMPANIES, "Name,Web", [("Site", "website")], "There is no column “Site”; there are “Name”, “Web”."),
+    (COMPANIES, "Name,Web", [("Site", "website")], "There is no column “Site”. The columns are “Name”, “Web”."),
     (
         COMPANIES,
         "Name,Web",
         [("Web", "site")],
-        "There is no field “site”; there are name, domain, country, industry, website.",
+        "There is no field “site”. The fields are name, domain, country, industry, website.",
     ),
 ]
 
 
 @pytest.mark.parametrize(("kind", "header", "assigned", "message"), UNMAPPED)
-def test_header_that_cannot_be_matched_is_refused(kind: Kind, header, assigned, message, tmp_path):
-    with pytest.raises(CannotImport) as caught:
+def test_header_that_cannot_be_matched_is_rejected(kind: Kind, header, assigned, message, tmp_path):
+    with pytest.raises(ImportFileError) as caught:
         import_text(kind, tmp_path, f"{header}\n{'x,' * header.count(',')}x\n", Options(assigned=assigned))
 
     assert str(caught.value) == message
 
 
-def test_header_without_rows_is_refused(tmp_path):
-    with pytest.raises(CannotImport, match=r"^The file has a header and no rows\.$"):
+def test_header_without_rows_is_rejected(tmp_path):
+    with pytest.raises(ImportFileError, match=r"^The file has a header and no rows\.$"):
         import_text(COMPANIES, tmp_path, "name,country\n")
 
 
@@ -205,7 +205,7 @@ def test_header_without_rows_is_refused(tmp_path):
         ("Atlantis", "Atlantis"),
     ],
 )
-def test_country_is_known_by_code_and_english_name(text, code):
+def test_country_is_identified_by_code_and_english_name(text, code):
     assert country_code(text) == code
 
 

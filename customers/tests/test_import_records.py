@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from customers.importing.encoding import CHUNK
-from customers.importing.problems import CannotImport
+from customers.importing.problems import ImportFileError
 from customers.importing.records import Record, open_records
 
 HEADER = ["Name", "Größe"]
@@ -18,8 +18,8 @@ def read(path: Path, encoding: str = "") -> tuple[str, str, list[str], list[Reco
         return records.encoding, records.delimiter, records.header, list(records)
 
 
-def fault(path: Path, encoding: str = "") -> str:
-    with pytest.raises(CannotImport) as caught:
+def read_error(path: Path, encoding: str = "") -> str:
+    with pytest.raises(ImportFileError) as caught:
         read(path, encoding)
     return str(caught.value)
 
@@ -85,15 +85,15 @@ UNUSABLE = {
     "mark only": (b"\xef\xbb\xbf", "The file is empty."),
     "blank lines": (b"\n \n\n", "The file is empty."),
     "delimiters only": (b",,,\n,,\n", "The file is empty."),
-    "quote at the start": (b'name\n"Nordlys\nFjord\n', "A quote in the record at line 2 is never closed."),
-    "quote at the end": (b'name\nNordlys\n"Fjord\n', "A quote in the record at line 3 is never closed."),
+    "quote at the start": (b'name\n"Nordlys\nFjord\n', "The record at line 2 has an unclosed quote."),
+    "quote at the end": (b'name\nNordlys\n"Fjord\n', "The record at line 3 has an unclosed quote."),
     "text after a quote": (
         b'name,country\nNordlys,NO\n"Fjord" Fisk,NO\n',
-        "The quotes in the record at line 3 do not match: ',' expected after '\"'.",
+        "The record at line 3 has invalid quotes: ',' expected after '\"'.",
     ),
     "quote over a long file": (
         b'name\n"Nordlys\n' + b"Fjord\n" * 30_000,
-        "A cell in the record at line 2 is longer than 131,072 characters. Is its quote never closed?",
+        "The record at line 2 has a cell of more than 131,072 characters. Is a quote unclosed?",
     ),
     "long record": (
         b"name\n" + b"," * 2**20 + b"\n",
@@ -105,78 +105,78 @@ UNUSABLE = {
     ),
     "many columns": (
         b",".join(b"c%d" % number for number in range(1_001)),
-        "The header has 1,001 columns; 1,000 are the most that can be read.",
+        "The header has 1,001 columns; the limit is 1,000.",
     ),
     "NUL": (
         b"name\nNordlys\nFj\0rd\n",
-        "Line 3 holds a NUL character: this is not a text file, or it is damaged.",
+        "Line 3 contains a NUL character: the file is not a text file, or it is damaged.",
     ),
     "NULs only": (
         b"\0" * 5_000,
-        "Line 1 holds a NUL character: this is not a text file, or it is damaged.",
+        "Line 1 contains a NUL character: the file is not a text file, or it is damaged.",
     ),
     "two encodings": (
         "name\nMüller\n".encode() + "Müller\n".encode("cp1252"),
-        "The file holds two encodings: it is UTF-8 up to line 3, which is not. "
-        "Save it again as UTF-8, or state its encoding.",
+        "The file mixes encodings: line 3 is not UTF-8, the lines before it are. "
+        "Save the file as UTF-8 or specify its encoding.",
     ),
     "two encodings far apart": (
         "name\nMüller\n".encode() + b"Nordlys\n" * CHUNK + "Müller\n".encode("cp1252"),
-        f"The file holds two encodings: it is UTF-8 up to line {3 + CHUNK:d}, which is not. "
-        "Save it again as UTF-8, or state its encoding.",
+        f"The file mixes encodings: line {3 + CHUNK:d} is not UTF-8, the lines before it are. "
+        "Save the file as UTF-8 or specify its encoding.",
     ),
     "half a letter at the end": (
         "name\nMüller\nÆrø".encode()[:-1],
-        "The file holds two encodings: it is UTF-8 up to line 3, which is not. "
-        "Save it again as UTF-8, or state its encoding.",
+        "The file mixes encodings: line 3 is not UTF-8, the lines before it are. "
+        "Save the file as UTF-8 or specify its encoding.",
     ),
     "neither UTF-8 nor Windows-1252": (
         b"name\nM\x81ller\n",
-        "Line 2 is not in cp1252. Save the file as UTF-8, or state its encoding.",
+        "Line 2 is not valid cp1252. Save the file as UTF-8 or specify its encoding.",
     ),
     "half a letter of UTF-16": (
         b"\xff\xfe" + "name\nÆrø".encode("utf-16-le")[:-1],
-        "Line 2 is not in utf-16-le. Save the file as UTF-8, or state its encoding.",
+        "Line 2 is not valid utf-16-le. Save the file as UTF-8 or specify its encoding.",
     ),
     "header twice": (
         b"name,country,name\nNordlys,NO,\n",
-        "The header names “name” twice. Rename one of the columns.",
+        "Duplicate header: “name”. Rename one of the columns.",
     ),
 }
 
 
 @pytest.mark.parametrize(("content", "message"), UNUSABLE.values(), ids=UNUSABLE)
-def test_unusable_file_is_refused_with_one_message(content, message, file):
+def test_unusable_file_is_rejected_with_one_message(content, message, file):
     file.write_bytes(content)
 
-    assert fault(file) == message
+    assert read_error(file) == message
 
 
-def test_missing_file_is_refused(file):
-    assert fault(file) == "The file cannot be read: No such file or directory."
+def test_missing_file_is_rejected(file):
+    assert read_error(file) == "The file cannot be read: No such file or directory."
 
 
-def test_directory_is_refused(tmp_path):
-    assert fault(tmp_path) == "This is not a file but a directory."
+def test_directory_is_rejected(tmp_path):
+    assert read_error(tmp_path) == "Expected a file, not a directory."
 
 
-def test_pipe_is_refused_without_waiting_for_a_writer(file):
+def test_pipe_is_rejected_without_waiting_for_a_writer(file):
     os.mkfifo(file)
 
-    assert fault(file) == "This is not a file but a device."
+    assert read_error(file) == "Expected a file, not a device."
 
 
-def test_stated_encoding_that_does_not_exist_is_refused(file):
+def test_stated_encoding_that_does_not_exist_is_rejected(file):
     file.write_text("name\nNordlys\n")
 
-    assert fault(file, "utf-9") == "“utf-9” is not the name of an encoding such as utf-8 or windows-1252."
-    assert fault(file, "hex") == "“hex” is not the name of an encoding such as utf-8 or windows-1252."
+    assert read_error(file, "utf-9") == "Unknown encoding “utf-9”. Use a name such as utf-8 or windows-1252."
+    assert read_error(file, "hex") == "Unknown encoding “hex”. Use a name such as utf-8 or windows-1252."
 
 
-def test_stated_encoding_that_the_file_is_not_in_is_refused(file):
+def test_stated_encoding_that_the_file_is_not_in_is_rejected(file):
     file.write_bytes("name\nMüller\n".encode("cp1252"))
 
-    assert fault(file, "utf-8") == "Line 2 is not in utf-8. Save the file as UTF-8, or state its encoding."
+    assert read_error(file, "utf-8") == "Line 2 is not valid utf-8. Save the file as UTF-8 or specify its encoding."
 
 
 READ_AND_MEASURE = """
@@ -184,14 +184,14 @@ import resource, sys
 from pathlib import Path
 import django
 django.setup()
-from customers.importing.problems import CannotImport
+from customers.importing.problems import ImportFileError
 from customers.importing.records import open_records
 
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     with open_records(Path(sys.argv[1])) as records:
         list(records)
-except CannotImport as error:
+except ImportFileError as error:
     print(error)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """

@@ -7,7 +7,7 @@ from customers.personal_data import UnclassifiedError, replace_personal_data
 
 
 class Command(BaseCommand):
-    help = "Replaces everything that tells of a person in a copy of real data; refused where DEBUG is off."
+    help = "Replaces everything that tells of a person in a copy of real data; rejected where DEBUG is off."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
