@@ -30,7 +30,7 @@ from bench.filling import fill  # noqa: E402
 from config.local.serve import is_served  # noqa: E402
 from config.local.serve import stop as stop_server  # noqa: E402
 from core_apps.accounts.models import User  # noqa: E402
-from customers.exporting import FORMATS, HEADINGS, Row, batches_of  # noqa: E402
+from customers.exporting import FORMATS, HEADINGS, Row, fetch_batches  # noqa: E402
 from customers.models import Customer  # noqa: E402
 
 CUSTOMERS = int(os.environ.get("CUSTOMERS") or 200_000)
@@ -142,7 +142,7 @@ def with_openpyxl(batches: list[list[Row]]) -> Iterator[bytes]:
 
 
 def beside_openpyxl() -> None:
-    batches = list(batches_of(Customer.objects.all()[:COMPARED]))
+    batches = list(fetch_batches(Customer.objects.all()[:COMPARED]))
     rows = sum(map(len, batches))
     print(f"\n{rows:,} rows as XLSX{'seconds':>14}{'rows/s':>10}{'first byte':>12}{'MB':>7}")
     times = []

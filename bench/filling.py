@@ -14,11 +14,11 @@ from psycopg2 import Error
 from bench.following import follow_up, tag
 from bench.inventing import YEARS, Invention, Values
 from core_apps.operations.database import without_limit
-from customers.demo import read
+from customers.demo import read_rows
 from customers.models import Company, Customer, Exhibition, FollowUp, Visit
 
 TABLES = (Company, Customer, Customer.tags.through, Visit, FollowUp)
-ROWS_AT_ONCE = 2000
+BATCH_SIZE = 2000
 CONSTRAINTS = """
     SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname),
            format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', conrelid::regclass, conname, pg_get_constraintdef(oid))
@@ -68,7 +68,7 @@ def folded(words: list[str]) -> dict[str, str]:
 def past_exhibitions() -> list[Exhibition]:
     """Those of the demo, in each of the last years."""
     known = {(one.name.upper(), one.edition.upper()) for one in Exhibition.objects.all()}
-    editions = [edition(row, years) for row in read("exhibitions") for years in range(YEARS + 2)]
+    editions = [edition(row, years) for row in read_rows("exhibitions") for years in range(YEARS + 2)]
     Exhibition.objects.bulk_create(one for one in editions if (one.name.upper(), one.edition.upper()) not in known)
     today = timezone.localdate()
     return list(Exhibition.objects.filter(ends_on__lt=today, starts_on__gt=today - timedelta(days=365 * YEARS)))
@@ -133,7 +133,7 @@ class Source:
 
     def read(self, _size: int = -1) -> str:
         try:
-            lines = list(islice(self.lines, ROWS_AT_ONCE))
+            lines = list(islice(self.lines, BATCH_SIZE))
             self.count += len(lines)
         except BaseException as error:
             self.error = error

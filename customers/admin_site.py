@@ -1,4 +1,4 @@
-"""The site that the admin's pages belong to. Apart from customers.admin, which registers with it while it loads."""
+"""The admin site. Separate from customers.admin, which registers with it while it is imported."""
 
 from typing import Any
 
@@ -11,20 +11,20 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from customers import capture
-from customers.dashboard import dashboard_for
+from customers.dashboard import build_dashboard
 
 
 class ExhibitionSite(AdminSite):
-    """Django's, with the dashboard as its first page and the form for a phone at the stand."""
+    """The admin with the dashboard as its index page and the capture form."""
 
     site_header = site_title = settings.PROJECT_NAME
     index_title = _("Dashboard")
     index_template = "customers/dashboard.html"
     site_url = None  # the admin is the site
-    enable_nav_sidebar = False  # the lists need its width
+    enable_nav_sidebar = False  # the lists need the width
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        dashboard = dashboard_for(request.user, timezone.now(), request.GET.get("exhibition", ""))
+        dashboard = build_dashboard(request.user, timezone.now(), request.GET.get("exhibition", ""))
         return super().index(request, {"dashboard": dashboard} | (extra_context or {}))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:

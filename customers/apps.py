@@ -9,6 +9,6 @@ class CustomersConfig(AppConfig):
 
 
 class SiteConfig(AdminConfig):
-    """Django's admin, with our site in the place of its own."""
+    """Django's admin with our site as the default."""
 
     default_site = "customers.admin_site.ExhibitionSite"

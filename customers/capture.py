@@ -1,4 +1,4 @@
-"""The form for a phone at the stand, and its search; entries are posted to the API (customers/api/capture.py)."""
+"""The capture form for a phone at the stand, and its search; it posts to the API (customers/api/capture.py)."""
 
 from http import HTTPStatus
 
@@ -21,7 +21,7 @@ def capture_form(request: HttpRequest) -> HttpResponse:
     exhibitions = Exhibition.objects.visible_to(request.user)
     context = {
         "title": _("Capture a visit"),
-        "exhibitions": exhibitions.opened_by(now)[:10],
+        "exhibitions": exhibitions.started_before(now)[:10],
         "open": exhibitions.open_at(now).first(),
         "grades": Visit.Grade.choices,
         "has_permission": True,
@@ -32,7 +32,7 @@ def capture_form(request: HttpRequest) -> HttpResponse:
 @require_GET
 @never_cache
 def search_customers(request: HttpRequest) -> JsonResponse:
-    """The first hits of `?q=`. Answers a script: 401 for somebody who is logged out, instead of a page to log in."""
+    """Return the first hits of `?q=` as JSON; a logged-out user gets 401 instead of a redirect to the login page."""
     if not (request.user.is_active and request.user.is_staff):
         return JsonResponse({}, status=HTTPStatus.UNAUTHORIZED)
     if not request.user.has_perm("customers.view_customer"):

@@ -1,4 +1,4 @@
-"""What the first screen tells: of one exhibition, what is overdue, who came last. Its queries are few and fixed."""
+"""The dashboard: an exhibition's visits, overdue follow-ups and newest customers, by a fixed number of queries."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -13,17 +13,17 @@ from django.db.models.functions import TruncDate
 
 from core_apps.accounts.models import User
 from customers.models import Customer, Exhibition, FollowUp, Visit
-from customers.querysets import EVERY
+from customers.querysets import VIEW_EVERY_CUSTOMER
 
 GRADES = (*Visit.Grade.values, "")  # the last one: not graded
-LISTED = 10  # exhibitions to choose from, follow-ups, customers, people
-# Whole days until the first contact, rounded up; later and never are one.
+MAX_ITEMS = 10  # exhibitions to choose from, follow-ups, customers, people
+# Days until the first contact, rounded up; this value also means never.
 LATER = 3
 
 
 @dataclass
 class Tally:
-    """Visits of a day, a grade or a person, and how soon somebody got in touch."""
+    """The visits of a day, a grade or a person, and how many were contacted in time."""
 
     visits: int = 0
     within_24_h: int = 0
@@ -46,8 +46,8 @@ class Tally:
 
 
 @dataclass
-class Bar:
-    """A part of a chart's line, in percent of the longest line; as text, for a comma would be no SVG."""
+class Segment:
+    """A part of a chart's bar, in percent of the longest bar; as text, since SVG allows no decimal comma."""
 
     grade: str
     start: str
@@ -56,11 +56,11 @@ class Bar:
 
 @dataclass
 class Line:
-    """A tally with its name, and its bars side by side."""
+    """A line of a chart."""
 
     label: Any
     tally: Tally
-    bars: list[Bar]
+    segments: list[Segment]
 
     @property
     def counts(self) -> list[int]:
@@ -82,56 +82,56 @@ class Dashboard:
     met_last: Sequence[Customer] = ()
 
 
-def dashboard_for(user: User | AnonymousUser, now: datetime, wanted: str = "") -> Dashboard:
-    """Of what the person may see; `wanted` is the number of one of the exhibitions to choose from."""
+def build_dashboard(user: User | AnonymousUser, now: datetime, selected: str = "") -> Dashboard:
+    """Return what the user may see; `selected` is the primary key of the chosen exhibition."""
     dashboard = Dashboard()
     if user.has_perm("customers.view_visit"):
-        add_exhibition(dashboard, user, now, wanted)
+        add_exhibition(dashboard, user, now, selected)
     if user.has_perm("customers.view_followup"):
         overdue = FollowUp.objects.visible_to(user).overdue_at(now).order_by("due_at", "pk")
-        dashboard.overdue = list(overdue.select_related("customer__company", "assignee")[:LISTED])
+        dashboard.overdue = list(overdue.select_related("customer__company", "assignee")[:MAX_ITEMS])
     if user.has_perm("customers.view_customer"):
         add_customers(dashboard, user)
     return dashboard
 
 
-def add_exhibition(dashboard: Dashboard, user: User | AnonymousUser, now: datetime, wanted: str) -> None:
-    dashboard.exhibitions = list(Exhibition.objects.visible_to(user).opened_by(now)[:LISTED])
-    dashboard.exhibition = chosen(dashboard.exhibitions, now, wanted)
+def add_exhibition(dashboard: Dashboard, user: User | AnonymousUser, now: datetime, selected: str) -> None:
+    dashboard.exhibitions = list(Exhibition.objects.visible_to(user).started_before(now)[:MAX_ITEMS])
+    dashboard.exhibition = choose_exhibition(dashboard.exhibitions, now, selected)
     if not dashboard.exhibition:
         return
-    rows = list(tallied(Visit.objects.visible_to(user).met_at(dashboard.exhibition), dashboard.exhibition))
+    rows = list(count_visits(Visit.objects.visible_to(user).met_at(dashboard.exhibition), dashboard.exhibition))
     for row in rows:
         dashboard.all.add(row)
-    dashboard.days = lines(sorted(rows, key=lambda row: row["day"]), "day")
-    dashboard.grades = lines(sorted(rows, key=lambda row: GRADES.index(row["grade"])), "grade")
-    people = lines(rows, "email", "person")
-    dashboard.people = sorted(people, key=lambda line: -line.tally.visits)[:LISTED]
+    dashboard.days = build_lines(sorted(rows, key=lambda row: row["day"]), "day")
+    dashboard.grades = build_lines(sorted(rows, key=lambda row: GRADES.index(row["grade"])), "grade")
+    people = build_lines(rows, "email", "person")
+    dashboard.people = sorted(people, key=lambda line: -line.tally.visits)[:MAX_ITEMS]
 
 
 def add_customers(dashboard: Dashboard, user: User | AnonymousUser) -> None:
-    """The newest of all or, for a stand's staff, whom they met last: theirs have no order that an index knows."""
-    if user.has_perm(EVERY):
+    """Add the newest customers or, for stand staff, those met last: no index sorts their customers by age."""
+    if user.has_perm(VIEW_EVERY_CUSTOMER):
         newest = Customer.objects.visible_to(user).current().select_related("company")
-        dashboard.newest = list(newest[:LISTED])
+        dashboard.newest = list(newest[:MAX_ITEMS])
     elif dashboard.exhibition:
         visits = Visit.objects.visible_to(user).met_at(dashboard.exhibition).filter(customer__archived_at=None)
-        last = visits.select_related("customer__company").order_by("-visited_at", "-pk")[: LISTED * 2]
-        dashboard.met_last = list({visit.customer_id: visit.customer for visit in last}.values())[:LISTED]
+        last = visits.select_related("customer__company").order_by("-visited_at", "-pk")[: MAX_ITEMS * 2]
+        dashboard.met_last = list({visit.customer_id: visit.customer for visit in last}.values())[:MAX_ITEMS]
 
 
-def chosen(exhibitions: Sequence[Exhibition], now: datetime, wanted: str) -> Exhibition | None:
-    """The wanted one, else one that is open, else the one that opened last."""
+def choose_exhibition(exhibitions: Sequence[Exhibition], now: datetime, selected: str) -> Exhibition | None:
+    """Return the selected exhibition, otherwise an open one, otherwise the latest."""
     by_key = {str(exhibition.pk): exhibition for exhibition in exhibitions}
-    still_open = (one for one in exhibitions if one.day_at(now) <= one.ends_on)
-    return by_key.get(wanted) or next(still_open, None) or next(iter(exhibitions), None)
+    still_open = (one for one in exhibitions if one.local_date(now) <= one.ends_on)
+    return by_key.get(selected) or next(still_open, None) or next(iter(exhibitions), None)
 
 
-def tallied(visits: Any, exhibition: Exhibition) -> Iterable[dict[str, Any]]:
-    """Visits counted by day at the place, grade, person and days until the first contact, in one pass."""
+def count_visits(visits: Any, exhibition: Exhibition) -> Iterable[dict[str, Any]]:
+    """Count the visits by local day, grade, person and days until the first contact, in one query."""
     contacts = FollowUp.objects.filter(visit=OuterRef("pk"), completed_at__gte=OuterRef("visited_at"))
     first_contact = Subquery(contacts.order_by("completed_at").values("completed_at")[:1])
-    # SQL's LEAST leaves NULL out: who was never contacted is among the late.
+    # SQL's LEAST ignores NULL: never contacted counts as late.
     days = Func(
         first_contact - F("visited_at"),
         template=f"LEAST(CEIL(EXTRACT(EPOCH FROM %(expressions)s) / 86400), {LATER})::int",
@@ -143,22 +143,22 @@ def tallied(visits: Any, exhibition: Exhibition) -> Iterable[dict[str, Any]]:
         yield row | {"person": row["name"] or row["email"] or ""}
 
 
-def lines(rows: Sequence[dict[str, Any]], key: str, label: str = "") -> list[Line]:
-    """One for each value of the key, in the order in which they come."""
+def build_lines(rows: Sequence[dict[str, Any]], key: str, label: str = "") -> list[Line]:
+    """Return a line for each value of the key, in the order of the rows."""
     tallies: dict[Any, Tally] = defaultdict(Tally)
     for row in rows:
         tallies[row[key]].add(row)
     labels = {row[key]: row[label or key] for row in rows}
     longest = max((tally.visits for tally in tallies.values()), default=0)
-    return [Line(labels[value], tally, list(bars(tally, longest))) for value, tally in tallies.items()]
+    return [Line(labels[value], tally, list(build_segments(tally, longest))) for value, tally in tallies.items()]
 
 
-def bars(tally: Tally, longest: int) -> Iterable[Bar]:
+def build_segments(tally: Tally, longest: int) -> Iterable[Segment]:
     start = 0
     for grade in GRADES:
         count = tally.grades[grade]
         if count:
-            yield Bar(grade or "none", f"{100 * start / longest:.2f}%", f"{100 * count / longest:.2f}%")
+            yield Segment(grade or "none", f"{100 * start / longest:.2f}%", f"{100 * count / longest:.2f}%")
         start += count
 
 

@@ -1,4 +1,4 @@
-"""Uploaded files, for those who may see the row they belong to."""
+"""Uploaded files, for users who may see the row they belong to."""
 
 import re
 
@@ -16,7 +16,7 @@ THUMBNAIL = re.compile(r"(photos/[0-9a-f]{32})_small(\.jpg)")
 @login_required
 @permission_required("customers.view_customer", raise_exception=True)
 def media(request: HttpRequest, name: str) -> HttpResponseBase:
-    """The photo or thumbnail of that name. It is one that a row has, so no path leads out of MEDIA_ROOT."""
+    """Return the photo or thumbnail. A row must have that name, so no path can leave MEDIA_ROOT."""
     photo = THUMBNAIL.sub(r"\1\2", name) if THUMBNAIL.fullmatch(name) else name
     get_object_or_404(Customer.objects.visible_to(request.user), photo=photo)
     return sent(name)

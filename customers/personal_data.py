@@ -1,16 +1,16 @@
-"""Replaces what tells of a person or a firm by something invented, so that a copy of real data may leave the server.
+"""Replacement of personal and company data by generated values, so that a copy of the data may leave the server.
 
-Blank stays blank, and what belongs together stays together: the copy keeps the size and the shape of the original.
+Blank values and relations are preserved: the copy has the size and structure of the original.
 """
 
 from django.db import connection, transaction
 
 from core_apps.operations.database import without_limit
-from customers.demo import INTERESTS, NOTES, read
+from customers.demo import INTERESTS, NOTES, read_rows
 
-EMPTIED = ("accounts_apitoken", "api_idempotencykey", "django_admin_log", "django_session")
-# What is public, or nobody's: exhibitions, permissions, Django's own.
-UNTOUCHED = {
+TRUNCATED_TABLES = ("accounts_apitoken", "api_idempotencykey", "django_admin_log", "django_session")
+# Tables without personal data: exhibitions, permissions, Django's own.
+UNCHANGED_TABLES = {
     "accounts_user_groups",
     "accounts_user_user_permissions",
     "auth_group",
@@ -24,12 +24,12 @@ UNTOUCHED = {
     "django_content_type",
     "django_migrations",
 }
-# SQL by column; {given_names} and the like are lists of the demo, from which each row takes one by its number.
-INVENTED = {
+# SQL by column; {given_names} and the like pick a value of the demo by the row's id.
+REPLACED_COLUMNS = {
     "accounts_user": {
         "email": "'user' || id || '@example.com'",
         "name": "'User ' || id",
-        # As Django marks a password that nothing matches; `createsuperuser` makes somebody who can log in.
+        # Django's format of an unusable password; create a user with `createsuperuser`.
         "password": "'!' || gen_random_uuid()",
     },
     "customers_company": {
@@ -43,12 +43,12 @@ INVENTED = {
         "given_name": "{given_names}",
         "family_name": "{family_names} || ' ' || id",
         "email": "'customer' || id || '@example.com'",
-        # Numbers that no telephone has: https://www.ofcom.org.uk/phones-and-broadband/phone-numbers/numbers-for-drama
+        # Reserved for fiction: https://www.ofcom.org.uk/phones-and-broadband/phone-numbers/numbers-for-drama
         "phone": "'+44 1632 960' || lpad((id % 1000)::text, 3, '0')",
         "phone_e164": "'+441632960' || lpad((id % 1000)::text, 3, '0')",
         "job_title": "{job_titles}",
         "notes": "{notes}",
-        # The files stay where they are.
+        # The files are not copied.
         "photo": "''",
     },
     "customers_followup": {
@@ -66,7 +66,7 @@ INVENTED = {
     },
 }
 WRITTEN_BY_TRIGGERS = {"search_text"}
-KEPT = {
+UNCHANGED_COLUMNS = {
     "accounts_user": {"id", "is_staff", "is_active", "is_superuser", "date_joined", "last_login"},
     "customers_company": {"id", "created_at", "updated_at", "country", "industry"} | WRITTEN_BY_TRIGGERS,
     "customers_customer": {"id", "created_at", "updated_at", "country", "stage", "source", "company_id", "owner_id"}
@@ -90,39 +90,38 @@ KEPT = {
 
 
 class UnclassifiedError(Exception):
-    """A table or column of which nobody has said whether it tells of a person."""
+    """customers/personal_data.py does not say whether a table or column has personal data."""
 
 
 def replace_personal_data() -> dict[str, int]:
-    """In the whole database, or, where it raises, in nothing of it; returns the rows by table.
+    """Replace the data in the whole database, and return the number of rows by table.
 
-    PostgreSQL keeps former rows and samples of their values; both are gone when this returns.
+    VACUUM removes the old row versions, and the samples of their values in the statistics.
 
-    Raises UnclassifiedError.
+    Raises UnclassifiedError before anything is replaced.
     """
-    refuse_unclassified()
+    check_classified()
     with without_limit(), transaction.atomic(), connection.cursor() as cursor:
-        # Each company's employees are written once, after all companies, and not again for each.
+        # The trigger would rewrite a company's customers, which are updated anyway.
         cursor.execute("ALTER TABLE customers_company DISABLE TRIGGER company_renamed")
-        cursor.execute(f"TRUNCATE {', '.join(EMPTIED)}")
-        rows = {table: invent(table, columns) for table, columns in INVENTED.items()}
+        cursor.execute(f"TRUNCATE {', '.join(TRUNCATED_TABLES)}")
+        rows = {table: replace_columns(table, columns) for table, columns in REPLACED_COLUMNS.items()}
         cursor.execute("ALTER TABLE customers_company ENABLE TRIGGER company_renamed")
     with without_limit(), connection.cursor() as cursor:
         cursor.execute("VACUUM (FULL, ANALYZE)")
     return rows
 
 
-def refuse_unclassified() -> None:
-    unknown = [
+def check_classified() -> None:
+    unclassified = [
         f"{table}.{column}"
         for table, columns in columns_by_table().items()
-        if table not in UNTOUCHED and table not in EMPTIED
-        for column in sorted(columns - KEPT.get(table, set()) - INVENTED.get(table, {}).keys())
+        if table not in UNCHANGED_TABLES and table not in TRUNCATED_TABLES
+        for column in sorted(columns - UNCHANGED_COLUMNS.get(table, set()) - REPLACED_COLUMNS.get(table, {}).keys())
     ]
-    if unknown:
+    if unclassified:
         raise UnclassifiedError(
-            f"Nobody has said whether these tell of a person: {', '.join(unknown)}. "
-            "customers/personal_data.py must name them."
+            f"Not classified: {', '.join(unclassified)}. Say in customers/personal_data.py whether it is personal data."
         )
 
 
@@ -136,10 +135,10 @@ def columns_by_table() -> dict[str, set[str]]:
         return {table: set(columns) for table, columns in cursor.fetchall()}
 
 
-def invent(table: str, columns: dict[str, str]) -> int:
+def replace_columns(table: str, columns: dict[str, str]) -> int:
     assignments = [f"{column} = {unless_blank(column, sql)}" for column, sql in columns.items()]
     with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE {table} SET {', '.join(assignments)}".format(**choices()))  # noqa: S608 - ours
+        cursor.execute(f"UPDATE {table} SET {', '.join(assignments)}".format(**demo_values()))  # noqa: S608 - ours
         return int(cursor.rowcount)
 
 
@@ -147,14 +146,14 @@ def unless_blank(column: str, sql: str) -> str:
     return f"CASE WHEN {column}::text IN ('', '{{{{}}}}') THEN {column} ELSE {sql} END"
 
 
-def choices() -> dict[str, str]:
-    """SQL that takes one of the demo's values by the number of the row."""
-    people = read("people")
+def demo_values() -> dict[str, str]:
+    """Return, by name, SQL that picks one of the demo's values by the row's id."""
+    people = read_rows("people")
     lists = {f"{column}s": [row[column] for row in people] for column in ("given_name", "family_name", "job_title")}
     lists |= {"notes": list(NOTES), "interests": [word for words in INTERESTS for word in words]}
-    return {name: one_of(values) for name, values in lists.items()}
+    return {name: pick_by_id(values) for name, values in lists.items()}
 
 
-def one_of(values: list[str]) -> str:
+def pick_by_id(values: list[str]) -> str:
     quoted = ", ".join(f"$${value}$$" for value in values)
     return f"(ARRAY[{quoted}])[1 + id % {len(values)}]"

@@ -1,4 +1,4 @@
-"""What happened to one customer: visits, follow-ups, and who changed what; the newest of each."""
+"""The timeline of a customer: visits, follow-ups and changes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 from core_apps.accounts.models import User
 from customers.models import Customer, FollowUp, Visit
 
-NEWEST = 20  # entries
+MAX_EVENTS = 20
 
 
 @dataclass(frozen=True, order=True)
-class Entry:
+class Event:
     moment: datetime
     kind: str  # visit, follow-up, change
     pk: int
@@ -27,34 +27,37 @@ class Entry:
     by: str
 
 
-def timeline(customer: Customer, user: User) -> list[Entry]:
-    """The newest entries that the person may see, the newest first; three queries for any customer."""
-    return nlargest(NEWEST, chain(visits(customer, user), follow_ups(customer, user), changes(customer)))
+def build_timeline(customer: Customer, user: User) -> list[Event]:
+    """Return the newest events that the user may see, the newest first, by three queries."""
+    return nlargest(
+        MAX_EVENTS, chain(visit_events(customer, user), follow_up_events(customer, user), change_events(customer))
+    )
 
 
-def visits(customer: Customer, user: User) -> Iterator[Entry]:
-    found = Visit.objects.visible_to(user).filter(customer=customer).select_related("exhibition", "captured_by")
-    for visit in found[:NEWEST]:
+def visit_events(customer: Customer, user: User) -> Iterator[Event]:
+    rows = Visit.objects.visible_to(user).filter(customer=customer).select_related("exhibition", "captured_by")
+    for visit in rows[:MAX_EVENTS]:
         text = f"{visit.exhibition}, {visit.get_grade_display()}" if visit.grade else str(visit.exhibition)
-        yield Entry(visit.visited_at, "visit", visit.pk, text, short(visit.note), str(visit.captured_by or ""))
+        yield Event(visit.visited_at, "visit", visit.pk, text, shorten(visit.note), str(visit.captured_by or ""))
 
 
-def follow_ups(customer: Customer, user: User) -> Iterator[Entry]:
-    """Each at the moment when it was done, or is due."""
-    found = FollowUp.objects.visible_to(user).filter(customer=customer).select_related("assignee")
-    for one in found.order_by("-due_at", "-pk")[:NEWEST]:
-        state = (one.get_outcome_display() or _("done")) if one.completed_at else _("to be done")
-        text = f"{one.get_channel_display()}: {state}"
-        yield Entry(one.completed_at or one.due_at, "follow-up", one.pk, text, short(one.note), str(one.assignee or ""))
+def follow_up_events(customer: Customer, user: User) -> Iterator[Event]:
+    """Yield each follow-up at the time it was completed or is due."""
+    rows = FollowUp.objects.visible_to(user).filter(customer=customer).select_related("assignee")
+    for follow_up in rows.order_by("-due_at", "-pk")[:MAX_EVENTS]:
+        state = (follow_up.get_outcome_display() or _("done")) if follow_up.completed_at else _("to do")
+        text, note = f"{follow_up.get_channel_display()}: {state}", shorten(follow_up.note)
+        moment, by = follow_up.completed_at or follow_up.due_at, str(follow_up.assignee or "")
+        yield Event(moment, "follow-up", follow_up.pk, text, note, by)
 
 
-def changes(customer: Customer) -> Iterator[Entry]:
+def change_events(customer: Customer) -> Iterator[Event]:
     kind = ContentType.objects.get_for_model(Customer)
-    found = LogEntry.objects.filter(content_type=kind, object_id=str(customer.pk)).select_related("user")
-    for change in found.order_by("-action_time")[:NEWEST]:
+    rows = LogEntry.objects.filter(content_type=kind, object_id=str(customer.pk)).select_related("user")
+    for change in rows.order_by("-action_time")[:MAX_EVENTS]:
         text = _("Added.") if change.is_addition() else change.get_change_message() or _("Changed.")
-        yield Entry(change.action_time, "change", change.pk, text, "", str(change.user))
+        yield Event(change.action_time, "change", change.pk, text, "", str(change.user))
 
 
-def short(text: str) -> str:
+def shorten(text: str) -> str:
     return Truncator(text).chars(200)

@@ -31,7 +31,7 @@ def fill(visitor: Visitor, family_name: str, grade: str = "A") -> None:
 
 
 def save(visitor: Visitor) -> None:
-    visitor.page.get_by_role("button", name="Save the visit").click()
+    visitor.page.get_by_role("button", name="Save visit").click()
 
 
 def captured(visitor: Visitor, family_name: str) -> int:
@@ -77,7 +77,7 @@ def test_visit_captured_without_a_connection_is_kept_and_sent_once_when_it_is_ba
         visitor.context.set_offline(True)
         fill(visitor, "Offline")
         save(visitor)
-        expect(visitor.page.get_by_text("They are sent as soon as there is a connection.")).to_be_visible()
+        expect(visitor.page.get_by_text("They will be sent as soon as there is a connection.")).to_be_visible()
         fill(visitor, "Offlinetoo", "C")
         save(visitor)
         assert kept(visitor) == 2
@@ -143,7 +143,7 @@ def test_who_was_logged_out_loses_nothing(visit: Visit) -> None:
         visitor.context.clear_cookies(name="sessionid")
         fill(visitor, "Loggedout")
         save(visitor)
-        expect(visitor.page.get_by_text("You are logged out. Nothing is lost:")).to_be_visible()
+        expect(visitor.page.get_by_text("You are logged out. Your entries are stored:")).to_be_visible()
         visitor.shoot("capture-logged-out-phone")
         visitor.page.get_by_role("link", name="Log in again").click()
         log_in(visitor.page, visitor.site)
@@ -157,7 +157,7 @@ def test_entry_of_another_person_waits_for_that_person(visit: Visit) -> None:
         visitor.open("/admin/capture/")
         visitor.page.evaluate("entry => localStorage.setItem('capture:entry:1', JSON.stringify(entry))", entry)
         visitor.page.reload()
-        expect(visitor.page.locator("#others")).to_have_text(re.compile("that person logs in here: 1$"))
+        expect(visitor.page.locator("#others")).to_have_text(re.compile("that user logs in here: 1$"))
         assert (kept(visitor), captured(visitor, "Somebody")) == (0, 0)
         assert visitor.page.evaluate("JSON.parse(localStorage.getItem('capture:entry:1'))") == entry
 
@@ -169,7 +169,7 @@ def test_browser_that_keeps_nothing_says_so_and_sends_while_the_page_is_open(vis
         visitor.context.set_offline(True)
         fill(visitor, "Unkept")
         save(visitor)
-        expect(visitor.page.get_by_text("This browser keeps nothing.")).to_be_visible()
+        expect(visitor.page.get_by_text("This browser cannot store entries.")).to_be_visible()
         visitor.context.set_offline(False)
         expect(visitor.page.locator("#outbox")).to_be_hidden()
         assert captured(visitor, "Unkept") == 1
@@ -181,7 +181,7 @@ def test_entries_wait_for_a_server_that_was_stopped(visit: Visit) -> None:
         visitor.site.stop()
         fill(visitor, "Stopped")
         save(visitor)
-        expect(visitor.page.get_by_text("They are sent as soon as there is a connection.")).to_be_visible()
+        expect(visitor.page.get_by_text("They will be sent as soon as there is a connection.")).to_be_visible()
         visitor.site.start()
         expect(visitor.page.locator("#outbox")).to_be_hidden(timeout=20_000)  # by itself
         assert captured(visitor, "Stopped") == 1

@@ -1,4 +1,4 @@
-"""The pages a stand team works with; each write is a form or a service, each read a QuerySet method."""
+"""The admin pages; writes are forms or services, reads are QuerySet methods."""
 
 from customers.admin import company, customer, exhibition, follow_up, tag, visit
 

@@ -1,4 +1,4 @@
-"""Columns that several lists have."""
+"""Columns shared by several lists."""
 
 from typing import Any
 
@@ -11,6 +11,6 @@ from core_apps.common.fields import country_names
 
 @admin.display(description=_("country"))
 def country(row: Any) -> str:
-    """Looked up; for a field with choices the admin makes a dictionary of all countries in each row."""
+    """Return the country's name; for a field with choices, the admin builds a dictionary of all countries per row."""
     names = country_names(get_language() or "en")
     return names.get(row.country, "")

@@ -18,33 +18,39 @@ from customers.admin.filters import ArchivedFilter, OwnerFilter, RecentExhibitio
 from customers.models import Customer, Tag
 from customers.services.customers import (
     archive_customers,
-    bring_customers_back,
+    assign_customers,
     tag_customers,
-    take_customers_over,
+    unarchive_customers,
     untag_customers,
 )
-from customers.timeline import timeline
+from customers.timeline import build_timeline
 
-MOST_DUPLICATES = 5
+MAX_DUPLICATES = 5
 
 
 class CustomerForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Asks before it adds somebody who seems to be there already."""
+    """Asks for confirmation before it adds a possible duplicate."""
 
     user: Any  # set by the admin for each request
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
-        if self.instance.pk is None and "create_anyway" not in self.data and (known := self.known_already(values)):
-            raise ValidationError(render_to_string("admin/customers/customer/known_already.html", {"known": known}))
+        if (
+            self.instance.pk is None
+            and "create_anyway" not in self.data
+            and (duplicates := self.find_duplicates(values))
+        ):
+            raise ValidationError(
+                render_to_string("admin/customers/customer/duplicates.html", {"duplicates": duplicates})
+            )
         return values
 
-    def known_already(self, values: dict[str, Any]) -> list[Customer]:
+    def find_duplicates(self, values: dict[str, Any]) -> list[Customer]:
         names = ("given_name", "family_name", "email", "phone", "company", "country")
         customer = Customer(**{name: values[name] for name in names if name in values})
         customer.normalise()
         visible = Customer.objects.visible_to(self.user).select_related("company")
-        return list(visible.resembling(customer)[:MOST_DUPLICATES])
+        return list(visible.similar_to(customer)[:MAX_DUPLICATES])
 
 
 class CustomerActionForm(ActionForm):
@@ -71,7 +77,7 @@ class CustomerAdmin(ExportMixin, BigTableAdmin):
     )
     link_filters = ("company__id__exact",)
     list_select_related = ("company", "owner")
-    search_fields = ("search_text",)  # for Django: get_search_results knows better
+    search_fields = ("search_text",)  # enables the search box; get_search_results does the search
     search_help_text = _("Part of a name, company, e-mail address or phone number")
     readonly_fields = ("public_id", "phone_e164", "created_at", "updated_at", "archived_at")
     fieldsets = (
@@ -80,7 +86,7 @@ class CustomerAdmin(ExportMixin, BigTableAdmin):
         (_("Sales"), {"fields": (("stage", "source"), "owner", "tags", "notes")}),
         (_("Record"), {"fields": ("public_id", ("created_at", "updated_at", "archived_at")), "classes": ("collapse",)}),
     )
-    actions = ("take_over", "add_tag", "remove_tag", "archive", "bring_back")
+    actions = ("assign_to_me", "add_tag", "remove_tag", "archive", "unarchive")
     change_form_template = "admin/customers/customer/change_form.html"
 
     @admin.display(description=_("name"), ordering="family_name")
@@ -95,7 +101,7 @@ class CustomerAdmin(ExportMixin, BigTableAdmin):
         return {"owner": request.user.pk} | super().get_changeform_initial_data(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whoever has a history is archived: visits and follow-ups are the exhibition's too."""
+        """Customers with visits or follow-ups cannot be deleted; archive them instead."""
         if not super().has_delete_permission(request, obj):
             return False
         return obj is None or not Customer.objects.filter(pk=obj.pk).with_history().exists()
@@ -109,7 +115,7 @@ class CustomerAdmin(ExportMixin, BigTableAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         customer = self.get_object(request, object_id)
-        context = {"timeline": timeline(customer, request.user)} if customer else {}  # type: ignore[arg-type]
+        context = {"timeline": build_timeline(customer, request.user)} if customer else {}  # type: ignore[arg-type]
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def get_urls(self) -> list[URLPattern]:
@@ -117,7 +123,7 @@ class CustomerAdmin(ExportMixin, BigTableAdmin):
         return [path("<path:object_id>/archive/", view, name="customers_customer_archive"), *super().get_urls()]
 
     def archive_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Archive the customer, or bring an archived one back."""
+        """Archive the customer, or restore an archived one."""
         customer = self.get_object(request, object_id)
         if customer is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
@@ -125,48 +131,48 @@ class CustomerAdmin(ExportMixin, BigTableAdmin):
             return HttpResponse(status=403)
         one = Customer.objects.filter(pk=customer.pk)
         if customer.archived_at:
-            bring_customers_back(one)
-            self.note(request, customer, _("%s is back in the lists."))
+            unarchive_customers(one)
+            self.log_archive(request, customer, _("%s was restored from the archive."))
         else:
             archive_customers(one)
-            self.note(request, customer, _("%s is archived, with all visits and follow-ups."))
+            self.log_archive(request, customer, _("%s was archived, with all visits and follow-ups."))
         return HttpResponseRedirect(reverse("admin:customers_customer_change", args=[customer.pk]))
 
-    def note(self, request: HttpRequest, customer: Customer, message: Any) -> None:
+    def log_archive(self, request: HttpRequest, customer: Customer, message: Any) -> None:
         self.log_change(request, customer, [{"changed": {"fields": ["archived"]}}])
         self.message_user(request, message % customer, messages.SUCCESS)
 
-    # Actions: each takes the queryset as it is, be it one row or a million.
+    # Actions: each is a bulk operation on the queryset.
 
-    @admin.action(description=_("Make me the owner"), permissions=["change"])
-    def take_over(self, request: HttpRequest, queryset: QuerySet[Customer]) -> None:
-        self.tell(request, take_customers_over(queryset, request.user))  # type: ignore[arg-type]
+    @admin.action(description=_("Assign to me"), permissions=["change"])
+    def assign_to_me(self, request: HttpRequest, queryset: QuerySet[Customer]) -> None:
+        self.report_count(request, assign_customers(queryset, request.user))  # type: ignore[arg-type]
 
-    @admin.action(description=_("Add the tag"), permissions=["change"])
+    @admin.action(description=_("Add tag"), permissions=["change"])
     def add_tag(self, request: HttpRequest, queryset: QuerySet[Customer]) -> None:
-        if tag := self.chosen_tag(request):
-            self.tell(request, tag_customers(queryset, tag))
+        if tag := self.get_tag(request):
+            self.report_count(request, tag_customers(queryset, tag))
 
-    @admin.action(description=_("Remove the tag"), permissions=["change"])
+    @admin.action(description=_("Remove tag"), permissions=["change"])
     def remove_tag(self, request: HttpRequest, queryset: QuerySet[Customer]) -> None:
-        if tag := self.chosen_tag(request):
-            self.tell(request, untag_customers(queryset, tag))
+        if tag := self.get_tag(request):
+            self.report_count(request, untag_customers(queryset, tag))
 
     @admin.action(description=_("Archive"), permissions=["change"])
     def archive(self, request: HttpRequest, queryset: QuerySet[Customer]) -> None:
-        self.tell(request, archive_customers(queryset))
+        self.report_count(request, archive_customers(queryset))
 
-    @admin.action(description=_("Bring back from the archive"), permissions=["change"])
-    def bring_back(self, request: HttpRequest, queryset: QuerySet[Customer]) -> None:
-        self.tell(request, bring_customers_back(queryset))
+    @admin.action(description=_("Restore from the archive"), permissions=["change"])
+    def unarchive(self, request: HttpRequest, queryset: QuerySet[Customer]) -> None:
+        self.report_count(request, unarchive_customers(queryset))
 
-    def chosen_tag(self, request: HttpRequest) -> Tag | None:
+    def get_tag(self, request: HttpRequest) -> Tag | None:
         number = request.POST.get("tag", "")
         tag = Tag.objects.filter(pk=number).first() if number.isdecimal() else None
         if tag is None:
-            self.message_user(request, _("Choose a tag beside the action first."), messages.WARNING)
+            self.message_user(request, _("Choose a tag next to the action."), messages.WARNING)
         return tag
 
-    def tell(self, request: HttpRequest, count: int) -> None:
+    def report_count(self, request: HttpRequest, count: int) -> None:
         text = ngettext("%(count)d customer was changed.", "%(count)d customers were changed.", count)
         self.message_user(request, text % {"count": count}, messages.SUCCESS)

@@ -1,4 +1,4 @@
-"""The list as a file: what its filters and its search leave, for those who may take it away."""
+"""Export of the customer list, with its filters and search, for users with the permission."""
 
 import logging
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from customers.exporting import FORMATS, Format, Row, batches_of
+from customers.exporting import FORMATS, Format, Row, fetch_batches
 from customers.models import Customer
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ EXPORT, FORMAT_VAR = "customers_customer_export", "format"
 
 
 class ExportMixin:
-    """For the list of customers; its links are in admin/customers/customer/change_list_object_tools.html."""
+    """For the list of customers; admin/customers/customer/change_list_object_tools.html has the links."""
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_GET(self.export_view))  # type: ignore[attr-defined]
@@ -40,11 +40,11 @@ class ExportMixin:
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         response: HttpResponse = super().changelist_view(request, extra_context)  # type: ignore[misc]
         if isinstance(response, TemplateResponse) and self.has_export_permission(request):
-            response.context_data = (response.context_data or {}) | {"exports": links(request)}
+            response.context_data = (response.context_data or {}) | {"exports": build_links(request)}
         return response
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
-        """For an export without the page, and without the count, that would keep its first row waiting."""
+        """For an export, skip the page and the count, which would delay the first row."""
         changelist: type[ChangeList] = super().get_changelist(request, **options)  # type: ignore[misc]
         if request.resolver_match is None or request.resolver_match.url_name != EXPORT:
             return changelist
@@ -61,13 +61,14 @@ class ExportMixin:
         try:
             customers = self.get_changelist_instance(request).queryset  # type: ignore[attr-defined]
         except IncorrectLookupParameters:
-            return HttpResponseBadRequest(_("This filter is unknown to the list."), content_type="text/plain")
+            return HttpResponseBadRequest(_("Unknown filter."), content_type="text/plain")
         return StreamingHttpResponse(
-            kind.written(recorded(batches_of(customers), begun(request, kind))), headers=headers_of(kind)
+            kind.write(log_outcome(fetch_batches(customers), create_log_entry(request, kind))),
+            headers=build_headers(kind),
         )
 
 
-def links(request: HttpRequest) -> list[tuple[str, str]]:
+def build_links(request: HttpRequest) -> list[tuple[str, str]]:
     parameters = request.GET.copy()
     parameters.pop(PAGE_VAR, None)
     url = reverse(f"admin:{EXPORT}")
@@ -78,17 +79,17 @@ def links(request: HttpRequest) -> list[tuple[str, str]]:
     return addresses
 
 
-def headers_of(kind: Format) -> dict[str, str]:
+def build_headers(kind: Format) -> dict[str, str]:
     return {
         "Content-Type": kind.content_type,
         "Content-Disposition": f'attachment; filename="customers-{timezone.localdate()}.{kind.name}"',
         "Cache-Control": "private, no-store",
-        # nginx would read ahead into its memory and its disk.
+        # nginx would buffer the response in memory and on disk.
         "X-Accel-Buffering": "no",
     }
 
 
-def begun(request: HttpRequest, kind: Format) -> LogEntry:
+def create_log_entry(request: HttpRequest, kind: Format) -> LogEntry:
     """Written before the first row leaves, so that an export that breaks off is known too."""
     chosen = request.GET.urlencode() or _("everything")
     return LogEntry.objects.create(
@@ -100,9 +101,9 @@ def begun(request: HttpRequest, kind: Format) -> LogEntry:
     )
 
 
-def recorded(batches: Iterator[list[Row]], entry: LogEntry) -> Iterator[list[Row]]:
-    """The batches; at their end the entry says how many rows there were, and whether these were all."""
-    rows, outcome = 0, "broken off"
+def log_outcome(batches: Iterator[list[Row]], entry: LogEntry) -> Iterator[list[Row]]:
+    """Yield the batches, then add the number of rows and the outcome to the log entry."""
+    rows, outcome = 0, "aborted"
     try:
         with closing(batches):  # type: ignore[type-var]
             for batch in batches:
@@ -110,7 +111,7 @@ def recorded(batches: Iterator[list[Row]], entry: LogEntry) -> Iterator[list[Row
                 rows += len(batch)
         outcome = "complete"
     finally:
-        # Without the filter: what people search for is no matter of the log.
+        # Without the filter: searches contain personal data.
         logger.info("User %s exported %s: %s rows, %s", entry.user_id, entry.object_repr, rows, outcome)
         entry.change_message += f": {rows:,} rows, {outcome}"
         entry.save(update_fields=["change_message"])

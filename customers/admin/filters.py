@@ -1,4 +1,4 @@
-"""Filters that cost one query at most, however many rows they could offer."""
+"""List filters with at most one query and a limited number of choices."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ Lookups = list[tuple[Any, Any]]
 
 
 class DefaultFilter(admin.SimpleListFilter):
-    """Narrows the list also where nothing is chosen; the first of its choices is that one."""
+    """Filters the list by its first choice by default."""
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         first, *others = super().choices(changelist)
@@ -79,7 +79,7 @@ class OwnerFilter(admin.SimpleListFilter):
     parameter_name = "owned"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
-        return [("me", _("Mine")), ("nobody", _("Nobody's"))]
+        return [("me", _("Mine")), ("nobody", _("No owner"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Customer]:
         match self.value():
@@ -91,14 +91,14 @@ class OwnerFilter(admin.SimpleListFilter):
 
 
 class TagFilter(admin.SimpleListFilter):
-    """The first tags by name; a list of any length would be no filter."""
+    """Offers the first tags by name."""
 
     title = _("tag")
     parameter_name = "tag"
-    most = 20
+    max_tags = 20
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
-        return list(Tag.objects.values_list("pk", "name")[: self.most])
+        return list(Tag.objects.values_list("pk", "name")[: self.max_tags])
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Customer]:
         number = self.value() or ""
@@ -106,15 +106,15 @@ class TagFilter(admin.SimpleListFilter):
 
 
 class RecentExhibitionFilter(admin.SimpleListFilter):
-    """The ten exhibitions that opened last; older ones are found by search."""
+    """Offers the ten latest exhibitions."""
 
     title = _("exhibition")
     parameter_name = "exhibition"
-    newest = 10
+    max_exhibitions = 10
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
-        opened = Exhibition.objects.visible_to(request.user).opened_by(timezone.now())[: self.newest]
-        return [(exhibition.pk, str(exhibition)) for exhibition in opened]
+        exhibitions = Exhibition.objects.visible_to(request.user).started_before(timezone.now())[: self.max_exhibitions]
+        return [(exhibition.pk, str(exhibition)) for exhibition in exhibitions]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Customer] | QuerySet[Visit]:
         number = self.value() or ""

@@ -18,7 +18,7 @@ from customers.admin.filters import StateFilter
 from customers.models import FollowUp
 from customers.services.follow_ups import assign_follow_ups, complete_follow_ups
 
-FIRST_CONTACT = timedelta(days=1)  # a good lead hears from us within a day
+FIRST_CONTACT = timedelta(days=1)  # contact a lead within a day
 
 
 @admin.register(FollowUp)
@@ -32,9 +32,9 @@ class FollowUpAdmin(BigTableAdmin):
     search_help_text = _("Part of the customer's name, company, e-mail address or phone number")
     fieldsets = (
         (None, {"fields": ("customer", "visit", ("channel", "priority"), "due_at", "assignee", "note")}),
-        (_("When it is done"), {"fields": ("outcome", "completed_at")}),
+        (_("Completion"), {"fields": ("outcome", "completed_at")}),
     )
-    actions = ("take", "mark_done")
+    actions = ("assign_to_me", "mark_done")
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         initial = {"assignee": request.user.pk, "due_at": timezone.now() + FIRST_CONTACT}
@@ -42,21 +42,19 @@ class FollowUpAdmin(BigTableAdmin):
 
     @admin.display(description=_("done"))
     def done(self, follow_up: FollowUp) -> str | SafeString:
-        """A button that sends the list's own form, and so its protection, to another address."""
+        """Return a button that submits the list's form, with its CSRF token, to another URL."""
         if follow_up.completed_at:
             return follow_up.get_outcome_display() or str(_("done"))
-        address = reverse("admin:customers_followup_done", args=[follow_up.pk])
+        url = reverse("admin:customers_followup_done", args=[follow_up.pk])
         label = _("Done: %s") % follow_up
-        return format_html(
-            '<button formaction="{}" aria-label="{}" class="button">{}</button>', address, label, _("Done")
-        )
+        return format_html('<button formaction="{}" aria-label="{}" class="button">{}</button>', url, label, _("Done"))
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.done_view))
         return [path("<path:object_id>/done/", view, name="customers_followup_done"), *super().get_urls()]
 
     def done_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Complete it now, and return to where the button was."""
+        """Complete the follow-up, and redirect to the page with the button."""
         follow_up = self.get_object(request, object_id)
         if follow_up is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
@@ -65,22 +63,22 @@ class FollowUpAdmin(BigTableAdmin):
         if complete_follow_ups(FollowUp.objects.filter(pk=follow_up.pk), request.user):  # type: ignore[arg-type]
             self.log_change(request, follow_up, [{"changed": {"fields": ["completed"]}}])
             self.message_user(request, _("Done: %s") % follow_up, messages.SUCCESS)
-        return HttpResponseRedirect(self.way_back(request))
+        return HttpResponseRedirect(self.get_return_url(request))
 
-    def way_back(self, request: HttpRequest) -> str:
-        for address in (request.POST.get("next", ""), request.headers.get("Referer", "")):
-            if url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure()):
-                return address
+    def get_return_url(self, request: HttpRequest) -> str:
+        for url in (request.POST.get("next", ""), request.headers.get("Referer", "")):
+            if url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
+                return url
         return reverse("admin:customers_followup_changelist")
 
     @admin.action(description=_("Assign to me"), permissions=["change"])
-    def take(self, request: HttpRequest, queryset: QuerySet[FollowUp]) -> None:
-        self.tell(request, assign_follow_ups(queryset, request.user))  # type: ignore[arg-type]
+    def assign_to_me(self, request: HttpRequest, queryset: QuerySet[FollowUp]) -> None:
+        self.report_count(request, assign_follow_ups(queryset, request.user))  # type: ignore[arg-type]
 
     @admin.action(description=_("Mark as done"), permissions=["change"])
     def mark_done(self, request: HttpRequest, queryset: QuerySet[FollowUp]) -> None:
-        self.tell(request, complete_follow_ups(queryset, request.user))  # type: ignore[arg-type]
+        self.report_count(request, complete_follow_ups(queryset, request.user))  # type: ignore[arg-type]
 
-    def tell(self, request: HttpRequest, count: int) -> None:
+    def report_count(self, request: HttpRequest, count: int) -> None:
         text = ngettext("%(count)d follow-up was changed.", "%(count)d follow-ups were changed.", count)
         self.message_user(request, text % {"count": count}, messages.SUCCESS)

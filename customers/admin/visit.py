@@ -22,7 +22,7 @@ class VisitAdmin(BigTableAdmin):
     search_help_text = _("Part of the customer's name, company, e-mail address or phone number")
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """At a stand the exhibition is nearly always the one that is open now."""
+        """Preset the exhibition that is open now."""
         exhibition = Exhibition.objects.open_at(timezone.now()).first()
         initial = {"captured_by": request.user.pk, "exhibition": exhibition and exhibition.pk}
         return initial | super().get_changeform_initial_data(request)

@@ -1,4 +1,4 @@
-"""What the documentation shows as a request; customers/tests/test_api_schema.py sends each of them."""
+"""The example requests of the documentation; customers/tests/test_api_schema.py sends each of them."""
 
 from typing import Any
 
@@ -60,6 +60,6 @@ REQUESTS: dict[str, dict[str, Any]] = {
 }
 
 
-def shown(path: str) -> Any:
-    """A decorator of the serializer that takes the request."""
+def with_example(path: str) -> Any:
+    """Decorate the serializer of the request."""
     return extend_schema_serializer(examples=[OpenApiExample("Example", REQUESTS[path], request_only=True)])

@@ -8,12 +8,12 @@ from core_apps.accounts.models import User
 from core_apps.api.serializers import RelatedField
 from customers.models import Customer, Tag
 
-MOST_TAGS = 50
+MAX_TAGS = 50
 
 
 @extend_schema_field({"type": "string", "format": "email", "nullable": True})
 class ColleagueField(RelatedField):
-    """A member of the team by e-mail address, in any case."""
+    """A member of the team by e-mail address, case-insensitive."""
 
     def __init__(self, **options: Any) -> None:
         if not options.get("read_only"):
@@ -25,16 +25,16 @@ class ColleagueField(RelatedField):
 
 
 class TagNamesField(serializers.ListField):
-    """The names of a customer's tags, in order of the alphabet; only tags that exist can be given."""
+    """The names of a customer's tags in alphabetical order; only existing tags are accepted."""
 
     child = serializers.CharField(max_length=50)
     default_error_messages = {"unknown": _("There is no tag named “{name}”.")}  # noqa: RUF012 - as DRF has it
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=MOST_TAGS, required=False, **options)
+        super().__init__(max_length=MAX_TAGS, required=False, **options)
 
     def get_attribute(self, instance: Customer) -> list[str]:
-        """What the query of the page brought along; a row that was just written asks."""
+        """Return the names annotated by the list's query, or query them for a row that was just written."""
         names = getattr(instance, "tag_names", None)
         return list(instance.tags.values_list("name", flat=True)) if names is None else names
 

@@ -1,4 +1,4 @@
-"""What a list can be narrowed by: only what an index answers, alone or in the order of the list."""
+"""The filters of the lists, each supported by an index."""
 
 from typing import Any, ClassVar
 
@@ -15,12 +15,12 @@ from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
 
 @extend_schema_field(TEXT)
 class TextFilter(filters.CharFilter):
-    """Whatever is not blank."""
+    """Any text that is not blank."""
 
 
 @extend_schema_field(OpenApiTypes.BOOL)
 class YesOrNoFilter(filters.TypedChoiceFilter):
-    """Django's own takes any other word for no answer, and would return everything."""
+    """Unlike BooleanFilter, rejects other words, which would return everything."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(choices=[("true", "true"), ("false", "false")], coerce="true".__eq__, **options)
@@ -28,7 +28,7 @@ class YesOrNoFilter(filters.TypedChoiceFilter):
 
 @extend_schema_field({"$ref": "#/components/schemas/CountryEnum"})
 class CountryFilter(filters.ChoiceFilter):
-    """By code; the schema has the list of them once."""
+    """Filter by code; the schema lists the codes once."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(choices=countries, **options)
@@ -37,7 +37,7 @@ class CountryFilter(filters.ChoiceFilter):
 class ExhibitionFilter(filters.FilterSet):
     country = CountryFilter()
     industry = TextFilter()
-    open = YesOrNoFilter(method="filter_open", label="On today, at the place itself.")
+    open = YesOrNoFilter(method="filter_open", label="Open today in its own time zone.")
     starts_after = filters.DateFilter(field_name="starts_on", lookup_expr="gte")
     starts_before = filters.DateFilter(field_name="starts_on", lookup_expr="lte")
 
@@ -53,7 +53,7 @@ class ExhibitionFilter(filters.FilterSet):
 class CompanyFilter(filters.FilterSet):
     country = CountryFilter()
     industry = TextFilter()
-    domain = TextFilter(method="filter_domain", label="The whole web domain.")
+    domain = TextFilter(method="filter_domain", label="The complete web domain.")
 
     class Meta:
         model = Company
@@ -65,10 +65,10 @@ class CompanyFilter(filters.FilterSet):
 
 class CustomerFilter(filters.FilterSet):
     country = CountryFilter()
-    email = TextFilter(method="filter_email", label="The whole address.")
+    email = TextFilter(method="filter_email", label="The complete address.")
     company = filters.UUIDFilter(field_name="company__public_id")
     owner = TextFilter(field_name="owner__email", label="A colleague's e-mail address.")
-    exhibition = filters.UUIDFilter(method="filter_exhibition", label="Who was met there.")
+    exhibition = filters.UUIDFilter(method="filter_exhibition", label="Customers met at this exhibition.")
     tag = TextFilter(method="filter_tag", label="The name of a tag.")
     archived = YesOrNoFilter(field_name="archived_at", lookup_expr="isnull", exclude=True)
     created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")

@@ -1,4 +1,4 @@
-"""A customer's photo, at an address below the customer's own."""
+"""A customer's photo, at a URL below the customer's."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -26,20 +26,20 @@ SIZES = {"large": lambda name: name, "small": small_name}
 
 
 class PhotoSerializer(serializers.Serializer[Any]):
-    photo = serializers.FileField(help_text="JPEG, PNG or WebP, up to 10 MB and 30 megapixels; it is drawn anew.")
+    photo = serializers.FileField(help_text="JPEG, PNG or WebP, up to 10 MB and 30 megapixels; it is re-encoded.")
 
     def validate_photo(self, upload: Any) -> Photo:
         return photo_of(upload)
 
 
 class JpegRenderer(JSONRenderer):
-    """For whoever accepts images alone; only a refusal is rendered, and that as ever."""
+    """For clients that accept only images; errors are still rendered as JSON."""
 
     media_type = "image/jpeg"
 
 
 class PhotoView(StrictView):
-    """The photo as it is kept: a JPEG of at most 1600 pixels a side, with nothing of the uploaded file's metadata."""
+    """The stored photo: a JPEG of at most 1600 pixels per side, without the metadata of the uploaded file."""
 
     model = Customer
     parser_classes = (MultiPartParser,)
@@ -56,11 +56,11 @@ class PhotoView(StrictView):
         return get_object_or_404(rows, public_id=public_id)
 
     @extend_schema(
-        parameters=[OpenApiParameter(SIZE, enum=list(SIZES), description="small: at most 160 pixels a side.")],
+        parameters=[OpenApiParameter(SIZE, enum=list(SIZES), description="small: at most 160 pixels per side.")],
         responses={(200, "image/jpeg"): OpenApiTypes.BINARY},
     )
     def get(self, request: Request, public_id: UUID) -> HttpResponseBase:
-        """Raises Http404 where there is none."""
+        """Return the photo. Raises Http404 if there is none."""
         named = parameters.one_of(request, SIZE, SIZES)
         customer = self.customer(public_id)
         if not customer.photo:
@@ -70,12 +70,12 @@ class PhotoView(StrictView):
     @extend_schema(request={"multipart/form-data": PhotoSerializer}, responses={204: None})
     @transaction.atomic
     def put(self, request: Request, public_id: UUID) -> HttpResponse:
-        """In place of the one that is there. Raises ValidationError with what is wrong with the file."""
+        """Replace the photo. Raises ValidationError if the file is not a valid photo."""
         customer = self.customer(public_id, lock=True)
         conditions.refuse_outdated(request, customer)
-        sent_photo = PhotoSerializer(data=request.data)
-        sent_photo.is_valid(raise_exception=True)
-        customer.photo = sent_photo.validated_data["photo"]
+        serializer = PhotoSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        customer.photo = serializer.validated_data["photo"]
         customer.save()
         return HttpResponse(status=204)
 

@@ -1,16 +1,16 @@
-"""What of a row is shown and what can be written; the rules are those of the models."""
+"""The fields of each resource; validation is that of the models."""
 
 from typing import Any, ClassVar
 
 from rest_framework import serializers
 
 from core_apps.api.serializers import ModelSerializer, PublicRelatedField
-from customers.api.examples import shown
+from customers.api.examples import with_example
 from customers.api.fields import ColleagueField, TagNamesField
 from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
 
-RECORD = ("created_at", "updated_at")
-# Whose a new row is that nobody was named for, as in the admin's forms: stand staff keep what they make in sight.
+TIMESTAMPS = ("created_at", "updated_at")
+# New rows belong to their creator by default, as in the admin, so that stand staff can see what they created.
 CREATOR = serializers.CreateOnlyDefault(serializers.CurrentUserDefault())
 
 
@@ -18,48 +18,46 @@ class ResourceSerializer(ModelSerializer):
     id = serializers.UUIDField(source="public_id", read_only=True)
 
 
-@shown("exhibitions")
+@with_example("exhibitions")
 class ExhibitionSerializer(ResourceSerializer):
     class Meta:
         model = Exhibition
         fields = (
             *("id", "name", "edition", "venue", "city", "country", "time_zone", "starts_on", "ends_on"),
-            *("website", "industry", *RECORD),
+            *("website", "industry", *TIMESTAMPS),
         )
 
 
-@shown("companies")
+@with_example("companies")
 class CompanySerializer(ResourceSerializer):
     class Meta:
         model = Company
-        fields = ("id", "name", "domain", "country", "industry", "website", *RECORD)
+        fields = ("id", "name", "domain", "country", "industry", "website", *TIMESTAMPS)
 
 
-@shown("tags")
+@with_example("tags")
 class TagSerializer(ResourceSerializer):
     class Meta:
         model = Tag
-        fields = ("id", "name", *RECORD)
+        fields = ("id", "name", *TIMESTAMPS)
 
 
-@shown("customers")
+@with_example("customers")
 class CustomerSerializer(ResourceSerializer):
     full_name = serializers.CharField(read_only=True)
     company = PublicRelatedField(queryset=Company.objects.all(), allow_null=True, required=False)
     company_name = serializers.CharField(source="company.name", read_only=True, allow_null=True, default=None)
-    owner = ColleagueField(allow_null=True, default=CREATOR, help_text="Who creates the customer, where left out.")
+    owner = ColleagueField(allow_null=True, default=CREATOR, help_text="Defaults to the creator of the customer.")
     tags = TagNamesField()
-    has_photo = serializers.SerializerMethodField(help_text="The photo is at photo/ below the customer's address.")
-    archived = serializers.BooleanField(
-        required=False, help_text="Out of the daily lists, with all that belongs to it."
-    )
+    has_photo = serializers.SerializerMethodField(help_text="The photo is at photo/ below the customer's URL.")
+    archived = serializers.BooleanField(required=False, help_text="Hidden from the lists, with visits and follow-ups.")
 
     class Meta:
         model = Customer
         fields = (
             *("id", "full_name", "given_name", "family_name", "email", "phone", "phone_e164", "job_title"),
             *("company", "company_name", "country", "stage", "source", "owner", "tags", "notes"),
-            *("has_photo", "archived", *RECORD),
+            *("has_photo", "archived", *TIMESTAMPS),
         )
         read_only_fields: ClassVar = ("phone_e164",)
 
@@ -67,7 +65,7 @@ class CustomerSerializer(ResourceSerializer):
         return bool(customer.photo)
 
 
-@shown("visits")
+@with_example("visits")
 class VisitSerializer(ResourceSerializer):
     customer = PublicRelatedField(queryset=Customer.objects.all())
     customer_name = serializers.CharField(source="customer", read_only=True)
@@ -79,23 +77,23 @@ class VisitSerializer(ResourceSerializer):
         model = Visit
         fields = (
             *("id", "customer", "customer_name", "exhibition", "exhibition_name", "visited_at", "stand"),
-            *("grade", "interests", "note", "captured_by", *RECORD),
+            *("grade", "interests", "note", "captured_by", *TIMESTAMPS),
         )
 
     def create(self, validated_data: Any) -> Any:
         return super().create(validated_data | {"captured_by": self.context["request"].user})
 
 
-@shown("follow-ups")
+@with_example("follow-ups")
 class FollowUpSerializer(ResourceSerializer):
     customer = PublicRelatedField(queryset=Customer.objects.all())
     customer_name = serializers.CharField(source="customer", read_only=True)
     visit = PublicRelatedField(queryset=Visit.objects.all(), allow_null=True, required=False)
-    assignee = ColleagueField(allow_null=True, default=CREATOR, help_text="Who creates the follow-up, where left out.")
+    assignee = ColleagueField(allow_null=True, default=CREATOR, help_text="Defaults to the creator of the follow-up.")
 
     class Meta:
         model = FollowUp
         fields = (
             *("id", "customer", "customer_name", "visit", "assignee", "channel", "due_at", "priority"),
-            *("note", "outcome", "completed_at", *RECORD),
+            *("note", "outcome", "completed_at", *TIMESTAMPS),
         )

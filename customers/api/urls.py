@@ -1,4 +1,4 @@
-"""The whole URL map of the API, below /api/v1/."""
+"""All URLs of the API, below /api/v1/."""
 
 from django.urls import path
 from rest_framework.routers import SimpleRouter

@@ -1,4 +1,4 @@
-"""Every resource of the API: which rows, in what order, narrowed by what."""
+"""The resources of the API: their rows, orders and filters."""
 
 from typing import Any, ClassVar
 
@@ -10,18 +10,18 @@ from core_apps.api.refusals import Conflict
 from core_apps.api.views import ResourceViewSet
 from customers.api import filters, serializers
 from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
-from customers.querysets import EVERY
+from customers.querysets import VIEW_EVERY_CUSTOMER
 
 
 class DomainViewSet(ResourceViewSet):
-    """Rows that `visible_to` says who sees."""
+    """Rows limited by `visible_to`."""
 
     def scope(self) -> str:
-        return "every row" if self.request.user.has_perm(EVERY) else super().scope()
+        return "every row" if self.request.user.has_perm(VIEW_EVERY_CUSTOMER) else super().scope()
 
 
 class ExhibitionViewSet(DomainViewSet):
-    """Editions of trade fairs; stand staff see those at whose stand they work."""
+    """Editions of trade fairs; stand staff see those they work at."""
 
     model = Exhibition
     serializer_class = serializers.ExhibitionSerializer
@@ -30,7 +30,7 @@ class ExhibitionViewSet(DomainViewSet):
 
 
 class CompanyViewSet(DomainViewSet):
-    """Organisations; one that has customers cannot be deleted."""
+    """Organisations; a company with customers cannot be deleted."""
 
     model = Company
     serializer_class = serializers.CompanySerializer
@@ -39,7 +39,7 @@ class CompanyViewSet(DomainViewSet):
 
 
 class TagViewSet(DomainViewSet):
-    """The team's own words that customers are marked with."""
+    """Labels for customers."""
 
     model = Tag
     serializer_class = serializers.TagSerializer
@@ -47,7 +47,7 @@ class TagViewSet(DomainViewSet):
 
 
 class CustomerViewSet(DomainViewSet):
-    """People met at exhibitions; whoever has visits or follow-ups is archived, not deleted."""
+    """People met at exhibitions; customers with visits or follow-ups cannot be deleted, only archived."""
 
     model = Customer
     serializer_class = serializers.CustomerSerializer
@@ -60,12 +60,14 @@ class CustomerViewSet(DomainViewSet):
 
     def perform_destroy(self, instance: Customer) -> None:
         if Customer.objects.filter(pk=instance.pk).with_history().exists():
-            raise Conflict(_("This customer has visits or follow-ups: archive instead, by PATCH with “archived” true."))
+            raise Conflict(
+                _("A customer with visits or follow-ups cannot be deleted. PATCH “archived” to true instead.")
+            )
         super().perform_destroy(instance)
 
 
 class VisitViewSet(DomainViewSet):
-    """Customers at the stand; stand staff see those of their exhibitions."""
+    """Visits of customers at the stand; stand staff see those at their exhibitions."""
 
     model = Visit
     serializer_class = serializers.VisitSerializer
@@ -77,7 +79,7 @@ class VisitViewSet(DomainViewSet):
 
 
 class FollowUpViewSet(DomainViewSet):
-    """What somebody promised to do for a customer, by when, and what became of it."""
+    """What a colleague promised to do for a customer, by when, and the outcome."""
 
     model = FollowUp
     serializer_class = serializers.FollowUpSerializer

@@ -1,4 +1,4 @@
-"""A small demo: real exhibitions, invented companies and people, visits on days that are over, follow-ups."""
+"""Demo data: real exhibitions, fictitious companies and people with past visits and follow-ups."""
 
 import csv
 import unicodedata
@@ -14,19 +14,19 @@ from core_apps.accounts.models import User
 from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
 
 NOTES = ("Wants a quote for the new line.", "Asked for references.", "Took the catalogue.", "Compares us with others.")
-GRADES = "BCABCDB"  # no divisor of its length is one of the days' or the notes'
+GRADES = "BCABCDB"  # 7 grades: coprime to the number of days and notes
 TAGS = ("VIP", "Newsletter", "Reseller")
 INTERESTS: tuple[list[str], ...] = (["pilot order"], ["price list", "samples"], ["service contract"], [])
 
 
 @transaction.atomic
 def load_demo() -> bool:
-    """Loads the demo into an empty database; returns whether it did."""
+    """Load the demo into an empty database; return False if it is not empty."""
     if any(model.objects.exists() for model in (Exhibition, Company, Customer)):
         return False
-    Exhibition.objects.bulk_create(Exhibition(**row) for row in read("exhibitions"))
+    Exhibition.objects.bulk_create(Exhibition(**row) for row in read_rows("exhibitions"))
     companies = {company.domain: company for company in Company.objects.bulk_create(demo_companies())}
-    customers = [demo_customer(row, companies[row.pop("domain")]) for row in read("people")]
+    customers = [demo_customer(row, companies[row.pop("domain")]) for row in read_rows("people")]
     for customer in customers:
         customer.save()
     visits = Visit.objects.bulk_create(demo_visits(customers))
@@ -36,13 +36,13 @@ def load_demo() -> bool:
     return True
 
 
-def read(name: str) -> list[dict[str, str]]:
+def read_rows(name: str) -> list[dict[str, str]]:
     with (Path(__file__).parent / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def demo_companies() -> Iterator[Company]:
-    return (Company(website=f"https://{row['domain']}/", **row) for row in read("companies"))
+    return (Company(website=f"https://{row['domain']}/", **row) for row in read_rows("companies"))
 
 
 def demo_customer(row: dict[str, str], company: Company) -> Customer:
@@ -52,12 +52,12 @@ def demo_customer(row: dict[str, str], company: Company) -> Customer:
 
 
 def demo_visits(customers: list[Customer]) -> Iterator[Visit]:
-    """Everybody at the exhibition that was last, and at an earlier one, in the opening hours of the place."""
-    over = list(Exhibition.objects.filter(ends_on__lt=timezone.localdate()).order_by("-ends_on"))
-    somebody = User.objects.order_by("pk").first()
+    """Yield a visit of each customer to the latest exhibition and to an earlier one, in local opening hours."""
+    past = list(Exhibition.objects.filter(ends_on__lt=timezone.localdate()).order_by("-ends_on"))
+    user = User.objects.order_by("pk").first()
     for number, customer in enumerate(customers):
-        for exhibition in (*over[:1], *over[1 + number % 5 :][:1]):
-            yield demo_visit(number, customer, exhibition, somebody)
+        for exhibition in (*past[:1], *past[1 + number % 5 :][:1]):
+            yield demo_visit(number, customer, exhibition, user)
 
 
 def demo_visit(number: int, customer: Customer, exhibition: Exhibition, captured_by: User | None) -> Visit:
@@ -77,7 +77,7 @@ def demo_visit(number: int, customer: Customer, exhibition: Exhibition, captured
 
 
 def demo_follow_ups(visits: list[Visit]) -> Iterator[FollowUp]:
-    """Of the visits that are worth one: most are done after a day or two, and some are overdue."""
+    """Yield follow-ups of the better visits: most are completed within two days, some are overdue."""
     for number, visit in enumerate(visit for visit in visits if visit.grade in (Visit.Grade.A, Visit.Grade.B)):
         done_at = visit.visited_at + timedelta(hours=(6, 20, 40)[number % 3])
         is_done = number % 5 > 0 and done_at < timezone.now()

@@ -1,4 +1,4 @@
-"""CSV as RFC 4180 has it; UTF-8 with a mark, without which Excel takes it for Windows-1252."""
+"""CSV (RFC 4180) in UTF-8 with a byte order mark, without which Excel assumes Windows-1252."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -7,25 +7,25 @@ from io import StringIO
 from customers.exporting.rows import HEADINGS, TAG_SEPARATOR, Row
 from customers.spreadsheets import escape_formula
 
-MARK = "\ufeff"
+BYTE_ORDER_MARK = "\ufeff"
 
 
-def as_csv(batches: Iterable[list[Row]]) -> Iterator[bytes]:
-    text = StringIO(MARK, newline="")
+def write_csv(batches: Iterable[list[Row]]) -> Iterator[bytes]:
+    text = StringIO(BYTE_ORDER_MARK, newline="")
     text.seek(0, 2)
     writer = csv.writer(text)
     writer.writerow(HEADINGS)
     for batch in batches:
-        writer.writerows(map(escape, batch))
-        yield taken(text)
-    yield taken(text)
+        writer.writerows(map(escape_row, batch))
+        yield drain(text)
+    yield drain(text)
 
 
-def escape(row: Row) -> list[str]:
+def escape_row(row: Row) -> list[str]:
     return [escape_formula(cell).replace(TAG_SEPARATOR, ", ") for cell in row]
 
 
-def taken(text: StringIO) -> bytes:
+def drain(text: StringIO) -> bytes:
     content = text.getvalue()
     text.seek(0)
     text.truncate()

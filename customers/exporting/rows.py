@@ -1,4 +1,4 @@
-"""What an export says of a customer: texts that the database has put together."""
+"""The rows of an export: texts composed by the database."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,28 +14,28 @@ from customers.models import Customer, Tag
 
 Row: TypeAlias = tuple[str, ...]
 
-ROWS_AT_ONCE = 1000
+BATCH_SIZE = 1000
 SETTINGS = """
--- Between two batches the transaction waits for whoever reads, which may be a telephone in a train.
+-- Between two batches the transaction waits for the client, which may be slow.
 SET LOCAL idle_in_transaction_session_timeout = '10min';
--- To compile a query for many rows would keep the first of them waiting.
+-- Compiling the query would delay the first row.
 SET LOCAL jit = off;
--- The part of the rows that the planner takes to be wanted. With all, it sorts a million before the first one; with its
--- usual tenth, it looks along the index of the order, in seconds, for the few that a search finds.
+-- The fraction of the rows that the planner optimises for. With 1, it sorts a million rows before the first one; with
+-- the default of 0.1, it scans the whole index of the order, in seconds, for the few rows that match a search.
 SET LOCAL cursor_tuple_fraction = 0.5;
 """
-LONGEST_CELL = 32_767  # characters, https://support.microsoft.com/office/1672b34d-7043-467e-8e27-269d656771c3
-TAG_SEPARATOR = "\x1f"  # "unit separator": no tag that a person types contains it
+MAX_CELL = 32_767  # characters, https://support.microsoft.com/office/1672b34d-7043-467e-8e27-269d656771c3
+TAG_SEPARATOR = "\x1f"  # "unit separator": cannot be typed into a tag
 
 TAGS = (
     Tag.objects.filter(customers=OuterRef("pk"))
     .order_by()
     .values("customers")
-    .annotate(names=Left(StringAgg("name", TAG_SEPARATOR, order_by="name"), LONGEST_CELL))
+    .annotate(names=Left(StringAgg("name", TAG_SEPARATOR, order_by="name"), MAX_CELL))
     .values("names")
 )
 UTC_TIME = Func(F("created_at"), function="timezone", template="%(function)s('UTC', %(expressions)s)")
-# Headings are in English for everybody: `import_customers` reads them, and so may other programs.
+# Headings are not translated: `import_customers` and other programs read them.
 COLUMNS: dict[str, Any] = {
     "public id": Cast("public_id", TextField()),
     "given name": "given_name",
@@ -55,12 +55,12 @@ COLUMNS: dict[str, Any] = {
 HEADINGS = tuple(COLUMNS)
 
 
-def batches_of(customers: QuerySet[Customer]) -> Iterator[list[Row]]:
-    """Every row of the queryset, as of one moment; PostgreSQL limits the time of each batch, not of all."""
+def fetch_batches(customers: QuerySet[Customer]) -> Iterator[list[Row]]:
+    """Yield the rows of the queryset from one snapshot; statement_timeout applies to each batch."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(SETTINGS)
-        # Its cursor is closed before the transaction ends, also where nobody wants the rest.
-        with closing(customers.values_list(*COLUMNS.values()).iterator(ROWS_AT_ONCE)) as rows:  # type: ignore[type-var]
-            while batch := list(islice(rows, ROWS_AT_ONCE)):
+        # The cursor must be closed before the transaction ends, even if the client disconnects.
+        with closing(customers.values_list(*COLUMNS.values()).iterator(BATCH_SIZE)) as rows:  # type: ignore[type-var]
+            while batch := list(islice(rows, BATCH_SIZE)):
                 yield batch

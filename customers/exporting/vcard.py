@@ -1,4 +1,4 @@
-"""vCard 4.0 (RFC 6350): what an address book knows of a person, and nothing of what the team thinks of them."""
+"""vCard 4.0 (RFC 6350) with contact details only, without stage, notes and the like."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -7,19 +7,19 @@ from functools import cache
 from core_apps.common.fields import country_names
 from customers.exporting.rows import TAG_SEPARATOR, Row
 
-LINE = 75  # octets of a line, its end not counted (3.2)
-# What has a meaning inside of a value (3.4), or no place in it.
+LINE = 75  # octets per line, excluding the line break (3.2)
+# Characters that must be escaped in a value (3.4), or are not allowed.
 SPECIAL = re.compile(r"[\\,;]|\r\n|[\r\n\x01-\x08\x0b\x0c\x0e-\x1e\x7f]")
 E164 = re.compile(r"\+[0-9]+")
-DIVIDER = "\0"  # PostgreSQL keeps none in a text
+DIVIDER = "\0"  # PostgreSQL allows none in a text
 
 
-def as_vcards(batches: Iterable[list[Row]]) -> Iterator[bytes]:
+def write_vcards(batches: Iterable[list[Row]]) -> Iterator[bytes]:
     for batch in batches:
-        yield "".join(map(card_of, batch)).encode()
+        yield "".join(map(build_card, batch)).encode()
 
 
-def card_of(row: Row) -> str:
+def build_card(row: Row) -> str:
     text = DIVIDER.join(row)
     if SPECIAL.search(text):
         text = SPECIAL.sub(escape, text)
@@ -37,7 +37,7 @@ def card_of(row: Row) -> str:
         ("CATEGORIES:", tags.replace(TAG_SEPARATOR, ",")),
         ("CREATED:", created.replace("-", "").replace(":", "").replace(" ", "T") + "Z"),  # RFC 9554
     )
-    lines = [folded(name + value) for name, value in values if value]
+    lines = [fold_line(name + value) for name, value in values if value]
     return "\r\n".join(("BEGIN:VCARD", "VERSION:4.0", *lines, "END:VCARD", ""))
 
 
@@ -53,8 +53,8 @@ def country_name(code: str) -> str:
     return SPECIAL.sub(escape, country_names().get(code, code))
 
 
-def folded(line: str) -> str:
-    """In lines of 75 octets, no character divided."""
+def fold_line(line: str) -> str:
+    """Fold the line at 75 octets without splitting a character."""
     if len(line) <= LINE and (line.isascii() or len(line.encode()) <= LINE):
         return line
     lines, length = [""], 0
@@ -62,7 +62,7 @@ def folded(line: str) -> str:
         octets = len(character.encode())
         if length + octets > LINE:
             lines.append("")
-            length = 1  # the space that says: it goes on
+            length = 1  # the space that marks a continuation
         lines[-1] += character
         length += octets
     return "\r\n ".join(lines)

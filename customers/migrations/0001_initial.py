@@ -163,7 +163,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         db_default="",
                         editable=False,
-                        help_text="Written by the database alone: name and domain.",
+                        help_text="Set by a database trigger: name and domain.",
                     ),
                 ),
             ],
@@ -208,14 +208,14 @@ class Migration(migrations.Migration):
                         condition=models.Q(("domain", ""), _negated=True),
                         fields=("domain",),
                         name="company_unique_domain",
-                        violation_error_message="A company with this web domain exists already.",
+                        violation_error_message="A company with this web domain already exists.",
                     ),
                     models.UniqueConstraint(
                         django.db.models.functions.text.Upper("name"),
                         models.F("country"),
                         condition=models.Q(("domain", "")),
                         name="company_unique_name_without_domain",
-                        violation_error_message="A company of this name without a web domain exists in this country.",
+                        violation_error_message="A company with this name and no web domain already exists in this country.",
                     ),
                 ],
             },
@@ -251,7 +251,7 @@ class Migration(migrations.Migration):
                     "edition",
                     models.CharField(
                         blank=True,
-                        help_text="What tells it from the other years: 2027.",
+                        help_text="For example the year: 2027.",
                         max_length=50,
                         verbose_name="edition",
                     ),
@@ -277,7 +277,7 @@ class Migration(migrations.Migration):
                     "staff",
                     models.ManyToManyField(
                         blank=True,
-                        help_text="Who works at our stand: stand staff see the customers and visits of their exhibitions.",
+                        help_text="Who works at our stand. Stand staff see the customers and visits of their exhibitions only.",
                         related_name="exhibitions",
                         to=settings.AUTH_USER_MODEL,
                         verbose_name="stand staff",
@@ -328,7 +328,7 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(
                         django.db.models.functions.text.Upper("name"),
                         name="tag_unique_name",
-                        violation_error_message="This tag exists already.",
+                        violation_error_message="This tag already exists.",
                     ),
                 ],
             },
@@ -366,7 +366,7 @@ class Migration(migrations.Migration):
                     "phone",
                     models.CharField(
                         blank=True,
-                        help_text="As written; without +, the country's own form.",
+                        help_text="Any format; without +, in the customer's country.",
                         max_length=50,
                         verbose_name="phone",
                     ),
@@ -424,7 +424,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         db_default="",
                         editable=False,
-                        help_text="Written by the database alone: names, e-mail, digits of the phone number, company.",
+                        help_text="Set by a database trigger: names, e-mail, digits of the phone number, company.",
                     ),
                 ),
                 (
@@ -442,7 +442,7 @@ class Migration(migrations.Migration):
                     "owner",
                     models.ForeignKey(
                         blank=True,
-                        help_text="Who looks after the customer.",
+                        help_text="The colleague responsible for the customer.",
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
                         related_name="customers",
@@ -493,7 +493,7 @@ class Migration(migrations.Migration):
                         verbose_name="public id",
                     ),
                 ),
-                ("visited_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="when")),
+                ("visited_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="visited at")),
                 (
                     "stand",
                     models.CharField(
@@ -612,9 +612,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "note",
-                    models.TextField(
-                        blank=True, help_text="What is to be done.", max_length=10000, verbose_name="note"
-                    ),
+                    models.TextField(blank=True, help_text="What to do.", max_length=10000, verbose_name="note"),
                 ),
                 (
                     "outcome",
@@ -656,7 +654,7 @@ class Migration(migrations.Migration):
                     "visit",
                     models.ForeignKey(
                         blank=True,
-                        help_text="What it follows up; time to first contact is counted from there.",
+                        help_text="The visit it follows up; the time to first contact is measured from it.",
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
                         related_name="follow_ups",
@@ -766,7 +764,7 @@ class Migration(migrations.Migration):
                 django.db.models.functions.text.Upper("name"),
                 django.db.models.functions.text.Upper("edition"),
                 name="exhibition_unique_edition",
-                violation_error_message="This edition of the exhibition exists already.",
+                violation_error_message="This edition of the exhibition already exists.",
             ),
         ),
         migrations.AddIndex(
@@ -924,7 +922,7 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(
                 fields=("customer", "exhibition", "visited_at"),
                 name="visit_once_at_a_time",
-                violation_error_message="This visit is recorded already.",
+                violation_error_message="This visit is already recorded.",
             ),
         ),
         migrations.AddIndex(
@@ -981,7 +979,7 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("outcome", ""), ("completed_at__isnull", False), _connector="OR"),
                 name="follow_up_outcome_of_a_completed_one",
-                violation_error_message="An open follow-up has no outcome yet: say when it was completed.",
+                violation_error_message="An open follow-up cannot have an outcome. Enter when it was completed.",
             ),
         ),
         migrations.RunSQL(

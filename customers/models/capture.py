@@ -9,9 +9,9 @@ from customers.models.visit import Visit
 
 
 class Capture(TimeStampedModel):
-    """An entry of the capture form that has arrived: a device sends it until it hears so, and it counts once.
+    """A recorded entry of the capture form: a device may send it again until it receives the response.
 
-    Apart from the visit, so that one that was deleted does not come back with a late second sending.
+    Separate from the visit, so that sending an entry again does not restore a deleted visit.
     """
 
     client_uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)

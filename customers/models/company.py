@@ -13,7 +13,7 @@ from customers.querysets import CompanyQuerySet
 
 
 class Company(PublicModel):
-    """An organisation; known by its web domain or, where it has none, by its name in its country."""
+    """An organisation, identified by its web domain or, without one, by name and country."""
 
     name = models.CharField(_("name"), max_length=200)
     domain = models.CharField(_("web domain"), max_length=253, blank=True, validators=[validate_domain])
@@ -21,7 +21,7 @@ class Company(PublicModel):
     industry = models.CharField(_("industry"), max_length=100, blank=True)
     website = WebAddressField(_("website"), blank=True)
     search_text = models.TextField(
-        blank=True, db_default="", editable=False, help_text=_("Written by the database alone: name and domain.")
+        blank=True, db_default="", editable=False, help_text=_("Set by a database trigger: name and domain.")
     )
 
     objects: ClassVar[CompanyQuerySet] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
@@ -44,14 +44,14 @@ class Company(PublicModel):
                 fields=("domain",),
                 condition=~Q(domain=""),
                 name="company_unique_domain",
-                violation_error_message=_("A company with this web domain exists already."),
+                violation_error_message=_("A company with this web domain already exists."),
             ),
             models.UniqueConstraint(
                 Upper("name"),
                 "country",
                 condition=Q(domain=""),
                 name="company_unique_name_without_domain",
-                violation_error_message=_("A company of this name without a web domain exists in this country."),
+                violation_error_message=_("A company with this name and no web domain already exists in this country."),
             ),
         )
         indexes = (

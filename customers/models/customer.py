@@ -15,14 +15,14 @@ from core_apps.common.fields import CountryField, FoldedEmailField
 from core_apps.common.models import PublicModel
 from core_apps.media.photos import PhotoField
 from customers.models.company import Company
-from customers.models.phones import e164
+from customers.models.phones import to_e164
 from customers.models.rules import COUNTRY, E164, blank_or_matches
 from customers.models.tag import Tag
 from customers.querysets import CustomerQuerySet
 
 
 def photo_path(_customer: "Customer", _filename: str) -> str:
-    """A name that cannot be guessed and tells nothing; of the uploaded one nothing stays."""
+    """Return a random name that cannot be guessed, without any part of the uploaded file's name."""
     return f"photos/{uuid4().hex}.jpg"
 
 
@@ -46,7 +46,10 @@ class Customer(PublicModel):
     family_name = models.CharField(_("family name"), max_length=100, blank=True)
     email = FoldedEmailField(_("e-mail"), blank=True)
     phone = models.CharField(
-        _("phone"), max_length=50, blank=True, help_text=_("As written; without +, the country's own form.")
+        _("phone"),
+        max_length=50,
+        blank=True,
+        help_text=_("Any format; without +, in the customer's country."),
     )
     phone_e164 = models.CharField(_("phone (E.164)"), max_length=16, blank=True, editable=False)
     job_title = models.CharField(_("job title"), max_length=150, blank=True)
@@ -63,7 +66,7 @@ class Customer(PublicModel):
         null=True,
         blank=True,
         related_name="customers",
-        help_text=_("Who looks after the customer."),
+        help_text=_("The colleague responsible for the customer."),
     )
     tags = models.ManyToManyField(Tag, verbose_name=_("tags"), blank=True, related_name="customers")
     notes = models.TextField(_("notes"), max_length=10_000, blank=True)
@@ -75,7 +78,7 @@ class Customer(PublicModel):
         blank=True,
         db_default="",
         editable=False,
-        help_text=_("Written by the database alone: names, e-mail, digits of the phone number, company."),
+        help_text=_("Set by a database trigger: names, e-mail, digits of the phone number, company."),
     )
 
     objects: ClassVar[CustomerQuerySet] = CustomerQuerySet.as_manager()  # type: ignore[assignment]
@@ -135,19 +138,19 @@ class Customer(PublicModel):
         return self.archived_at is not None
 
     @archived.setter
-    def archived(self, wanted: bool) -> None:
-        if wanted != self.archived:
-            self.archived_at = timezone.now() if wanted else None
+    def archived(self, value: bool) -> None:
+        if value != self.archived:
+            self.archived_at = timezone.now() if value else None
 
     def clean(self) -> None:
         self.normalise()
         if not (self.given_name or self.family_name or self.email or self.phone):
-            raise ValidationError({"family_name": _("Give a name, an e-mail address or a phone number.")})
+            raise ValidationError({"family_name": _("Enter a name, an e-mail address or a phone number.")})
 
     def save(self, *args: object, **kwargs: object) -> None:
         self.normalise()
-        with transaction.atomic(savepoint=False):  # the photo asks for one
+        with transaction.atomic(savepoint=False):  # PhotoField requires a transaction
             super().save(*args, **kwargs)  # type: ignore[arg-type]
 
     def normalise(self) -> None:
-        self.phone_e164 = e164(self.phone, self.country or settings.PHONE_REGION)
+        self.phone_e164 = to_e164(self.phone, self.country or settings.PHONE_REGION)

@@ -15,12 +15,10 @@ from customers.querysets import ExhibitionQuerySet
 
 
 class Exhibition(PublicModel):
-    """One edition of a trade fair; its dates are days in its own time zone."""
+    """An edition of a trade fair; its dates are in its own time zone."""
 
     name = models.CharField(_("name"), max_length=200)
-    edition = models.CharField(
-        _("edition"), max_length=50, blank=True, help_text=_("What tells it from the other years: 2027.")
-    )
+    edition = models.CharField(_("edition"), max_length=50, blank=True, help_text=_("For example the year: 2027."))
     venue = models.CharField(_("venue"), max_length=200, blank=True)
     city = models.CharField(_("city"), max_length=100, blank=True)
     country = CountryField(_("country"))
@@ -40,7 +38,7 @@ class Exhibition(PublicModel):
         verbose_name=_("stand staff"),
         blank=True,
         related_name="exhibitions",
-        help_text=_("Who works at our stand: stand staff see the customers and visits of their exhibitions."),
+        help_text=_("Who works at our stand. Stand staff see the customers and visits of their exhibitions only."),
     )
 
     objects: ClassVar[ExhibitionQuerySet] = ExhibitionQuerySet.as_manager()  # type: ignore[assignment]
@@ -65,7 +63,7 @@ class Exhibition(PublicModel):
                 Upper("name"),
                 Upper("edition"),
                 name="exhibition_unique_edition",
-                violation_error_message=_("This edition of the exhibition exists already."),
+                violation_error_message=_("This edition of the exhibition already exists."),
             ),
         )
         indexes = (
@@ -77,6 +75,6 @@ class Exhibition(PublicModel):
     def __str__(self) -> str:
         return f"{self.name} {self.edition}".strip()
 
-    def day_at(self, moment: datetime) -> date:
-        """The moment's date at the place."""
+    def local_date(self, moment: datetime) -> date:
+        """Return the moment's date in the exhibition's time zone."""
         return moment.astimezone(ZoneInfo(self.time_zone)).date()

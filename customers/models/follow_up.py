@@ -14,7 +14,7 @@ from customers.querysets import FollowUpQuerySet
 
 
 class FollowUp(PublicModel):
-    """What somebody promised to do for a customer, by when, and what became of it."""
+    """What a colleague promised to do for a customer, by when, and the outcome."""
 
     class Channel(models.TextChoices):
         PHONE = "phone", _("Phone")
@@ -43,7 +43,7 @@ class FollowUp(PublicModel):
         null=True,
         blank=True,
         related_name="follow_ups",
-        help_text=_("What it follows up; time to first contact is counted from there."),
+        help_text=_("The visit it follows up; the time to first contact is measured from it."),
     )
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -56,7 +56,7 @@ class FollowUp(PublicModel):
     channel = models.CharField(_("channel"), max_length=10, choices=Channel, default=Channel.PHONE)
     due_at = models.DateTimeField(_("due"))
     priority = models.PositiveSmallIntegerField(_("priority"), choices=Priority, default=Priority.NORMAL)
-    note = models.TextField(_("note"), max_length=10_000, blank=True, help_text=_("What is to be done."))
+    note = models.TextField(_("note"), max_length=10_000, blank=True, help_text=_("What to do."))
     outcome = models.CharField(_("outcome"), max_length=10, choices=Outcome, blank=True)
     completed_at = models.DateTimeField(_("completed"), null=True, blank=True)
 
@@ -79,12 +79,12 @@ class FollowUp(PublicModel):
             models.CheckConstraint(
                 name="follow_up_outcome_of_a_completed_one",
                 condition=Q(outcome="") | Q(completed_at__isnull=False),
-                violation_error_message=_("An open follow-up has no outcome yet: say when it was completed."),
+                violation_error_message=_("An open follow-up cannot have an outcome. Enter when it was completed."),
             ),
         )
         indexes = (
             models.Index(fields=("due_at", "id"), name="follow_up_by_due"),
-            # With all that a list is narrowed by, so that only the rows of a page are read.
+            # Includes the columns that lists filter by, so that only the rows of one page are read.
             models.Index(
                 fields=("due_at", "id"),
                 include=("customer", "visit", "assignee"),
@@ -101,7 +101,7 @@ class FollowUp(PublicModel):
     def clean(self) -> None:
         self.normalise()
         if self.visit_id and self.customer_id and self.visit and self.visit.customer_id != self.customer_id:
-            raise ValidationError({"visit": _("This is a visit of another customer: %s.") % self.visit.customer})
+            raise ValidationError({"visit": _("This visit belongs to another customer: %s.") % self.visit.customer})
 
     def __str__(self) -> str:
         return f"{self.get_channel_display()}: {self.customer}"

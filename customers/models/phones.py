@@ -1,15 +1,15 @@
-"""Telephone numbers as people write them, and their one international form."""
+"""Normalisation of telephone numbers."""
 
 from functools import lru_cache
 
 import phonenumbers
 
 
-@lru_cache(maxsize=10_000)  # the same switchboard number returns for each of its people
-def e164(number: str, region: str) -> str:
-    """The number in E.164 (ITU-T), or blank where it cannot be a telephone number.
+@lru_cache(maxsize=10_000)  # colleagues share the number of their switchboard
+def to_e164(number: str, region: str) -> str:
+    """Return the number in E.164 format (ITU-T), or a blank string if it is not a valid telephone number.
 
-    `region` is the ISO 3166-1 code that a number without a country code belongs to; it may be blank.
+    `region` is the ISO 3166-1 code for numbers without a country code; it may be blank.
     """
     try:
         parsed = phonenumbers.parse(number, region or None)

@@ -1,4 +1,4 @@
-"""Rules that several models share, each as a validator for a person and as a condition for the database."""
+"""Rules shared by several models, as validators and as conditions of database constraints."""
 
 import zoneinfo
 
@@ -9,9 +9,9 @@ from django.utils.translation import gettext_lazy as _
 
 COUNTRY = r"^[A-Z]{2}$"
 WEB_ADDRESS = r"(?i)^https?://"
-# What can be told without a list of top-level domains; validate_domain knows more (RFC 1034, RFC 5890).
+# Only what SQL can check; validate_domain is stricter (RFC 1034, RFC 5890).
 DOMAIN = r"^[^\s/@:]+\.[^\s/@:]+$"
-# A plus sign and at most 15 digits, the first one not 0 (ITU-T E.164).
+# A plus sign and at most 15 digits, the first of which is not 0 (ITU-T E.164).
 E164 = r"^\+[1-9][0-9]{1,14}$"
 
 validate_domain = DomainNameValidator(message=_("“%(value)s” is not a web domain such as example.com."))

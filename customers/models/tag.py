@@ -10,7 +10,7 @@ from core_apps.common.visibility import VisibleToAll
 
 
 class Tag(PublicModel):
-    """A word of the team's own that customers are marked with."""
+    """A label for customers."""
 
     name = models.CharField(_("name"), max_length=50)
 
@@ -24,7 +24,7 @@ class Tag(PublicModel):
         constraints = (
             models.CheckConstraint(name="tag_name_not_blank", condition=~Q(name="")),
             models.UniqueConstraint(
-                Upper("name"), name="tag_unique_name", violation_error_message=_("This tag exists already.")
+                Upper("name"), name="tag_unique_name", violation_error_message=_("This tag already exists.")
             ),
         )
 

@@ -14,7 +14,7 @@ from customers.querysets import VisitQuerySet
 
 
 class Visit(PublicModel):
-    """A customer at our stand: when, what they want, and how good a lead they are."""
+    """A customer's visit to our stand: when, what they are interested in, and the quality of the lead."""
 
     class Grade(models.TextChoices):
         A = "A", _("A: buys soon")
@@ -24,7 +24,7 @@ class Visit(PublicModel):
 
     customer = models.ForeignKey(Customer, models.CASCADE, verbose_name=_("customer"), related_name="visits")
     exhibition = models.ForeignKey(Exhibition, models.PROTECT, verbose_name=_("exhibition"), related_name="visits")
-    visited_at = models.DateTimeField(_("when"), default=timezone.now)
+    visited_at = models.DateTimeField(_("visited at"), default=timezone.now)
     stand = models.CharField(_("stand"), max_length=50, blank=True, help_text=_("Hall and number: 7.1 C042."))
     grade = models.CharField(_("grade"), max_length=1, choices=Grade, blank=True)
     interests = ArrayField(
@@ -55,17 +55,17 @@ class Visit(PublicModel):
             models.UniqueConstraint(
                 fields=("customer", "exhibition", "visited_at"),
                 name="visit_once_at_a_time",
-                violation_error_message=_("This visit is recorded already."),
+                violation_error_message=_("This visit is already recorded."),
             ),
         )
         indexes = (
             models.Index(fields=("-visited_at", "-id"), name="visit_newest_first"),
             models.Index(fields=("exhibition", "-visited_at", "-id"), name="visit_by_exhibition"),
-            # All that the dashboard counts by, so that it reads nothing but the index.
+            # Includes all columns of the dashboard's counts, for index-only scans.
             models.Index(
                 fields=("exhibition",), include=("id", "visited_at", "grade", "captured_by"), name="visit_tally"
             ),
-            # Who was met there, without a look at the table.
+            # For the customers met at an exhibition, by index-only scans.
             models.Index(fields=("exhibition", "customer"), name="visit_by_exhibition_met"),
             models.Index(fields=("customer", "-visited_at", "-id"), name="visit_by_customer"),
             models.Index(fields=("grade", "-visited_at", "-id"), name="visit_by_grade"),

@@ -1,1 +1,1 @@
-"""Writes that are more than one `save()`; admin and API call the same."""
+"""Writes that take more than one `save()`, shared by admin and API."""

@@ -1,4 +1,4 @@
-"""Records what was captured at a stand, once, however often a phone sends it."""
+"""Recording of visits captured at a stand; repeated requests record a visit only once."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,14 +13,14 @@ from django.utils.translation import gettext as _
 from core_apps.accounts.models import User
 from customers.models import Capture, Company, Customer, Exhibition, Visit
 
-# A phone's clock may be wrong, and an entry may wait for weeks; none is of the future, or of before there were clocks.
-FASTEST_CLOCK = timedelta(days=1)
+# A phone's clock may be fast, and an entry may wait for weeks before it is sent.
+MAX_CLOCK_LEAD = timedelta(days=1)
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Entry:
-    """As it left the phone; a customer without a primary key is a new one, of the company that is named."""
+class CaptureEntry:
+    """A visit as sent by the phone; a customer without a primary key is new and works for `company`."""
 
     client_uuid: UUID
     exhibition: Exhibition
@@ -33,17 +33,17 @@ class Entry:
 
 
 @transaction.atomic
-def capture_visit(entry: Entry, *, by: User) -> bool:
-    """Records the visit and, where it is new, the customer; returns False where the entry had arrived before.
+def capture_visit(entry: CaptureEntry, *, by: User) -> bool:
+    """Record the visit and, if new, the customer; return False if the entry was recorded before.
 
-    Raises PermissionDenied, and ValidationError with the faults by field; then nothing is recorded.
+    Raises PermissionDenied, or ValidationError with the errors by field; then nothing is recorded.
     """
-    refuse_unpermitted(entry, by)
-    receipt = new_receipt(entry.client_uuid, by)
+    check_permissions(entry, by)
+    receipt = create_receipt(entry.client_uuid, by)
     if receipt is None:
         return False
-    if not EARLIEST <= entry.visited_at <= timezone.now() + FASTEST_CLOCK:
-        raise ValidationError({"visited_at": _("The clock of this device is wrong: it says %s.") % entry.visited_at})
+    if not EARLIEST <= entry.visited_at <= timezone.now() + MAX_CLOCK_LEAD:
+        raise ValidationError({"visited_at": _("The clock of this device is wrong: it shows %s.") % entry.visited_at})
     if not entry.customer.pk:
         save_customer(entry.customer, entry.company, by)
     receipt.visit = save_visit(entry, by)
@@ -51,48 +51,54 @@ def capture_visit(entry: Entry, *, by: User) -> bool:
     return True
 
 
-def has_arrived(client_uuid: UUID, *, by: User) -> bool:
+def is_recorded(client_uuid: UUID, *, by: User) -> bool:
     return Capture.objects.filter(client_uuid=client_uuid, captured_by=by).exists()
 
 
-def refuse_unpermitted(entry: Entry, by: User) -> None:
-    needed = ["customers.add_visit"] if entry.customer.pk else ["customers.add_visit", "customers.add_customer"]
-    if not by.has_perms(needed):
-        raise PermissionDenied(_("You have no right to record this. Ask an administrator."))
+def check_permissions(entry: CaptureEntry, by: User) -> None:
+    permissions = ["customers.add_visit"] if entry.customer.pk else ["customers.add_visit", "customers.add_customer"]
+    if not by.has_perms(permissions):
+        raise PermissionDenied(_("You do not have permission to record this. Ask an administrator."))
 
 
-def new_receipt(client_uuid: UUID, by: User) -> Capture | None:
-    """None where there is one. Of several sendings at a time one is recorded, and the others wait for it."""
+def create_receipt(client_uuid: UUID, by: User) -> Capture | None:
+    """Return None if it exists. Of simultaneous requests one creates it while the others wait.
+
+    Raises ValidationError if it belongs to another user.
+    """
     try:
         with transaction.atomic():
             return Capture.objects.create(client_uuid=client_uuid, captured_by=by)
     except IntegrityError:
         if Capture.objects.get(client_uuid=client_uuid).captured_by_id == by.pk:
             return None
-    raise ValidationError({"client_uuid": _("Another person has sent this entry.")})
+    raise ValidationError({"client_uuid": _("This entry was already sent by another user.")})
 
 
 def save_customer(customer: Customer, employer: str, by: User) -> None:
     customer.owner = by
     customer.full_clean()
-    customer.company = company_named(employer, by) if employer else None
+    customer.company = get_company(employer, by) if employer else None
     customer.save()
 
 
-def company_named(name: str, by: User) -> Company:
-    """The one of this name; where there is none, or several, the one of which nothing else is known."""
-    named = list(Company.objects.filter(name__iexact=name)[:2])
-    if len(named) == 1:
-        return named[0]
-    plain: dict[str, Any] = {"domain": "", "country": ""}
+def get_company(name: str, by: User) -> Company:
+    """Return the company of this name; if there is none or several, get or create the one with only a name.
+
+    Raises ValidationError if the user may not add companies.
+    """
+    companies = list(Company.objects.filter(name__iexact=name)[:2])
+    if len(companies) == 1:
+        return companies[0]
+    blank: dict[str, Any] = {"domain": "", "country": ""}
     if not by.has_perm("customers.add_company"):
-        raise ValidationError({"company": _("There is no single company of this name, and you may not add one.")})
-    Company(name=name, **plain).clean_fields()
-    company, _created = Company.objects.get_or_create(name__iexact=name, **plain, defaults={"name": name})
+        raise ValidationError({"company": _("No company, or more than one, has this name, and you may not add one.")})
+    Company(name=name, **blank).clean_fields()
+    company, _created = Company.objects.get_or_create(name__iexact=name, **blank, defaults={"name": name})
     return company
 
 
-def save_visit(entry: Entry, by: User) -> Visit:
+def save_visit(entry: CaptureEntry, by: User) -> Visit:
     visit = Visit(
         customer=entry.customer,
         exhibition=entry.exhibition,

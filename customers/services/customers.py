@@ -7,32 +7,32 @@ from django.utils import timezone
 from core_apps.accounts.models import User
 from customers.models import Customer, Tag
 
-ROWS_AT_ONCE = 5_000
+BATCH_SIZE = 5_000
 
 
 def archive_customers(customers: QuerySet[Customer]) -> int:
-    """Take them out of the daily lists with all they have, and return how many they were."""
+    """Hide the customers from the lists, and return how many were not archived before."""
     now = timezone.now()
     return customers.filter(archived_at=None).update(archived_at=now, updated_at=now)
 
 
-def bring_customers_back(customers: QuerySet[Customer]) -> int:
+def unarchive_customers(customers: QuerySet[Customer]) -> int:
     return customers.exclude(archived_at=None).update(archived_at=None, updated_at=timezone.now())
 
 
-def take_customers_over(customers: QuerySet[Customer], user: User) -> int:
-    """Make the person their owner, and return how many had another one or none."""
+def assign_customers(customers: QuerySet[Customer], user: User) -> int:
+    """Make the user the owner, and return how many customers changed."""
     return customers.exclude(owner=user).update(owner=user, updated_at=timezone.now())
 
 
 @transaction.atomic
 def tag_customers(customers: QuerySet[Customer], tag: Tag) -> int:
-    """Mark them with the tag, and return how many did not have it; however many there are, a few are in memory."""
+    """Add the tag, in batches that bound the memory, and return how many customers did not have it."""
     marks = Customer.tags.through
     untagged = customers.exclude(pk__in=marks.objects.filter(tag=tag).values("customer"))
-    keys = untagged.order_by().values_list("pk", flat=True).iterator(ROWS_AT_ONCE)
+    keys = untagged.order_by().values_list("pk", flat=True).iterator(BATCH_SIZE)
     count = 0
-    while batch := [marks(customer_id=key, tag_id=tag.pk) for key in islice(keys, ROWS_AT_ONCE)]:
+    while batch := [marks(customer_id=key, tag_id=tag.pk) for key in islice(keys, BATCH_SIZE)]:
         marks.objects.bulk_create(batch, ignore_conflicts=True)
         touch(Customer.objects.filter(pk__in=[mark.customer_id for mark in batch]))
         count += len(batch)
@@ -48,5 +48,5 @@ def untag_customers(customers: QuerySet[Customer], tag: Tag) -> int:
 
 
 def touch(customers: QuerySet[Customer]) -> None:
-    """Their tags are part of what is shown of them: who has read them before must not overwrite them unawares."""
+    """Update the version for optimistic locking, which covers the tags too."""
     customers.update(updated_at=timezone.now())

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from core_apps.accounts.models import User
 from customers.models import Customer, Tag
-from customers.services.customers import take_customers_over
+from customers.services.customers import assign_customers
 from customers.tests.api import caller_of
 
 CHANGE = "customers_customer_change"
@@ -65,7 +65,7 @@ class Writers:
     def by_service(self, pk: int, text: str) -> None:
         one = Customer.objects.filter(pk=pk)
         known = one.values_list("owner", flat=True).get()
-        take_customers_over(one, next(person for person in self.people if person.pk != known))
+        assign_customers(one, next(person for person in self.people if person.pk != known))
 
     def by_form(self, pk: int, text: str) -> None:
         browser, address = caller_of(self.people[0]), reverse(f"admin:{CHANGE}", args=[pk])
@@ -80,7 +80,7 @@ class Writers:
 
     def by_action(self, pk: int, text: str) -> None:
         archived = Customer.objects.filter(pk=pk).exclude(archived_at=None).exists()
-        data = {"action": "bring_back" if archived else "archive", "_selected_action": [pk]}
+        data = {"action": "unarchive" if archived else "archive", "_selected_action": [pk]}
         address = reverse("admin:customers_customer_changelist") + "?archived=all"
         assert caller_of(self.people[0]).post(address, data, content_type=MULTIPART_CONTENT).status_code == 302
 

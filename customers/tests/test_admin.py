@@ -107,7 +107,7 @@ def test_customer_form_with_bad_values_saves_nothing_and_says_why(alice, client_
         "email": ["Enter a valid email address."],
         "country": ["Select a valid choice. ZZ is not one of the available choices."],
         "stage": ["Select a valid choice. won is not one of the available choices."],
-        "family_name": ["Give a name, an e-mail address or a phone number."],
+        "family_name": ["Enter a name, an e-mail address or a phone number."],
     }
     assert Customer.objects.count() == 0
 

@@ -45,7 +45,7 @@ def test_archived_customer_comes_back_with_all_visits(alice, client_of):
 
     assert [said(response) for response in responses] == [
         ["Ingrid Haugen is archived, with all visits and follow-ups."],
-        ["Ingrid Haugen is back in the lists."],
+        ["Ingrid Haugen was restored from the archive."],
     ]
     customer = Customer.objects.current().get()
     assert list(customer.visits.all()) == [visit]
@@ -75,7 +75,7 @@ def test_every_row_is_archived_and_brought_back_by_one_action(bob, client_of):
         make_customer(email=f"{number}@nordlys.example")
     client = client_of(bob)
 
-    archived, again, back = (act(client, action) for action in ("archive", "archive", "bring_back"))
+    archived, again, back = (act(client, action) for action in ("archive", "archive", "unarchive"))
 
     assert [said(archived), said(again), said(back)] == [
         ["3 customers were changed."],
@@ -89,7 +89,7 @@ def test_every_row_is_taken_over_by_one_action(alice, bob, client_of):
     for owner in (None, alice, bob):
         make_customer(email="", owner=owner)
 
-    assert said(act(client_of(bob), "take_over")) == ["2 customers were changed."]
+    assert said(act(client_of(bob), "assign_to_me")) == ["2 customers were changed."]
     assert Customer.objects.owned_by(bob).count() == 3
 
 
@@ -127,4 +127,4 @@ def test_tag_of_the_same_name_is_refused_whatever_its_case(bob, client_of):
 
     response = client_of(bob).post(reverse("admin:customers_tag_add"), {"name": "vip"}, secure=True)
 
-    assert response.context["adminform"].errors == {"__all__": ["This tag exists already."]}
+    assert response.context["adminform"].errors == {"__all__": ["This tag already exists."]}

@@ -130,7 +130,7 @@ def test_autocomplete_offers_only_what_one_may_see(two_fairs, client_of):
 
 def test_action_on_all_leaves_rows_that_one_may_not_see(two_fairs, client_of):
     person, hers, others = two_fairs
-    choice = {"action": "take_over", "select_across": "1", "index": "0", "_selected_action": others.customer_id}
+    choice = {"action": "assign_to_me", "select_across": "1", "index": "0", "_selected_action": others.customer_id}
 
     client_of(person).post("/admin/customers/customer/", choice, secure=True)
 

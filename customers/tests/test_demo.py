@@ -20,7 +20,7 @@ def test_demo_fills_an_empty_database_once(capsys):
     assert first[:3] == [40, 12, 24]
     assert first[3:] == [48, 28, 3]
     assert counts() == first
-    assert capsys.readouterr().out == "Loaded the demo.\nLeft the demo out: the database is not empty.\n"
+    assert capsys.readouterr().out == "Demo loaded.\nDemo not loaded: the database is not empty.\n"
 
 
 def test_demo_rows_pass_their_own_validation():
@@ -50,4 +50,4 @@ def test_demo_leaves_a_database_with_rows_alone(capsys):
     call_command("load_demo")
 
     assert counts() == [0, 1, 0, 0, 0, 0]
-    assert capsys.readouterr().out == "Left the demo out: the database is not empty.\n"
+    assert capsys.readouterr().out == "Demo not loaded: the database is not empty.\n"

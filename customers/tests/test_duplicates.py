@@ -62,7 +62,7 @@ def test_customer_who_is_not_there_is_added_at_once(form, ingrid, bob, client_of
 
 
 def test_customer_is_not_like_itself(ingrid):
-    assert list(Customer.objects.resembling(ingrid)) == []
+    assert list(Customer.objects.similar_to(ingrid)) == []
 
 
 def test_warning_tells_stand_staff_nothing_of_other_exhibitions(ingrid, member_of, client_of):

@@ -19,9 +19,9 @@ from django.utils import timezone
 from python_calamine import CalamineWorkbook
 
 from customers.exporting import FORMATS, HEADINGS, Row
-from customers.exporting.delimited import as_csv
-from customers.exporting.vcard import as_vcards
-from customers.exporting.xlsx import as_xlsx
+from customers.exporting.delimited import write_csv
+from customers.exporting.vcard import write_vcards
+from customers.exporting.xlsx import write_xlsx
 from customers.importing import CUSTOMERS
 from customers.models import Customer, Tag
 from customers.tests.factories import make_company, make_customer, make_exhibition, make_visit
@@ -96,7 +96,7 @@ def test_csv_has_a_mark_and_a_line_for_each_customer(ingrid, alice, client_of):
     ],
 )
 def test_csv_formulas_are_texts_and_numbers_stay(cell, written):
-    content = b"".join(as_csv([[row(company=cell)]]))
+    content = b"".join(write_csv([[row(company=cell)]]))
 
     assert [line["company"] for line in table_of(content)] == [written]
 
@@ -147,7 +147,7 @@ READERS = [sheets_by_openpyxl, sheets_by_calamine]
 def test_xlsx_is_read_as_it_was_written(sheets_of):
     rows = [row(company=text, tags="a\x1fb") for text in NASTY]
 
-    (lines,) = sheets_of(b"".join(as_xlsx([rows[:4], rows[4:]])))
+    (lines,) = sheets_of(b"".join(write_xlsx([rows[:4], rows[4:]])))
 
     company, tags, created = (HEADINGS.index(name) for name in ("company", "tags", "created (UTC)"))
     assert lines[0] == list(HEADINGS)
@@ -160,7 +160,7 @@ def test_xlsx_is_read_as_it_was_written(sheets_of):
 def test_xlsx_goes_on_in_another_sheet(sheets_of):
     batches = [[row(company=str(number))] for number in range(5)]
 
-    sheets = sheets_of(b"".join(as_xlsx(batches, batches_per_sheet=2)))
+    sheets = sheets_of(b"".join(write_xlsx(batches, batches_per_sheet=2)))
 
     assert [[line[HEADINGS.index("company")] for line in lines] for lines in sheets] == [
         ["company", "0", "1"],
@@ -171,12 +171,12 @@ def test_xlsx_goes_on_in_another_sheet(sheets_of):
 
 @pytest.mark.parametrize("sheets_of", READERS)
 def test_xlsx_of_nobody_has_headings(sheets_of):
-    assert sheets_of(b"".join(as_xlsx([]))) == [[list(HEADINGS)]]
+    assert sheets_of(b"".join(write_xlsx([]))) == [[list(HEADINGS)]]
 
 
 @pytest.mark.parametrize(("text", "written"), [("a\0b\x01\x0b\x1f\ufffe", "ab, "), ("\x1b[31m", "[31m")])
 def test_xlsx_leaves_out_what_xml_cannot_say(text, written):
-    (lines,) = sheets_by_calamine(b"".join(as_xlsx([[row(company=text.replace("\0", ""))]])))
+    (lines,) = sheets_by_calamine(b"".join(write_xlsx([[row(company=text.replace("\0", ""))]])))
 
     assert lines[1][HEADINGS.index("company")] == written
 
@@ -184,7 +184,7 @@ def test_xlsx_leaves_out_what_xml_cannot_say(text, written):
 @pytest.mark.parametrize("text", ["_x0041_", "a\rb"])
 def test_xlsx_has_the_codes_of_excel(text):
     """calamine reads them as Excel does, openpyxl leaves them as they are."""
-    (lines,) = sheets_by_calamine(b"".join(as_xlsx([[row(company=text)]])))
+    (lines,) = sheets_by_calamine(b"".join(write_xlsx([[row(company=text)]])))
 
     assert lines[1][HEADINGS.index("company")] == text
 
@@ -214,7 +214,7 @@ def test_vcard_has_what_an_address_book_knows(ingrid, alice, client_of):
 
 
 def vcard_lines(**cells: str) -> list[str]:
-    return b"".join(as_vcards([[row(**cells)]])).decode().split("\r\n")
+    return b"".join(write_vcards([[row(**cells)]])).decode().split("\r\n")
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_vcard_values_are_escaped(cells, expected):
 def test_vcard_lines_are_folded_between_characters(letter):
     title = letter * 200
 
-    content = b"".join(as_vcards([[row(**{"job title": title})]]))
+    content = b"".join(write_vcards([[row(**{"job title": title})]]))
 
     assert max(map(len, content.split(b"\r\n"))) <= 75
     assert f"TITLE:{title}" in content.decode().replace("\r\n ", "").split("\r\n")
@@ -427,7 +427,7 @@ def test_first_byte_comes_before_the_second_batch_is_read(kind):
             read.append(number)
             yield [row(company=str(number))] * 1000
 
-    parts = iter(FORMATS[kind].written(batches()))
+    parts = iter(FORMATS[kind].write(batches()))
 
     assert (len(next(parts)) > 0, read) == (True, [0])
 
@@ -492,7 +492,7 @@ def test_export_that_is_given_up_is_recorded_and_ends_its_query(kind, many, alic
 
     response.close()
 
-    assert LogEntry.objects.get().change_message.endswith("): 0 rows, broken off")
+    assert LogEntry.objects.get().change_message.endswith("): 0 rows, aborted")
     assert cursors() == 0
 
 
@@ -510,7 +510,7 @@ def test_export_that_fails_midway_does_not_look_complete(kind, many, alice, clie
     with pytest.raises(OperationalError):
         received += b"".join(content)
 
-    assert LogEntry.objects.get().change_message.endswith(" rows, broken off")
+    assert LogEntry.objects.get().change_message.endswith(" rows, aborted")
     if kind == "xlsx":
         with pytest.raises(BadZipFile):
             ZipFile(BytesIO(received))

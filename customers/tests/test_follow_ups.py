@@ -139,7 +139,7 @@ def test_stand_staff_sees_own_ones_and_those_of_the_own_exhibition(member_of):
 
 @pytest.mark.usefixtures("various")
 def test_all_rows_taken_over_by_one_action(bob, client_of):
-    form = {"action": "take", "_selected_action": ["0"], "select_across": "1"}
+    form = {"action": "assign_to_me", "_selected_action": ["0"], "select_across": "1"}
 
     client_of(bob).post(reverse(LIST), form, secure=True)
 

@@ -85,7 +85,7 @@ def test_phone_keeps_its_international_form_when_only_the_country_changes(tmp_pa
 def test_row_without_name_email_and_phone_is_rejected(tmp_path):
     report = import_text(CUSTOMERS, tmp_path, "email,job_title\n,Buyer\n")
 
-    assert rejects(report) == [(2, "family_name", "", "Give a name, an e-mail address or a phone number.")]
+    assert rejects(report) == [(2, "family_name", "", "Enter a name, an e-mail address or a phone number.")]
 
 
 def test_company_is_created_once_for_all_who_name_it(tmp_path):

@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection
 
 from customers.models import Company, Customer, Exhibition, Visit
-from customers.models.phones import e164
+from customers.models.phones import to_e164
 from customers.tests.factories import make_company, make_customer, make_exhibition, make_visit
 
 pytestmark = pytest.mark.django_db
@@ -100,7 +100,7 @@ def test_same_visit_twice_is_refused():
     ],
 )
 def test_e164_of_a_number_as_written(number, region, expected):
-    assert e164(number, region) == expected
+    assert to_e164(number, region) == expected
 
 
 def test_customer_phone_follows_the_number_as_entered():
@@ -130,7 +130,7 @@ def test_customer_without_name_email_or_phone_is_refused_with_what_to_do():
     with pytest.raises(ValidationError) as refusal:
         Customer(job_title="Buyer").full_clean()
 
-    assert refusal.value.message_dict == {"family_name": ["Give a name, an e-mail address or a phone number."]}
+    assert refusal.value.message_dict == {"family_name": ["Enter a name, an e-mail address or a phone number."]}
 
 
 def test_public_id_is_made_by_the_database_and_differs():

@@ -7,7 +7,7 @@ from django.db import connection
 
 from core_apps.accounts.models import User
 from customers.models import Company, Customer, Tag, Visit
-from customers.personal_data import INVENTED, KEPT, UnclassifiedError, replace_personal_data
+from customers.personal_data import REPLACED_COLUMNS, UNCHANGED_COLUMNS, UnclassifiedError, replace_personal_data
 from customers.tests.factories import make_company, make_customer, make_follow_up, make_visit
 
 # VACUUM cannot run within the transaction that an ordinary test is.
@@ -98,7 +98,7 @@ def test_column_that_nobody_classified_stops_it_before_anything_is_replaced(pers
     with connection.cursor() as cursor:
         cursor.execute(statement)
     try:
-        with pytest.raises(UnclassifiedError, match=rf"tell of a person: {table}\.badge_name\. "):
+        with pytest.raises(UnclassifiedError, match=rf"Not classified: {table}\.badge_name\. "):
             replace_personal_data()
     finally:
         with connection.cursor() as cursor:
@@ -108,7 +108,9 @@ def test_column_that_nobody_classified_stops_it_before_anything_is_replaced(pers
 
 
 def test_no_column_is_both_kept_and_replaced():
-    assert {table: KEPT[table] & INVENTED[table].keys() for table in INVENTED} == {table: set() for table in INVENTED}
+    assert {table: UNCHANGED_COLUMNS[table] & REPLACED_COLUMNS[table].keys() for table in REPLACED_COLUMNS} == {
+        table: set() for table in REPLACED_COLUMNS
+    }
 
 
 def test_command_is_refused_where_debug_is_off(person):

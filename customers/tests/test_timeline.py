@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from customers.models import Customer
 from customers.tests.factories import make_customer, make_exhibition, make_follow_up, make_visit
-from customers.timeline import NEWEST, timeline
+from customers.timeline import MAX_EVENTS, build_timeline
 
 pytestmark = pytest.mark.django_db
 
@@ -33,15 +33,15 @@ def test_timeline_has_visits_follow_ups_and_changes_newest_first(alice, client_o
 
 def test_timeline_of_a_long_history_takes_the_same_queries_and_shows_the_newest(alice, django_assert_num_queries):
     customer, exhibition, start = make_customer(), make_exhibition(), datetime(2026, 3, 11, tzinfo=UTC)
-    for hours in range(3 * NEWEST):
+    for hours in range(3 * MAX_EVENTS):
         make_visit(customer=customer, exhibition=exhibition, visited_at=start + timedelta(hours=hours))
-    timeline(customer, alice)
+    build_timeline(customer, alice)
 
     with django_assert_num_queries(3):
-        entries = timeline(customer, alice)
+        entries = build_timeline(customer, alice)
 
     assert [entry.moment for entry in entries] == [
-        start + timedelta(hours=hours) for hours in range(3 * NEWEST - 1, 2 * NEWEST - 1, -1)
+        start + timedelta(hours=hours) for hours in range(3 * MAX_EVENTS - 1, 2 * MAX_EVENTS - 1, -1)
     ]
 
 

@@ -220,7 +220,7 @@ def test_row_that_came_between_check_and_write_is_a_conflict(alice, client_of):
         response = client.post(TAGS, {"name": "VIP"}, JSON, secure=True)
 
     assert is_problem(response, 409, "Conflict")
-    assert response.json()["detail"] == "This tag exists already."
+    assert response.json()["detail"] == "This tag already exists."
 
 
 def test_errors_are_told_by_their_place():

@@ -6,9 +6,9 @@ from customers.demo import load_demo
 
 
 class Command(BaseCommand):
-    help = "Loads real exhibitions and invented customers into an empty database."
+    help = "Load real exhibitions and fictitious customers into an empty database."
 
     def handle(self, *args: Any, **options: Any) -> None:
         loaded = load_demo()
         if options["verbosity"]:
-            self.stdout.write("Loaded the demo." if loaded else "Left the demo out: the database is not empty.")
+            self.stdout.write("Demo loaded." if loaded else "Demo not loaded: the database is not empty.")

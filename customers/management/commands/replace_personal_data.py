@@ -7,16 +7,14 @@ from customers.personal_data import UnclassifiedError, replace_personal_data
 
 
 class Command(BaseCommand):
-    help = "Replaces everything that tells of a person in a copy of real data; rejected where DEBUG is off."
+    help = "Replace all personal data in a copy of the database; requires DEBUG."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
-            raise CommandError(
-                "This is for a copy that somebody develops with. DEBUG is off here, so nothing was replaced."
-            )
+            raise CommandError("DEBUG is off. Run this command only on a development copy. Nothing was replaced.")
         try:
-            replaced = replace_personal_data()
+            rows_by_table = replace_personal_data()
         except UnclassifiedError as error:
             raise CommandError(str(error)) from error
-        for table, rows in replaced.items():
+        for table, rows in rows_by_table.items():
             self.stdout.write(f"{table}: {rows} rows")

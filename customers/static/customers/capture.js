@@ -1,4 +1,4 @@
-// The form for a phone at the stand: it hands each entry to the outbox, and shows what is in there.
+// The capture form for a phone at the stand: puts each entry into the outbox, and shows the outbox.
 "use strict";
 
 const page = document.querySelector("#capture");
@@ -7,17 +7,17 @@ const find = selector => page.querySelector(selector);
 const person = page.dataset.person;
 const NAMES = { exhibition: `capture:exhibition:${person}`, draft: `capture:draft:${person}` };
 const FIELDS = ["given_name", "family_name", "company", "email", "phone", "interests", "note"];
-const PAUSE = 250; // milliseconds without typing before the search asks
+const PAUSE = 250; // milliseconds without typing before a search
 
-let customer = null; // the chosen one: {id, name, more}
-let correcting = null; // the refused entry that is in the form
+let customer = null; // the chosen customer: {id, name, more}
+let correcting = null; // the rejected entry in the form
 
-// Of the texts in an element, shows those for this state.
+// Shows only the element's texts for these states.
 function show(element, ...states) {
   for (const text of element.querySelectorAll("[data-when]")) text.hidden = !states.includes(text.dataset.when);
 }
 
-// The outbox, as it is
+// The outbox
 
 function nameOf(entry) {
   return entry.shown || [entry.given_name, entry.family_name].join(" ").trim() || entry.email || entry.phone;
@@ -59,7 +59,7 @@ function draw(state) {
   }
 }
 
-// Who was met
+// The customer
 
 function choose(hit) {
   customer = hit;
@@ -82,20 +82,20 @@ function hitButton(hit) {
   button.type = "button";
   more.textContent = hit.more;
   button.append(hit.name, " ", more);
-  button.addEventListener("click", () => { choose(hit); keepDraft(); find("#another").focus(); });
+  button.addEventListener("click", () => { choose(hit); saveDraft(); find("#another").focus(); });
   item.append(button);
   return item;
 }
 
 async function search(text) {
-  const answer = await fetch(`${page.dataset.customers}?q=${encodeURIComponent(text)}`, { credentials: "same-origin" })
+  const response = await fetch(`${page.dataset.customers}?q=${encodeURIComponent(text)}`, { credentials: "same-origin" })
     .catch(() => null);
-  if (text !== find("#id_search").value.trim()) return; // typed on meanwhile
-  const known = { 200: "", 401: "logged-out", 403: "refused" };
-  const found = answer?.ok ? (await answer.json()).customers : [];
-  const state = answer ? known[answer.status] ?? "offline" : "offline";
-  find("#hits").replaceChildren(...found.map(hitButton));
-  show(find("#search-state"), state || (found.length ? "" : "none"));
+  if (text !== find("#id_search").value.trim()) return; // the text has changed
+  const states = { 200: "", 401: "logged-out", 403: "refused" };
+  const hits = response?.ok ? (await response.json()).customers : [];
+  const state = response ? states[response.status] ?? "offline" : "offline";
+  find("#hits").replaceChildren(...hits.map(hitButton));
+  show(find("#search-state"), state || (hits.length ? "" : "none"));
 }
 
 let typing;
@@ -105,9 +105,9 @@ find("#id_search").addEventListener("input", event => {
   if (text) typing = setTimeout(search, PAUSE, text);
   else { find("#hits").replaceChildren(); show(find("#search-state")); }
 });
-// Enter searches; it does not send a half-filled form.
+// Enter must not submit a half-filled form.
 find("#id_search").addEventListener("keydown", event => event.key === "Enter" && event.preventDefault());
-find("#another").addEventListener("click", () => { choose(null); keepDraft(); find("#id_search").focus(); });
+find("#another").addEventListener("click", () => { choose(null); saveDraft(); find("#id_search").focus(); });
 find("#known").addEventListener("click", () => { showNew(false); find("#id_search").focus(); });
 find("#new")?.addEventListener("click", () => {
   const [given, ...family] = find("#id_search").value.trim().split(/\s+/);
@@ -123,10 +123,10 @@ find("#new")?.addEventListener("click", () => {
 
 function values() {
   const isNew = !find("#new-customer").hidden;
-  const typed = Object.fromEntries(FIELDS.map(name => [name, form[name].value.trim()]));
-  if (!isNew) for (const name of ["given_name", "family_name", "company", "email", "phone"]) typed[name] = "";
+  const texts = Object.fromEntries(FIELDS.map(name => [name, form[name].value.trim()]));
+  if (!isNew) for (const name of ["given_name", "family_name", "company", "email", "phone"]) texts[name] = "";
   return {
-    ...typed,
+    ...texts,
     exhibition: form.exhibition.value,
     grade: form.grade.value,
     customer: customer ? customer.id : "",
@@ -146,12 +146,12 @@ function fill(entry, isNew) {
   show(find("#search-state"));
 }
 
-function problemsOf(entry) {
-  const named = entry.customer || entry.given_name || entry.family_name || entry.email || entry.phone;
-  return [named ? "" : "nobody", entry.exhibition ? "" : "exhibition"].filter(Boolean);
+function findProblems(entry) {
+  const identified = entry.customer || entry.given_name || entry.family_name || entry.email || entry.phone;
+  return [identified ? "" : "nobody", entry.exhibition ? "" : "exhibition"].filter(Boolean);
 }
 
-function keepDraft() {
+function saveDraft() {
   Outbox.write(NAMES.draft, { ...values(), isNew: !find("#new-customer").hidden });
 }
 
@@ -165,23 +165,23 @@ function correct(entry) {
 form.addEventListener("submit", event => {
   event.preventDefault();
   const entry = values();
-  const problems = problemsOf(entry);
+  const problems = findProblems(entry);
   show(find("#problems"), ...problems);
   if (problems.length) return;
   const { client_uuid = Outbox.uuid(), visited_at = new Date().toISOString() } = correcting || {};
   form.dataset.last = client_uuid;
   Outbox.write(NAMES.exhibition, entry.exhibition);
-  show(find("#done"), outbox.keep({ ...entry, client_uuid, visited_at, person }) ? "kept" : "");
+  show(find("#done"), outbox.add({ ...entry, client_uuid, visited_at, person }) ? "kept" : "");
   correcting = null;
   find("#reasons").textContent = "";
   Outbox.remove(NAMES.draft);
   fill({ exhibition: entry.exhibition }, false);
   find("#outbox").hidden || window.scrollTo(0, 0);
 });
-form.addEventListener("input", keepDraft);
+form.addEventListener("input", saveDraft);
 find("#send-now").addEventListener("click", () => outbox.sendAll());
 
-const outbox = Outbox.start({ address: page.dataset.visits, person, changed: draw });
+const outbox = Outbox.start({ address: page.dataset.visits, person, onChange: draw });
 const draft = Outbox.read(NAMES.draft);
 fill(draft || { exhibition: Outbox.read(NAMES.exhibition) || form.exhibition.value }, Boolean(draft?.isNew));
 show(find("#problems"));

@@ -1,14 +1,14 @@
-// Entries that the server has not confirmed yet. Each has a key of its own: two tabs do not overwrite each other.
+// Entries that the server has not confirmed yet. Each has its own key, so that tabs do not overwrite each other.
 "use strict";
 
 const Outbox = (() => {
   const PREFIX = "capture:entry:";
-  const RETRY = 15_000; // milliseconds; `online` and a new entry do not wait for it
-  const PATIENCE = 20_000; // until a server that says nothing counts as away
-  const memory = new Map(); // where the browser keeps nothing
+  const RETRY = 15_000; // milliseconds; `online` and a new entry trigger an attempt at once
+  const TIMEOUT = 20_000; // milliseconds
+  const memory = new Map(); // fallback without localStorage
 
   function uuid() {
-    // crypto.randomUUID is for https alone; RFC 9562, version 4.
+    // crypto.randomUUID requires https; RFC 9562, version 4.
     const bytes = crypto.getRandomValues(new Uint8Array(16));
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
@@ -16,7 +16,7 @@ const Outbox = (() => {
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
   }
 
-  // Returns whether it outlives the page.
+  // Returns whether the value survives closing the page.
   function write(name, value) {
     try {
       localStorage.setItem(name, JSON.stringify(value));
@@ -39,7 +39,7 @@ const Outbox = (() => {
 
   function remove(name) {
     memory.delete(name);
-    try { localStorage.removeItem(name); } catch { /* nothing was kept there */ }
+    try { localStorage.removeItem(name); } catch { /* no localStorage */ }
   }
 
   function names() {
@@ -55,7 +55,7 @@ const Outbox = (() => {
     return all.sort((one, other) => one.visited_at.localeCompare(other.visited_at));
   }
 
-  // As POST /api/v1/visits/capture/ takes it.
+  // An entry of POST /api/v1/visits/capture/.
   function payload(entry) {
     const filled = names => Object.fromEntries(names.filter(name => entry[name]).map(name => [name, entry[name]]));
     return {
@@ -65,7 +65,7 @@ const Outbox = (() => {
     };
   }
 
-  // What became of one sending: "sent", "refused", or why all have to wait.
+  // Returns the state "sent", "refused", or the reason why all entries must wait.
   async function send(address, entry) {
     let response;
     try {
@@ -73,19 +73,19 @@ const Outbox = (() => {
         method: "POST",
         body: JSON.stringify({ entries: [payload(entry)] }),
         credentials: "same-origin",
-        signal: AbortSignal.timeout(PATIENCE),
+        signal: AbortSignal.timeout(TIMEOUT),
         headers: {
           "Content-Type": "application/json",
-          // The page's own, not the cookie's: after a login as somebody else an entry of this page must not be theirs.
+          // The page's token, not the cookie's: after another user's login, entries must not be sent as that user.
           "X-CSRFToken": document.querySelector("[name=csrfmiddlewaretoken]").value,
         },
       });
     } catch {
       return { state: "waiting" };
     }
-    const answer = await response.json().catch(() => null);
-    if (response.ok && answer) {
-      const [{ status, errors }] = answer.results;
+    const body = await response.json().catch(() => null);
+    if (response.ok && body) {
+      const [{ status, errors }] = body.results;
       return status === "refused" ? { state: "refused", refusal: { errors } } : { state: "sent" };
     }
     if (response.status === 401) return { state: "logged-out" };
@@ -94,14 +94,14 @@ const Outbox = (() => {
     return { state: "refused", refusal: { errors: [], status: response.status } };
   }
 
-  // Calls `changed(state)` whenever the entries, or why they wait, have changed.
-  function start({ address, person, changed }) {
+  // Calls `onChange(state)` whenever the entries or the state have changed.
+  function start({ address, person, onChange }) {
     let sending = false;
     let again = false;
     let state = "waiting";
     const mine = () => entries().filter(entry => entry.person === person);
 
-    // Returns the state that stops the others, else nothing.
+    // Returns the reason to stop, or null.
     async function sendOne(entry) {
       const result = await send(address, entry);
       if (result.state === "sent") {
@@ -114,25 +114,25 @@ const Outbox = (() => {
       return null;
     }
 
-    // A refused entry is left alone until somebody has corrected it.
+    // Refused entries must be corrected first.
     async function sendAll() {
       if (sending) { again = true; return; }
       sending = true;
       do {
         again = false;
-        let stopped = null;
+        let reason = null;
         for (const entry of mine().filter(entry => !entry.refusal)) {
-          stopped = await sendOne(entry);
-          changed(state = stopped || "waiting");
-          if (stopped) break;
+          reason = await sendOne(entry);
+          onChange(state = reason || "waiting");
+          if (reason) break;
         }
       } while (again);
       sending = false;
-      if (state === "waiting" && mine().some(entry => entry.refusal)) changed(state = "refused");
+      if (state === "waiting" && mine().some(entry => entry.refusal)) onChange(state = "refused");
     }
 
     window.addEventListener("online", () => sendAll());
-    window.addEventListener("storage", () => changed(state)); // another tab
+    window.addEventListener("storage", () => onChange(state)); // another tab
     document.addEventListener("visibilitychange", () => document.hidden || sendAll());
     setInterval(sendAll, RETRY);
     return {
@@ -140,15 +140,15 @@ const Outbox = (() => {
       others: () => entries().length - mine().length,
       onlyInMemory: () => memory.size > 0,
       sendAll,
-      keep(entry) {
-        const kept = write(PREFIX + entry.client_uuid, entry);
-        changed(state);
+      add(entry) {
+        const isStored = write(PREFIX + entry.client_uuid, entry);
+        onChange(state);
         sendAll();
-        return kept;
+        return isStored;
       },
       discard(entry) {
         remove(PREFIX + entry.client_uuid);
-        changed(state);
+        onChange(state);
       },
     };
   }
