@@ -44,7 +44,7 @@ def test_archived_customer_comes_back_with_all_visits(alice, client_of):
     responses = [client_of(alice).post(page, secure=True, follow=True) for _ in range(2)]
 
     assert [said(response) for response in responses] == [
-        ["Ingrid Haugen is archived, with all visits and follow-ups."],
+        ["Ingrid Haugen was archived, with all visits and follow-ups."],
         ["Ingrid Haugen was restored from the archive."],
     ]
     customer = Customer.objects.current().get()
@@ -111,7 +111,7 @@ def test_tag_is_added_and_removed_by_action(bob, client_of):
 def test_action_without_a_tag_says_what_is_missing(bob, client_of):
     make_customer()
 
-    assert said(act(client_of(bob), "add_tag")) == ["Choose a tag beside the action first."]
+    assert said(act(client_of(bob), "add_tag")) == ["Choose a tag next to the action."]
 
 
 def test_list_narrows_to_a_tag(bob, client_of):

@@ -89,7 +89,7 @@ def test_visit_of_the_same_moment_is_refused_with_the_reason(dana, exhibition, c
 
     refused = outcome(client_of(dana), of_known(visit.customer, exhibition))
 
-    assert [error["detail"] for error in refused["errors"]] == ["This visit is recorded already."]
+    assert [error["detail"] for error in refused["errors"]] == ["This visit is already recorded."]
     assert counts() == [1, 0, 1, 0]
 
 

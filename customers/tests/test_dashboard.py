@@ -67,7 +67,7 @@ def test_visits_are_counted_by_day_at_the_place_and_by_grade(alice, client_of):
         ("12", [0, 2, 0, 0, 1]),
     ]
     assert [(line.label, line.tally.visits) for line in dashboard.grades] == [("A", 1), ("B", 2), ("", 1)]
-    assert [(bar.grade, bar.start, bar.width) for bar in dashboard.days[1].bars] == [
+    assert [(part.grade, part.start, part.width) for part in dashboard.days[1].segments] == [
         ("B", "0.00%", "66.67%"),
         ("none", "66.67%", "33.33%"),
     ]

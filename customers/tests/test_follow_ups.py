@@ -121,7 +121,7 @@ def test_visit_of_another_customer_is_refused_with_the_name(bob, client_of):
         secure=True,
     )
 
-    assert response.context["adminform"].errors == {"visit": ["This is a visit of another customer: Jonas Brandt."]}
+    assert response.context["adminform"].errors == {"visit": ["This visit belongs to another customer: Jonas Brandt."]}
     assert FollowUp.objects.count() == 0
 
 

@@ -25,7 +25,7 @@ def test_timeline_has_visits_follow_ups_and_changes_newest_first(alice, client_o
 
     assert [(entry.kind, entry.text, entry.note, entry.by) for entry in entries] == [
         ("change", "Changed Given name, E-mail and Stage.", "", "Alice"),
-        ("follow-up", "E-mail: to be done", "", ""),
+        ("follow-up", "E-mail: to do", "", ""),
         ("follow-up", "Phone: Quote wanted", "", "Alice"),
         ("visit", "Harbour Fair 2026, A: buys soon", "Wants a quote.", "Alice"),
     ]
