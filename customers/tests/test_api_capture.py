@@ -118,7 +118,7 @@ def test_entry_of_another_person_is_not_overwritten(bob, member_of, exhibition):
     assert reasons(outcome) == ("refused", [("client_uuid", "invalid")])
 
 
-def test_capture_is_for_those_who_may_add_visits(member_of, exhibition):
+def test_capture_requires_the_permission_to_add_visits(member_of, exhibition):
     body = {"entries": [entry(exhibition)]}
 
     assert Caller().post(URL, body).status_code == 401
@@ -126,7 +126,7 @@ def test_capture_is_for_those_who_may_add_visits(member_of, exhibition):
     assert caller_of(member_of("Stand staff", exhibition)).post(URL, body).status_code == 200
 
 
-def test_stand_staff_captures_at_its_own_exhibition_alone(member_of, exhibition):
+def test_stand_staff_captures_only_at_their_own_exhibition(member_of, exhibition):
     member = member_of("Stand staff", make_exhibition(edition="2031"))
 
     (outcome,) = sent(caller_of(member), entry(exhibition))

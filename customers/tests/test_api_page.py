@@ -51,7 +51,7 @@ def test_commands_of_the_page_work(answers):
     assert refused.endswith("Read it again first.")
     assert unchanged == "304"
     assert [one["status"] for one in json.loads(captured)["results"]] == ["recorded", "recorded"]
-    assert last.endswith("Whoever has visits is archived, not deleted.")
+    assert last.endswith("A customer with visits can only be archived.")
 
 
 def test_commands_of_the_page_leave_what_they_say(answers, alice):

@@ -45,7 +45,7 @@ def size_of(response):
     return Image.open(BytesIO(b"".join(response.streaming_content))).size
 
 
-def test_photo_goes_up_comes_back_in_two_sizes_and_goes(bob, customer, media):
+def test_photo_is_uploaded_served_in_two_sizes_and_deleted(bob, customer, media):
     caller = caller_of(bob)
 
     assert put(caller, customer).status_code == 204
@@ -59,7 +59,7 @@ def test_photo_goes_up_comes_back_in_two_sizes_and_goes(bob, customer, media):
     assert Customer.objects.get().photo == ""
 
 
-def test_photo_comes_to_whoever_accepts_images_alone(bob, customer):
+def test_photo_is_sent_to_clients_that_accept_only_images(bob, customer):
     caller = caller_of(bob)
     accepting = {"Accept": "image/*"}
 
@@ -78,7 +78,7 @@ def test_new_photo_takes_the_place_of_the_one_before(bob, customer, media, djang
 
 
 @pytest.mark.parametrize("content", [b"<svg/>", b"", b"GIF89a", b"\x89PNG\r\n\x1a\n"])
-def test_no_photo_is_refused_and_leaves_nothing(bob, customer, media, content):
+def test_invalid_photo_is_refused_and_not_stored(bob, customer, media, content):
     response = put(caller_of(bob), customer, content)
 
     assert (response.status_code, [field for field, _code in errors(response)]) == (400, ["photo"])
@@ -86,7 +86,7 @@ def test_no_photo_is_refused_and_leaves_nothing(bob, customer, media, content):
     assert [path for path in media.rglob("*") if path.is_file()] == []
 
 
-def test_body_that_is_no_form_is_refused(bob, customer):
+def test_body_that_is_not_a_form_is_refused(bob, customer):
     caller = caller_of(bob)
 
     assert caller.put(url(customer), {"photo": "x"}).status_code == 415
@@ -94,7 +94,7 @@ def test_body_that_is_no_form_is_refused(bob, customer):
     assert caller.get(f"{url(customer)}?size=huge").status_code == 400
 
 
-def test_photo_is_for_those_who_see_its_customer(member_of, customer):
+def test_photo_requires_access_to_its_customer(member_of, customer):
     exhibition = make_exhibition()
     make_visit(customer=customer, exhibition=exhibition)
     put(caller_of(member_of("Manager")), customer)

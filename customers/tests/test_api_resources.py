@@ -129,7 +129,7 @@ def test_stand_staff_of_another_exhibition_finds_nothing(member_of, rows, kind):
 
 
 @pytest.mark.parametrize(("kind", "whose"), [("customer", "owner"), ("followup", "assignee")])
-def test_new_row_is_its_creators_if_nobody_is_named(member_of, new, exhibition, kind, whose):
+def test_new_row_belongs_to_its_creator_by_default(member_of, new, exhibition, kind, whose):
     member = member_of("Stand staff", exhibition)
     client = caller_of(member)
     sent = {name: value for name, value in new[kind].items() if name not in (whose, "visit")}

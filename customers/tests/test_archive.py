@@ -37,7 +37,7 @@ def test_archived_customer_is_only_in_the_archive(choice, expected, alice, clien
     assert rows_of(response) == expected
 
 
-def test_archived_customer_comes_back_with_all_visits(alice, client_of):
+def test_archived_customer_is_restored_with_all_visits(alice, client_of):
     visit = make_visit()
     page = reverse("admin:customers_customer_archive", args=[visit.customer_id])
 
@@ -70,7 +70,7 @@ def test_customer_without_history_can_be_deleted(alice, client_of):
     assert Customer.objects.count() == 0
 
 
-def test_every_row_is_archived_and_brought_back_by_one_action(bob, client_of):
+def test_action_archives_and_restores_every_row(bob, client_of):
     for number in range(3):
         make_customer(email=f"{number}@nordlys.example")
     client = client_of(bob)
@@ -85,7 +85,7 @@ def test_every_row_is_archived_and_brought_back_by_one_action(bob, client_of):
     assert Customer.objects.current().count() == 3
 
 
-def test_every_row_is_taken_over_by_one_action(alice, bob, client_of):
+def test_action_assigns_every_row(alice, bob, client_of):
     for owner in (None, alice, bob):
         make_customer(email="", owner=owner)
 
@@ -122,7 +122,7 @@ def test_list_narrows_to_a_tag(bob, client_of):
     assert rows_of(client_of(bob).get(reverse(LIST), {"tag": tag.pk}, secure=True)) == ["Ingrid Haugen"]
 
 
-def test_tag_of_the_same_name_is_refused_whatever_its_case(bob, client_of):
+def test_tag_name_is_unique_ignoring_case(bob, client_of):
     Tag.objects.create(name="VIP")
 
     response = client_of(bob).post(reverse("admin:customers_tag_add"), {"name": "vip"}, secure=True)

@@ -119,7 +119,7 @@ def test_choice_of_a_row_that_one_may_not_see_is_refused(name, two_fairs, client
     assert Visit.objects.count() == 2
 
 
-def test_autocomplete_offers_only_what_one_may_see(two_fairs, client_of):
+def test_autocomplete_offers_only_visible_rows(two_fairs, client_of):
     person, hers, _ = two_fairs
     address = "/admin/autocomplete/?app_label=customers&model_name=visit&field_name=customer&term=haugen"
 

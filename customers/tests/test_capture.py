@@ -103,7 +103,7 @@ def test_entry_of_a_visit_that_was_deleted_does_not_come_back(dana, exhibition, 
 
 
 @pytest.mark.parametrize("written", ["Nordlys Lighting", "NORDLYS LIGHTING"])
-def test_company_is_found_by_its_name_whatever_the_case(written, dana, exhibition, client_of):
+def test_company_name_is_case_insensitive(written, dana, exhibition, client_of):
     company = make_company()
 
     send(client_of(dana), entry_of(exhibition, new_customer={"family_name": "Haugen", "company": written}))
@@ -111,7 +111,7 @@ def test_company_is_found_by_its_name_whatever_the_case(written, dana, exhibitio
     assert Customer.objects.get().company == company
 
 
-def test_company_whose_name_fits_several_is_the_one_of_which_nothing_else_is_known(dana, exhibition, client_of):
+def test_company_with_an_ambiguous_name_is_the_one_with_only_a_name(dana, exhibition, client_of):
     make_company()
     make_company(domain="nordlys.other")
     person = {"family_name": "Haugen", "company": "Nordlys Lighting"}
@@ -197,7 +197,7 @@ def test_new_company_needs_the_right_to_add_one(member_of, exhibition, client_of
     assert of(company.name)["status"] == "recorded"
 
 
-def test_entry_is_taken_with_the_token_of_the_page_alone(dana, alice, exhibition):
+def test_entry_requires_the_csrf_token_of_the_page(dana, alice, exhibition):
     client = Client(enforce_csrf_checks=True)
     client.force_login(dana)
     page = client.get(reverse("admin:capture"), secure=True).text
@@ -219,7 +219,7 @@ def test_entry_is_taken_with_the_token_of_the_page_alone(dana, alice, exhibition
     assert send_from_page(client) == 200
 
 
-def test_search_finds_eight_of_those_whom_the_person_may_see(dana, exhibition, client_of):
+def test_search_finds_at_most_eight_visible_customers(dana, exhibition, client_of):
     company = make_company()
     for number in range(10):
         make_visit(exhibition=exhibition, customer=make_customer(email=f"{number}@nordlys.example", company=company))
@@ -238,7 +238,7 @@ def test_search_finds_eight_of_those_whom_the_person_may_see(dana, exhibition, c
 
 
 @pytest.mark.parametrize("text", ["", "%", "\0", "a" * 5000])
-def test_search_for_nothing_finds_nobody(text, alice, client_of):
+def test_search_with_blank_text_finds_nothing(text, alice, client_of):
     make_customer()
 
     assert client_of(alice).get(reverse("admin:capture_customers"), {"q": text}, secure=True).json() == {

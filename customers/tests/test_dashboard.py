@@ -55,7 +55,7 @@ def test_first_screen_takes_the_same_six_queries_for_1_and_3_rows(
     assert (len(dashboard.newest), len(dashboard.met_last)) == ((rows * rows, 0) if role == "Manager" else (0, rows))
 
 
-def test_visits_are_counted_by_day_at_the_place_and_by_grade(alice, client_of):
+def test_visits_are_counted_by_local_day_and_by_grade(alice, client_of):
     exhibition = make_exhibition(time_zone="Asia/Tokyo")
     for hour, grade in ((14, "A"), (15, "B"), (16, "B"), (17, "")):
         visit_of(exhibition, grade, visited_at=datetime(2026, 3, 11, hour, tzinfo=UTC))
@@ -129,7 +129,7 @@ def test_exhibition_that_opened_last_is_shown_where_none_is_open(alice, client_o
     assert dashboard_of(client_of(alice)).exhibition == newest
 
 
-def test_stand_staff_see_their_exhibitions_alone(member_of, client_of):
+def test_stand_staff_see_only_their_exhibitions(member_of, client_of):
     ours, theirs = make_exhibition(edition="ours"), make_exhibition(edition="theirs")
     dana = member_of("Stand staff", ours)
     visit, other = visit_of(ours), visit_of(theirs)
@@ -143,7 +143,7 @@ def test_stand_staff_see_their_exhibitions_alone(member_of, client_of):
     assert (dashboard.newest, dashboard.met_last) == ((), [visit.customer])
 
 
-def test_stand_staff_see_whom_they_met_last_each_once_and_nobody_archived(member_of, client_of):
+def test_stand_staff_see_each_customer_met_last_once_without_archived(member_of, client_of):
     exhibition = make_exhibition()
     dana = member_of("Stand staff", exhibition)
     visits = [visit_of(exhibition, visited_at=MORNING + timedelta(minutes=number)) for number in range(13)]
@@ -157,7 +157,7 @@ def test_stand_staff_see_whom_they_met_last_each_once_and_nobody_archived(member
     assert met_last == expected
 
 
-def test_who_has_no_rights_sees_an_empty_screen(charlie, client_of):
+def test_user_without_permissions_sees_an_empty_dashboard(charlie, client_of):
     charlie.is_staff = True
     charlie.save()
     visit_of(make_exhibition(), contacted=1)
@@ -168,7 +168,7 @@ def test_who_has_no_rights_sees_an_empty_screen(charlie, client_of):
     assert response.status_code == 200
 
 
-def test_overdue_are_the_ten_that_wait_longest_each_with_its_button(bob, client_of):
+def test_ten_longest_overdue_follow_ups_are_listed_with_buttons(bob, client_of):
     customer = make_customer(company=make_company())
     for day in range(12):
         make_follow_up(customer=customer, note=str(day), due_at=MORNING + timedelta(days=day))
@@ -183,7 +183,7 @@ def test_overdue_are_the_ten_that_wait_longest_each_with_its_button(bob, client_
     assert [response.text.count(f'action="{address}"') for address in buttons] == [1] * 10
 
 
-def test_who_only_reads_sees_what_is_overdue_without_a_button(member_of, client_of):
+def test_read_only_user_sees_overdue_follow_ups_without_a_button(member_of, client_of):
     make_follow_up()
 
     response = client_of(member_of("Read-only")).get(reverse("admin:index"), secure=True)

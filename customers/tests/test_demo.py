@@ -45,7 +45,7 @@ def test_demo_people_cannot_be_reached():
     assert Customer.objects.get(given_name="Étienne").email == "etienne.barrault@montclar.example"
 
 
-def test_demo_leaves_a_database_with_rows_alone(capsys):
+def test_demo_does_not_change_a_database_with_rows(capsys):
     make_company()
     call_command("load_demo")
 

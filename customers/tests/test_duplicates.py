@@ -26,7 +26,7 @@ def ingrid() -> Customer:
         {"given_name": "Ingrit", "family_name": "Haugen", "company": "same"},
     ],
 )
-def test_customer_who_seems_to_be_there_is_shown_before_another_is_made(form, ingrid, bob, client_of):
+def test_possible_duplicate_is_shown_before_a_customer_is_added(form, ingrid, bob, client_of):
     values = REST | form | ({"company": ingrid.company_id} if "company" in form else {})
 
     response = client_of(bob).post(reverse(ADD), values, secure=True)
@@ -52,7 +52,7 @@ def test_customer_is_added_all_the_same_when_the_person_says_so(ingrid, bob, cli
         {"given_name": "Ingrid", "family_name": "Haugen", "company": "another"},
     ],
 )
-def test_customer_who_is_not_there_is_added_at_once(form, ingrid, bob, client_of):
+def test_customer_without_duplicate_is_added(form, ingrid, bob, client_of):
     companies = {"same": ingrid.company_id, "another": make_company(domain="other.example").pk}
     values = {key: companies.get(value, value) for key, value in form.items()}
 

@@ -61,7 +61,7 @@ def ingrid(alice) -> Customer:
 
 
 @pytest.mark.django_db
-def test_csv_has_a_mark_and_a_line_for_each_customer(ingrid, alice, client_of):
+def test_csv_has_a_byte_order_mark_and_a_line_for_each_customer(ingrid, alice, client_of):
     assert exported(client_of(alice)).decode() == (
         "\ufeffpublic id,given name,family name,e-mail,phone,job title,company,domain,country,stage,source,owner,tags,"
         "created (UTC)\r\n"
@@ -157,7 +157,7 @@ def test_xlsx_is_read_as_it_was_written(sheets_of):
 
 
 @pytest.mark.parametrize("sheets_of", READERS)
-def test_xlsx_goes_on_in_another_sheet(sheets_of):
+def test_xlsx_continues_on_another_sheet(sheets_of):
     batches = [[row(company=str(number))] for number in range(5)]
 
     sheets = sheets_of(b"".join(write_xlsx(batches, batches_per_sheet=2)))
@@ -170,12 +170,12 @@ def test_xlsx_goes_on_in_another_sheet(sheets_of):
 
 
 @pytest.mark.parametrize("sheets_of", READERS)
-def test_xlsx_of_nobody_has_headings(sheets_of):
+def test_xlsx_without_customers_has_headings(sheets_of):
     assert sheets_of(b"".join(write_xlsx([]))) == [[list(HEADINGS)]]
 
 
 @pytest.mark.parametrize(("text", "written"), [("a\0b\x01\x0b\x1f\ufffe", "ab, "), ("\x1b[31m", "[31m")])
-def test_xlsx_leaves_out_what_xml_cannot_say(text, written):
+def test_xlsx_omits_characters_that_xml_cannot_represent(text, written):
     (lines,) = sheets_by_calamine(b"".join(write_xlsx([[row(company=text.replace("\0", ""))]])))
 
     assert lines[1][HEADINGS.index("company")] == written
@@ -193,7 +193,7 @@ def test_xlsx_has_the_codes_of_excel(text):
 
 
 @pytest.mark.django_db
-def test_vcard_has_what_an_address_book_knows(ingrid, alice, client_of):
+def test_vcard_has_only_contact_details(ingrid, alice, client_of):
     assert exported(client_of(alice), "vcf").decode().split("\r\n") == [
         "BEGIN:VCARD",
         "VERSION:4.0",
@@ -303,7 +303,7 @@ def test_export_is_for_roles_that_may(role, status, kind, member_of, client_of):
 
 
 @pytest.mark.django_db
-def test_export_is_offered_to_who_may(member_of, client_of):
+def test_export_is_offered_with_the_permission(member_of, client_of):
     links = {
         role: re.findall(
             r'href="([^"]+/export/[^"]+)"',
@@ -319,7 +319,7 @@ def test_export_is_offered_to_who_may(member_of, client_of):
 
 
 @pytest.mark.django_db
-def test_export_of_somebody_at_a_stand_has_the_customers_of_that_stand(member_of, client_of):
+def test_export_of_stand_staff_has_the_customers_of_their_exhibition(member_of, client_of):
     visit = make_visit()
     make_visit(customer=make_customer(family_name="Elsewhere", email=""), exhibition=make_exhibition(edition="2025"))
     person = member_of("Stand staff", visit.exhibition)
@@ -377,7 +377,7 @@ def test_export_is_not_posted(alice, client_of):
         ("vcf", "text/vcard; charset=utf-8"),
     ],
 )
-def test_export_is_a_file_that_nobody_keeps(kind, content_type, alice, client_of):
+def test_export_is_an_attachment_that_is_not_cached(kind, content_type, alice, client_of):
     make_customer()
 
     response = client_of(alice).get(EXPORT, {"format": kind}, secure=True)
@@ -390,7 +390,7 @@ def test_export_is_a_file_that_nobody_keeps(kind, content_type, alice, client_of
 
 
 @pytest.mark.django_db
-def test_export_is_recorded(alice, client_of, caplog):
+def test_export_is_logged(alice, client_of, caplog):
     make_customer()
 
     exported(client_of(alice), "vcf", stage="lead", q="Haugen")
@@ -486,7 +486,7 @@ def test_export_takes_the_same_queries_for_1_and_3_rows(alice, client_of):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("many", [2001], indirect=True)
 @pytest.mark.parametrize("kind", FORMATS)
-def test_export_that_is_given_up_is_recorded_and_ends_its_query(kind, many, alice, client_of):
+def test_aborted_export_is_logged_and_cancels_its_query(kind, many, alice, client_of):
     response = client_of(alice).get(EXPORT, {"format": kind}, secure=True)
     next(response.streaming_content)
 

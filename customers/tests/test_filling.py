@@ -42,7 +42,7 @@ def test_database_gets_so_many_customers_with_companies_and_visits():
     assert rows == all_rows()
 
 
-def test_search_text_is_what_the_database_would_write():
+def test_search_text_equals_that_of_the_triggers():
     fill(MANY)
 
     for model in (Company, Customer):
@@ -117,7 +117,7 @@ def test_visits_lie_on_days_of_their_exhibition():
         assert visit.exhibition.starts_on <= visit.visited_at.date() <= visit.exhibition.ends_on
 
 
-def test_what_was_there_stays_and_new_rows_follow():
+def test_existing_rows_stay_and_new_rows_are_added():
     company = make_company()
     before, customer = indexes(), make_customer(company=company)
 
@@ -137,7 +137,7 @@ def test_number_that_cannot_be_is_refused(number):
         demo.main(number)
 
 
-def test_database_with_customers_of_its_own_is_left_alone():
+def test_database_with_real_customers_is_not_changed():
     customer = make_customer(email="ingrid@nordlys.test")
 
     with pytest.raises(SystemExit, match=f"customer {customer.pk} was not invented here"):

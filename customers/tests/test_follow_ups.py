@@ -53,7 +53,7 @@ def test_next_due_comes_first(alice, client_of):
     assert notes_of(client_of(alice).get(reverse(LIST), secure=True)) == ["10", "11", "12"]
 
 
-def test_done_by_one_click_is_completed_by_who_clicked(bob, client_of):
+def test_done_button_completes_and_assigns_the_follow_up(bob, client_of):
     follow_up = make_follow_up()
     here = reverse(LIST) + "?state=overdue"
 

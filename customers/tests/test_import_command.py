@@ -108,7 +108,7 @@ def test_missing_file_ends_with_exit_code_2(file):
     assert run(file) == (2, [], [f"{file}: The file cannot be read: No such file or directory."])
 
 
-def test_dry_run_writes_nothing_and_says_what_would_happen(file):
+def test_dry_run_writes_nothing_and_reports_what_would_happen(file):
     make_company(name="Nordlys", domain="nordlys.example", country="")
     file.write_text(BAD + "Fjell,fjell.example,\n")
     before = list(Company.objects.values())

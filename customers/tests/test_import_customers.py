@@ -88,7 +88,7 @@ def test_row_without_name_email_and_phone_is_rejected(tmp_path):
     assert rejects(report) == [(2, "family_name", "", "Enter a name, an e-mail address or a phone number.")]
 
 
-def test_company_is_created_once_for_all_who_name_it(tmp_path):
+def test_company_is_created_once_for_several_customers(tmp_path):
     text = "email,company,country\na@example.com,Nordlys,NO\nb@example.com,NORDLYS,SE\n"
 
     report = import_text(CUSTOMERS, tmp_path, text)

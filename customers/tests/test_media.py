@@ -22,7 +22,7 @@ def photo(settings, tmp_path) -> SimpleUploadedFile:
 
 
 @pytest.mark.parametrize("is_small", [False, True])
-def test_photo_is_shown_to_who_may_see_the_customer(is_small, photo, bob, client_of):
+def test_photo_is_shown_with_access_to_the_customer(is_small, photo, bob, client_of):
     customer = make_customer(photo=photo)
     name = customer.photo.small_name if is_small else customer.photo.name
 

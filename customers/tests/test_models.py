@@ -126,7 +126,7 @@ def test_customer_email_is_kept_and_found_in_lower_case():
     assert Customer.objects.get(email="INGRID@nordlys.example") == customer
 
 
-def test_customer_without_name_email_or_phone_is_refused_with_what_to_do():
+def test_customer_without_name_email_and_phone_is_refused():
     with pytest.raises(ValidationError) as refusal:
         Customer(job_title="Buyer").full_clean()
 

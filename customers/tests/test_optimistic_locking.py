@@ -29,7 +29,7 @@ def shown(client, customer: Customer) -> dict[str, str]:
     return {"family_name": "Haugen", "stage": "lead", "source": "stand", "version": version[1]}
 
 
-def test_form_saves_what_nobody_else_has_changed(bob, client_of, customer):
+def test_form_without_concurrent_change_is_saved(bob, client_of, customer):
     client = client_of(bob)
     data = shown(client, customer)
 

@@ -46,7 +46,7 @@ def everything() -> str:
         return "\n".join(row for (row,) in cursor.fetchall())
 
 
-def test_nothing_that_tells_of_a_person_is_left(person, alice):
+def test_no_personal_data_is_left(person, alice):
     told = [*TOLD.values(), person.phone_e164, str(person.public_id), alice.email, alice.password, "Porto", "brother"]
     told += ["Ohm Leuchten", "ohm-leuchten", "Ohm-by-hand", "Ohms", "VESTERGAARD", "OHM LEUCHTEN"]
     before = everything()
@@ -93,7 +93,7 @@ def test_nobody_can_log_in_with_the_password_they_had(person, alice):
 @pytest.mark.parametrize(
     "statement", ["ALTER TABLE customers_visit ADD badge_name text", "CREATE TABLE badges (badge_name text)"]
 )
-def test_column_that_nobody_classified_stops_it_before_anything_is_replaced(person, statement):
+def test_unclassified_column_prevents_any_replacement(person, statement):
     table = "badges" if "CREATE" in statement else "customers_visit"
     with connection.cursor() as cursor:
         cursor.execute(statement)
@@ -113,13 +113,13 @@ def test_no_column_is_both_kept_and_replaced():
     }
 
 
-def test_command_is_refused_where_debug_is_off(person):
+def test_command_without_debug_is_refused(person):
     with pytest.raises(CommandError, match=r"DEBUG is off\. .* Nothing was replaced\."):
         call_command("replace_personal_data")
     assert Customer.objects.get(pk=person.pk).email == TOLD["email"]
 
 
-def test_command_says_what_it_has_replaced(person, settings, capsys):
+def test_command_prints_the_replaced_rows(person, settings, capsys):
     settings.DEBUG = True
     call_command("replace_personal_data")
     assert "customers_customer: 1 rows\n" in capsys.readouterr().out

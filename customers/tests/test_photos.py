@@ -104,7 +104,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_upload_that_is_no_fit_photo_is_refused_and_leaves_nothing(what, alice, client_of, media_root):
+def test_upload_that_is_not_a_valid_photo_is_refused_and_not_stored(what, alice, client_of, media_root):
     content, message = REFUSED[what]
     upload = SimpleUploadedFile("badge.jpg", content, "image/jpeg")
     client, start = client_of(alice), time.perf_counter()

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
         (datetime(2026, 3, 12, 15, 0, tzinfo=UTC), False),
     ],
 )
-def test_open_at_follows_the_days_at_the_place(moment, is_open):
+def test_open_at_uses_the_days_of_the_time_zone(moment, is_open):
     exhibition = make_exhibition(time_zone="Asia/Tokyo", starts_on=date(2026, 3, 10), ends_on=date(2026, 3, 12))
 
     assert list(Exhibition.objects.open_at(moment)) == ([exhibition] if is_open else [])

@@ -68,7 +68,7 @@ def test_narrowed_pages_stay_narrowed(caller):
     assert found == [{"family_name": "Haugen"}] * 5
 
 
-def test_row_that_goes_meanwhile_hides_no_other(caller, letters):
+def test_row_deleted_between_pages_hides_no_other(caller, letters):
     following = caller.get(f"{TAGS}?page_size=4").json()["next"]
     Tag.objects.filter(name__in="bd").delete()
     Tag.objects.create(name="aa")

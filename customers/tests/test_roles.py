@@ -106,7 +106,7 @@ def test_role_sees_rows_of_its_exhibition_and_saves_what_it_may(role, rows, exhi
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_role_deletes_what_it_may(role, lonely, member_of, client_of):
+def test_role_deletes_only_with_the_permission(role, lonely, member_of, client_of):
     client = client_of(member_of(role))
 
     for model, row in lonely.items():
@@ -139,7 +139,7 @@ def test_stand_staff_lists_only_the_own_exhibition(model, rows, lonely, exhibiti
 
 
 @pytest.mark.parametrize(("model", "action"), [("customer", "archive"), ("followup", "mark_done")])
-def test_action_of_stand_staff_leaves_other_exhibitions_alone(
+def test_action_of_stand_staff_does_not_change_other_exhibitions(
     model, action, rows, lonely, exhibition, member_of, client_of
 ):
     selected = {"action": action, "_selected_action": [rows[model].pk, lonely[model].pk], "select_across": "1"}
@@ -196,13 +196,13 @@ def test_autocomplete_of_stand_staff_offers_the_own_exhibition(field, rows, lone
 @pytest.mark.parametrize(
     ("role", "expected"), [("Administrator", 200), ("Manager", 200), ("Stand staff", 403), ("Read-only", 403)]
 )
-def test_export_is_for_those_who_may(role, expected, rows, exhibition, member_of, client_of):
+def test_export_requires_the_permission(role, expected, rows, exhibition, member_of, client_of):
     response = client_of(member_of(role, exhibition)).get(page("customer", "export"), {"format": "csv"}, secure=True)
 
     assert response.status_code == expected
 
 
-def test_photo_is_for_those_who_see_the_customer(rows, exhibition, member_of, client_of, settings, tmp_path):
+def test_photo_requires_access_to_the_customer(rows, exhibition, member_of, client_of, settings, tmp_path):
     settings.MEDIA_ROOT = tmp_path
     pixels = BytesIO()
     Image.new("RGB", (2, 2)).save(pixels, "JPEG")
@@ -252,7 +252,7 @@ def test_administrator_does_not_touch_a_superuser(member_of, alice, client_of):
     assert (answers, alice.email, alice.check_password("a new long word")) == ([403] * 3, "alice@example.com", False)
 
 
-def test_colleague_sees_name_and_address_alone(member_of, alice, client_of):
+def test_colleague_sees_only_name_and_address(member_of, alice, client_of):
     response = client_of(member_of("Stand staff")).get(page("accounts_user", "change", alice.pk), secure=True)
 
     shown = [name for _, options in response.context["adminform"].fieldsets for name in options["fields"]]

@@ -177,7 +177,7 @@ def found(text: str) -> list[str]:
     ],
 )
 @pytest.mark.usefixtures("crowd")
-def test_ingrid_alone_is_found_by(text):
+def test_search_finds_only_ingrid(text):
     assert found(text) == ["Ingrid Haugen"]
 
 
@@ -222,7 +222,7 @@ def test_words_find(text, expected):
     assert found(text) == expected
 
 
-def test_wildcards_are_found_as_what_they_are():
+def test_wildcards_are_searched_literally():
     for name in ("100% Wool", "snake_case", "back\\slash", "100 Wool"):
         make_customer(given_name="", family_name=name, email="")
 

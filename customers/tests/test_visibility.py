@@ -41,7 +41,7 @@ def test_rows_that_are_ones_own_are_seen_wherever_they_were_met(fairs):
     assert len(emails(Visit.objects.visible_to(fairs))) == 2
 
 
-def test_customer_who_came_twice_is_seen_once(fairs):
+def test_customer_with_two_visits_is_listed_once(fairs):
     visit = Visit.objects.visible_to(fairs)[0]
     make_visit(customer=visit.customer, exhibition=visit.exhibition)
     Customer.objects.update(owner=fairs)
@@ -49,7 +49,7 @@ def test_customer_who_came_twice_is_seen_once(fairs):
     assert len(emails(Customer.objects.visible_to(fairs).filter(pk=visit.customer_id))) == 1
 
 
-def test_somebody_without_an_exhibition_sees_what_is_their_own(fairs, member_of):
+def test_user_without_exhibition_sees_only_their_own_rows(fairs, member_of):
     person = member_of("Stand staff")
     Customer.objects.filter(email__startswith="1").update(owner=person)
     FollowUp.objects.filter(customer__email__startswith="2").update(assignee=person)
