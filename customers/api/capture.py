@@ -73,13 +73,14 @@ class EntrySerializer(serializers.Serializer[Any]):
         )
 
 
+# Does not validate the entries, so that each can fail on its own; EntriesSerializer documents them.
 class RequestSerializer(serializers.Serializer[Any]):
     entries = serializers.ListField(child=serializers.DictField(), min_length=1, max_length=MAX_ENTRIES)
 
 
 @with_example("visits/capture")
 class EntriesSerializer(serializers.Serializer[Any]):
-    """The documented request; RequestSerializer does not validate the entries, so that each can fail on its own."""
+    """The entries to record."""
 
     entries = serializers.ListField(child=EntrySerializer(), min_length=1, max_length=MAX_ENTRIES)
 
