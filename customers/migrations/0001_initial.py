@@ -25,7 +25,7 @@ BEGIN
 END
 $$;
 
--- Each word begins behind a space. Of a number that is valid, E.164 has all digits there are.
+-- A space precedes each word. E.164 contains all digits of a valid number.
 CREATE FUNCTION customers_write_customer_search_text() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.search_text := public.folded(concat_ws(' ', '', NEW.given_name, NEW.family_name, NEW.email,
@@ -35,7 +35,7 @@ BEGIN
 END
 $$;
 
--- Touched, the column is written anew.
+-- An UPDATE of the column makes the trigger rewrite it.
 CREATE FUNCTION customers_rename_employer() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE public.customers_customer SET search_text = '' WHERE company_id = NEW.id;

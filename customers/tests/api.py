@@ -1,4 +1,4 @@
-"""A program that calls the API."""
+"""An API client for tests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""How a customer is read through the cache, in each process."""
+"""Reads of a customer through the cache, in this or another process."""
 
 import json
 from typing import Any

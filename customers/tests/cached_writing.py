@@ -1,4 +1,4 @@
-"""Every path by which a customer is written; each takes the primary key and a text that is new."""
+"""Every way to write a customer; each takes the primary key and a new text."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Rows that the admin's tests of roles and the API's are about."""
+"""Rows shared by the tests of roles in the admin and the API."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Rows for tests, with fixed and readable values; each takes changes by field name."""
+"""Factories with fixed, readable values; keyword arguments override fields."""
 
 from datetime import UTC, date, datetime
 from typing import Any

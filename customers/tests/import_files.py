@@ -1,4 +1,4 @@
-"""Files to import, written by the tests that need them."""
+"""Helpers that write and import files."""
 
 from pathlib import Path
 

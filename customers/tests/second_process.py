@@ -1,4 +1,4 @@
-"""Another process of the application: reads customers as each line tells it, or writes one and is killed at once."""
+"""A second process of the application: reads customers on command, or writes one and is killed at once."""
 
 import os
 import signal

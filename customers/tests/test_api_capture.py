@@ -1,4 +1,4 @@
-"""Visits that a device has collected, sent many at a time."""
+"""Bulk capture of visits over the API."""
 
 from datetime import UTC, datetime
 from threading import Barrier, Thread

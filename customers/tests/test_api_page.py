@@ -1,4 +1,4 @@
-"""docs/api.md does what it says."""
+"""The commands of docs/api.md."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Each resource of the API: who may do what, what is written and refused, what a list is narrowed by."""
+"""Each resource of the API: permissions, writes, errors and filters."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""The schema as it is committed: what is served, with examples that work."""
+"""The committed schema equals the served one, and its examples work."""
 
 import json
 from pathlib import Path

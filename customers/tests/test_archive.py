@@ -13,13 +13,13 @@ def rows_of(response) -> list[str]:
     return sorted(str(row) for row in response.context["cl"].result_list)
 
 
-def act(client, action: str, **form: str):
+def run_action(client, action: str, **form: str):
     """Sends the action for every row of the list, as «Select all» does."""
     selected = {"action": action, "_selected_action": ["0"], "select_across": "1"}
     return client.post(reverse(LIST) + "?archived=all", selected | form, secure=True, follow=True)
 
 
-def said(response) -> list[str]:
+def get_messages(response) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
@@ -43,7 +43,7 @@ def test_archived_customer_is_restored_with_all_visits(alice, client_of):
 
     responses = [client_of(alice).post(page, secure=True, follow=True) for _ in range(2)]
 
-    assert [said(response) for response in responses] == [
+    assert [get_messages(response) for response in responses] == [
         ["Ingrid Haugen was archived, with all visits and follow-ups."],
         ["Ingrid Haugen was restored from the archive."],
     ]
@@ -75,9 +75,9 @@ def test_action_archives_and_restores_every_row(bob, client_of):
         make_customer(email=f"{number}@nordlys.example")
     client = client_of(bob)
 
-    archived, again, back = (act(client, action) for action in ("archive", "archive", "unarchive"))
+    archived, again, back = (run_action(client, action) for action in ("archive", "archive", "unarchive"))
 
-    assert [said(archived), said(again), said(back)] == [
+    assert [get_messages(archived), get_messages(again), get_messages(back)] == [
         ["3 customers were changed."],
         ["0 customers were changed."],
         ["3 customers were changed."],
@@ -89,7 +89,7 @@ def test_action_assigns_every_row(alice, bob, client_of):
     for owner in (None, alice, bob):
         make_customer(email="", owner=owner)
 
-    assert said(act(client_of(bob), "assign_to_me")) == ["2 customers were changed."]
+    assert get_messages(run_action(client_of(bob), "assign_to_me")) == ["2 customers were changed."]
     assert Customer.objects.owned_by(bob).count() == 3
 
 
@@ -98,9 +98,9 @@ def test_tag_is_added_and_removed_by_action(bob, client_of):
     make_customer().tags.add(tag)
     make_customer(email="")
 
-    responses = [act(client, action, tag=str(tag.pk)) for action in ("add_tag", "add_tag", "remove_tag")]
+    responses = [run_action(client, action, tag=str(tag.pk)) for action in ("add_tag", "add_tag", "remove_tag")]
 
-    assert [said(response) for response in responses] == [
+    assert [get_messages(response) for response in responses] == [
         ["1 customer was changed."],
         ["0 customers were changed."],
         ["2 customers were changed."],
@@ -111,7 +111,7 @@ def test_tag_is_added_and_removed_by_action(bob, client_of):
 def test_action_without_a_tag_says_what_is_missing(bob, client_of):
     make_customer()
 
-    assert said(act(client_of(bob), "add_tag")) == ["Choose a tag next to the action."]
+    assert get_messages(run_action(client_of(bob), "add_tag")) == ["Choose a tag next to the action."]
 
 
 def test_list_narrows_to_a_tag(bob, client_of):

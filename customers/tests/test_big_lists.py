@@ -1,4 +1,4 @@
-"""That each list keeps to what BigTableAdmin asks of it."""
+"""Each list meets the requirements of BigTableAdmin."""
 
 import pytest
 from django.contrib import admin

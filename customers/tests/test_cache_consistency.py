@@ -1,4 +1,4 @@
-"""No reader is ever told of less than what was committed before it asked; whatever writes, and whatever Redis does."""
+"""No read is ever stale, for every kind of write and every failure of Redis."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Each format read back by somebody else's reader; what is exported, for whom, and what an export costs."""
+"""Each format read back by another library; contents, permissions and costs of an export."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""A database filled with many invented customers: its shape, and that all of it is valid."""
+"""A database filled with fictitious customers: its distribution and its validity."""
 
 import unicodedata
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Files that nobody wrote for this project, where they are at hand."""
+"""Real-world files, if available."""
 
 import csv
 from pathlib import Path

@@ -127,10 +127,10 @@ def test_customer_email_is_kept_and_found_in_lower_case():
 
 
 def test_customer_without_name_email_and_phone_is_refused():
-    with pytest.raises(ValidationError) as refusal:
+    with pytest.raises(ValidationError) as error:
         Customer(job_title="Buyer").full_clean()
 
-    assert refusal.value.message_dict == {"family_name": ["Enter a name, an e-mail address or a phone number."]}
+    assert error.value.message_dict == {"family_name": ["Enter a name, an e-mail address or a phone number."]}
 
 
 def test_public_id_is_made_by_the_database_and_differs():
@@ -161,10 +161,10 @@ def test_customer_text_is_the_best_that_is_known(customer, text):
     ],
 )
 def test_company_field_with_bad_value_is_refused(field, value, message):
-    with pytest.raises(ValidationError) as refusal:
+    with pytest.raises(ValidationError) as error:
         Company(**{"name": "Nordlys", field: value}).full_clean()
 
-    assert refusal.value.message_dict == {field: [message]}
+    assert error.value.message_dict == {field: [message]}
 
 
 def test_company_domain_in_capitals_is_folded():
@@ -183,9 +183,9 @@ def test_company_website_with_its_scheme_in_capitals_is_kept():
 
 
 def test_exhibition_with_unknown_time_zone_is_refused():
-    with pytest.raises(ValidationError) as refusal:
+    with pytest.raises(ValidationError) as error:
         Exhibition(
             name="Fair", starts_on=date(2026, 1, 1), ends_on=date(2026, 1, 2), time_zone="Mars/North"
         ).full_clean()
 
-    assert refusal.value.message_dict == {"time_zone": ["“Mars/North” is not a time zone such as Europe/Berlin."]}
+    assert error.value.message_dict == {"time_zone": ["“Mars/North” is not a time zone such as Europe/Berlin."]}

@@ -1,4 +1,4 @@
-"""Two persons in one form of the admin."""
+"""Two users in the same admin form."""
 
 import re
 

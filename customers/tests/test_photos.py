@@ -1,4 +1,4 @@
-"""What becomes of an upload: a photo in two sizes, or a message; and when the files go."""
+"""Uploads: a photo in two sizes or an error message; and when files are deleted."""
 
 import re
 import struct

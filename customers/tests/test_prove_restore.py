@@ -1,4 +1,4 @@
-"""The application's part in a drill; e2e/backups/test_restore_drill.py runs one."""
+"""The application's part in a restore drill; e2e/backups/test_restore_drill.py runs one."""
 
 import json
 

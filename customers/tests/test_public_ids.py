@@ -1,4 +1,4 @@
-"""Every row that the API shows has a name that tells nothing."""
+"""Every row of the API has a public id that reveals nothing."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""At 200,000 customers no page of the admin reads a big table from end to end; and what each list costs in queries."""
+"""At 200,000 customers no admin page scans a big table; and the number of queries of each list."""
 
 import re
 from collections.abc import Iterator

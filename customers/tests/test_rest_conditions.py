@@ -1,4 +1,4 @@
-"""What has not changed is not sent again, what has changed is not overwritten, what is sent twice is done once."""
+"""Conditional requests (ETag) and idempotent POST requests."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta

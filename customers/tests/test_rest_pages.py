@@ -1,4 +1,4 @@
-"""Pages of the API's lists: a program that follows them meets each row once."""
+"""Pagination of the API: following the pages returns each row once."""
 
 import pytest
 

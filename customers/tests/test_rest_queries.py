@@ -1,4 +1,4 @@
-"""How many queries an answer of the API takes, whoever asks and however many rows there are."""
+"""The number of queries of each API response, for any role and any number of rows."""
 
 from datetime import timedelta
 

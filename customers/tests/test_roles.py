@@ -1,4 +1,4 @@
-"""Each role on each page: what one person may, another is refused."""
+"""Each role on each page: what is allowed and what is refused."""
 
 from io import BytesIO
 

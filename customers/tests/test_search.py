@@ -1,4 +1,4 @@
-"""What is found by which words, and that the text that is searched is right whoever writes the rows."""
+"""Search results, and the search text after every kind of write."""
 
 # ruff: noqa: RUF001 - characters that look like others are what is tested
 

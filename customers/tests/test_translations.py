@@ -1,4 +1,4 @@
-"""The German catalogues hold every text of the source, and the compiled ones hold what is written in them.
+"""The German catalogues have every text of the source, and the compiled ones match them.
 
 The source is read without the tools of gettext, so that a machine without them runs this too.
 """

@@ -1,4 +1,4 @@
-"""What stand staff see."""
+"""The rows that stand staff see."""
 
 from datetime import UTC, datetime
 
