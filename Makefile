@@ -93,9 +93,9 @@ DEV := docker compose -f docker-compose.dev.yml
 # In a pipe or in CI there is no terminal to attach.
 TTY := $(shell [ -t 0 ] || echo -T)
 
-doctor: ## what this machine lacks for containers; changes nothing
+doctor: ## check what containers need on this machine; changes nothing
 	@$(PYTHON) -m deploy.doctor docker-compose.yml docker-compose.dev.yml
-	@echo "Nothing is lacking. Next: make up, or make dev-up"
+	@echo "All requirements met. Next: make up, or make dev-up"
 
 secrets:
 	@$(PYTHON) -m deploy.secrets .env SECRET_KEY POSTGRES_PASSWORD
@@ -161,9 +161,9 @@ DEPLOY = COMPOSE="$(PROD)" $(PYTHON) -m deploy.deploy
 prod-init: ## secrets and a name: make prod-init DOMAIN=crm.my.org LETSENCRYPT_EMAIL=me@my.org
 	@$(PYTHON) -m deploy.init $(PROD_ENV) "$(DOMAIN)" "$(LETSENCRYPT_EMAIL)"
 
-prod-doctor: ## what this server lacks; changes nothing
+prod-doctor: ## check what the prod tier needs on this server; changes nothing
 	@$(PYTHON) -m deploy.doctor docker-compose.prod.yml
-	@echo "Nothing is lacking. Next: make prod-init, then make prod-up"
+	@echo "All requirements met. Next: make prod-init, then make prod-up"
 
 # Without prod-init: for localhost, with a self-signed certificate.
 prod-env:

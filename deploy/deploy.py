@@ -1,7 +1,7 @@
 """Replaces web without losing a request: `python3 -m deploy.deploy deploy [VERSION]`, `rollback [VERSION]`, `scale N`.
 
-Whatever fails, and wherever it is interrupted, one version serves: the old one until `VERSION` in the env file names
-the new one. The next run clears away what is left.
+Whatever fails or interrupts it, exactly one version serves: the old one until `VERSION` in the env file names the new
+one. The next run removes leftovers.
 """
 
 import contextlib
@@ -14,176 +14,178 @@ from pathlib import Path
 from typing import Any
 
 from deploy.deployments import Deployments, RefusedError
-from deploy.tier import Container, FailedError, Tier, run
+from deploy.tier import Container, DeployError, Tier, run
 
 ENV_FILE = Path(".envs/.env.production")
-LISTED = 5
+HISTORY_LINES = 5
 # Each takes up to 768 MB, and 16 of PostgreSQL's 100 connections; during a switch there are twice as many.
-MOST_REPLICAS = 3
-# A lost connection and a stop from outside end a deploy as Ctrl-C does.
+MAX_REPLICAS = 3
+# A lost connection and `kill` end a deploy as Ctrl-C does.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Deploy:
-    """One deploy, rollback or scaling of a tier that runs."""
+    """One deploy, rollback or scaling of a running tier."""
 
     def __init__(self, tier: Tier, deployments: Deployments) -> None:
         self.tier, self.deployments = tier, deployments
         self.started = time.monotonic()
-        self.wanted = deployments.version()
+        self.target = deployments.version()
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.started
 
-    def say(self, text: str) -> None:
-        with contextlib.suppress(OSError):  # the terminal can be gone; the work is not
+    def log(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # the terminal may be closed; the work continues
             print(f"[{self.seconds:5.1f} s] {text}", flush=True)
 
-    def settle(self) -> None:
-        """Remove what an interrupted run left, so that the recorded version alone serves."""
+    def remove_leftovers(self) -> None:
+        """Remove the containers of an interrupted run, so that only the recorded version serves."""
         serving = self.serving()
         if not serving:
             version = self.deployments.version() or "none"
             raise RefusedError(f"No container of version {version} serves. Start the tier first: make prod-up")
-        self.tier.remove_once()
-        kept = serving[-self.tier.replicas :]
-        left = [one for one in self.tier.web() if one not in kept]
-        if left:
-            self.say(f"clearing away what an earlier run left: {', '.join(one.name for one in left)}")
-        self.clear(left, kept)
+        self.tier.remove_one_off_containers()
+        current = serving[-self.tier.replicas :]
+        leftovers = [one for one in self.tier.web() if one not in current]
+        if leftovers:
+            self.log(f"removing leftovers of an earlier run: {', '.join(one.name for one in leftovers)}")
+        self.take_out(leftovers, current)
 
     def serving(self) -> list[Container]:
         version = self.deployments.version()
         return [one for one in self.tier.web() if one.version == version and one.in_traffic and one.is_running]
 
-    def clear(self, left: list[Container], kept: list[Container]) -> None:
-        """Send them no more requests, then remove them."""
-        if any(one.in_traffic for one in left):
-            self.tier.direct(kept[-1].name)
-        self.tier.remove(left)
-        self.tier.direct("web")
+    def take_out(self, containers: list[Container], others: list[Container]) -> None:
+        """Route requests to the others, then remove the containers."""
+        if any(one.in_traffic for one in containers):
+            self.tier.route_to(others[-1].name)
+        self.tier.remove(containers)
+        self.tier.route_to("web")
 
     def prepare(self, version: str) -> str:
-        """What `make prod-up` starts: the version that was deployed last, at first the one that is checked out."""
-        self.tier.remove_once()
+        """Return the version for `make prod-up`: the one deployed last, or a new build of the checkout."""
+        self.tier.remove_one_off_containers()
         if self.serving():
-            self.settle()
+            self.remove_leftovers()
         wanted = version or self.deployments.version()
         if not wanted or not self.tier.has_image(wanted):
             wanted = self.build(version)
         if wanted != self.deployments.version():
             self.deployments.set_variable("VERSION", wanted)
-            self.deployments.note("start", wanted, self.seconds, "ok")
+            self.deployments.record("start", wanted, self.seconds, "ok")
         return wanted
 
     def build(self, version: str = "") -> str:
-        self.wanted = version = version or self.unused(checked_out())
-        self.say(f"building version {version}")
-        self.tier.compose("build", "--quiet", "web", "nginx", "certbot", "backup", version=version, shown=True)
+        self.target = version = version or self.unused_version(current_commit())
+        self.log(f"building version {version}")
+        self.tier.compose("build", "--quiet", "web", "nginx", "certbot", "backup", version=version, stream_output=True)
         return version
 
-    def unused(self, name: str) -> str:
-        """What has served keeps its image, whatever becomes of the one that is built now."""
-        return f"{name}-{time.strftime('%Y%m%d%H%M%S')}" if name in self.deployments.served() else name
+    def unused_version(self, name: str) -> str:
+        """A new name where this version has served already: a build must not replace its image."""
+        return f"{name}-{time.strftime('%Y%m%d%H%M%S')}" if name in self.deployments.served_versions() else name
 
     def migrate(self, version: str) -> None:
-        """In the new image, which also publishes its static files beside those of the versions before."""
-        self.say("migrating the database and publishing static files")
-        self.tier.once("migrate", version=version, shown=True)
+        """Migrate with the new image, which also publishes its static files beside those of earlier versions."""
+        self.log("migrating the database and publishing static files")
+        self.tier.run_one_off("migrate", version=version, stream_output=True)
 
     def switch(self, version: str, count: int) -> None:
-        """Let `count` new containers take over from those that serve, once every one is ready; or change nothing."""
+        """Replace the web containers by `count` new ones once all are ready; on failure change nothing."""
         old, name = self.tier.web(), f"web-{int(time.time())}"
         try:
-            self.say(f"starting {count} of version {version}, apart from traffic")
+            self.log(f"starting {count} of version {version}, out of traffic")
             new = self.tier.create(version, count)
             self.tier.start(new)
-            self.say("ready; taking over the traffic")
+            self.log("ready; switching traffic")
             self.tier.connect(new, name)
-            self.tier.direct(name)
+            self.tier.route_to(name)
         except BaseException:
             ignore_signals()
-            self.say("removing what was started")
+            self.log("removing the new containers")
             known = {one.id for one in old}
-            self.clear([one for one in self.tier.web() if one.id not in known], old)
+            self.take_out([one for one in self.tier.web() if one.id not in known], old)
             raise
-        # From here on the new version is the one to keep, and to stop half-way would keep both.
+        # From here on the new version stays; an interruption would leave both running.
         ignore_signals()
         self.deployments.set_variable("WEB_REPLICAS", str(count))
         self.deployments.set_variable("VERSION", version)
-        self.say(f"draining {', '.join(one.name for one in old)}")
+        self.log(f"draining {', '.join(one.name for one in old)}")
         self.tier.remove(old)
-        self.tier.direct("web")
-        self.tier.follow(version)
+        self.tier.route_to("web")
+        self.tier.sync_one_off_services(version)
 
     def deploy(self, version: str) -> str:
-        self.settle()
-        version = self.existing(version) if version else self.build()
+        self.remove_leftovers()
+        version = self.require_image(version) if version else self.build()
         self.migrate(version)
         self.switch(version, self.tier.replicas)
         for service in ("nginx", "certbot", "backup"):
             if self.tier.is_outdated(service):
-                self.say(f"{service} has changed too: make prod-up replaces it, with a pause of a second")
+                self.log(f"{service} has changed too: make prod-up replaces it, with a one-second pause")
         return version
 
     def rollback(self, version: str) -> str:
-        """To the version before, or to an older one; its image exists, and the database stays as it is."""
-        self.settle()
+        """Serve the previous version, or an older one whose image exists; the database is not changed."""
+        self.remove_leftovers()
         current = self.deployments.version()
-        earlier = [one for one in self.deployments.served() if one != current and self.tier.has_image(one)]
+        earlier = [one for one in self.deployments.served_versions() if one != current and self.tier.has_image(one)]
         if not version and not earlier:
-            raise RefusedError("No earlier version is known whose image is still here.")
-        version = self.existing(version or earlier[0])
+            raise RefusedError("There is no earlier version whose image still exists.")
+        version = self.require_image(version or earlier[0])
         self.check_migrations(version)
-        # The age of its static files begins anew.
-        self.tier.once("migrate", "python", "manage.py", "publish_static", version=version)
+        # Its static files count as new again, so that they are not pruned.
+        self.tier.run_one_off("migrate", "python", "manage.py", "publish_static", version=version)
         self.switch(version, self.tier.replicas)
         return version
 
     def check_migrations(self, version: str) -> None:
-        """Tell which migrations the version does not know; refuse where one of them breaks it, unless FORCE is set."""
+        """Log migrations that the version does not know; raise RefusedError if one breaks it, unless FORCE=1."""
         report = ["python", "manage.py", "migration_report"]
-        serving = json.loads(self.tier.within(self.tier.web()[0], *report))
-        older = json.loads(self.tier.once("web", *report, version=version))
+        serving = json.loads(self.tier.execute(self.tier.web()[0], *report))
+        older = json.loads(self.tier.run_one_off("web", *report, version=version))
         unknown = {name: facts for name, facts in serving.items() if facts["applied"] and not older[name]["known"]}
         for name, facts in unknown.items():
-            self.say(f"version {version} does not know {name}" + (", which breaks it" if breaks(facts) else ""))
+            self.log(f"version {version} does not know {name}" + (", which breaks it" if breaks(facts) else ""))
         breaking = [name for name, facts in unknown.items() if breaks(facts)]
         if breaking and os.environ.get("FORCE") != "1":
             raise RefusedError(
-                f"Version {version} cannot work with {', '.join(breaking)}. FORCE=1 does it all the same."
+                f"Version {version} does not work with {', '.join(breaking)}. Set FORCE=1 to roll back anyway."
             )
 
     def scale(self, count: str) -> str:
-        """So many containers of the version that serves, all of them new: one way for more and for fewer."""
-        if not count.isdecimal() or not 1 <= int(count) <= MOST_REPLICAS:
-            raise RefusedError(f"WEB={count} is not a number from 1 to {MOST_REPLICAS}.")
-        self.settle()
+        """Run `count` containers of the current version. All are replaced, so that up and down work alike."""
+        if not count.isdecimal() or not 1 <= int(count) <= MAX_REPLICAS:
+            raise RefusedError(f"WEB={count} is not a number from 1 to {MAX_REPLICAS}.")
+        self.remove_leftovers()
         version = self.deployments.version()
         self.switch(version, int(count))
         return version
 
-    def existing(self, version: str) -> str:
+    def require_image(self, version: str) -> str:
         if not self.tier.has_image(version):
-            raise RefusedError(f"There is no image {self.tier.repository}:{version}. make prod-status lists versions.")
-        self.wanted = version
+            raise RefusedError(
+                f"Image {self.tier.repository}:{version} does not exist. make prod-status lists versions."
+            )
+        self.target = version
         return version
 
     def prune(self) -> None:
-        """Images of versions that nobody will go back to."""
-        for version in self.deployments.obsolete():
+        """Remove the images of obsolete versions."""
+        for version in self.deployments.obsolete_versions():
             if self.tier.has_image(version):
                 run(["docker", "image", "rm", f"{self.tier.repository}:{version}"])
-                self.say(f"removed the image of version {version}")
+                self.log(f"removed the image of version {version}")
 
 
-def told(history: list[dict[str, Any]]) -> str:
-    """The last ones, newest first."""
+def format_history(history: list[dict[str, Any]]) -> str:
+    """The last entries, newest first."""
     lines = [
         f"{entry['time'][:16]}  {entry['action']:8}  {entry['version']:20} {entry['seconds']:6.1f} s  {entry['by']:20} "
         f"{' '.join([entry['outcome'], entry.get('backup', '')]).strip()}"
-        for entry in reversed(history[-LISTED:])
+        for entry in reversed(history[-HISTORY_LINES:])
     ]
     return "\n".join(["last deploys:", *(lines or ["none yet"])])
 
@@ -192,37 +194,37 @@ def breaks(facts: dict[str, bool]) -> bool:
     return facts["breaks_previous_version"] is True
 
 
-def checked_out() -> str:
-    """The commit; with `-dirty` where files differ from it."""
+def current_commit() -> str:
+    """The commit's name, with `-dirty` if files differ from it."""
     try:
         return run(["git", "describe", "--always", "--dirty", "--abbrev=12"]).strip()
-    except (FailedError, FileNotFoundError):
+    except (DeployError, FileNotFoundError):
         return "unversioned"
 
 
-def recorded(deployments: Deployments, deploy: Deploy, action: str, value: str) -> int:
-    """Do it and write down how it ended; returns the exit code."""
+def run_and_record(deployments: Deployments, deploy: Deploy, action: str, value: str) -> int:
+    """Run the action, record its outcome, and return the exit code."""
     before = deployments.version()
     try:
         version = getattr(deploy, action)(value)
-    except (FailedError, KeyboardInterrupt) as error:
+    except (DeployError, KeyboardInterrupt) as error:
         ignore_signals()
-        deploy.tier.remove_once()
+        deploy.tier.remove_one_off_containers()
         reason = str(error) or "interrupted"
-        deployments.note(action, deploy.wanted, deploy.seconds, reason.splitlines()[0])
-        deploy.say(f"the {action} has failed, and version {deployments.version()} serves: {reason}")
+        deployments.record(action, deploy.target, deploy.seconds, reason.splitlines()[0])
+        deploy.log(f"the {action} failed; version {deployments.version()} still serves: {reason}")
         return 1
-    deployments.note(action, version, deploy.seconds, "ok")
+    deployments.record(action, version, deploy.seconds, "ok")
     try:
         deploy.prune()
-    except FailedError as error:
-        deploy.say(f"what is old could not be pruned: {error}")
-    deploy.say(f"version {version} serves" + (f", in place of {before}" if version != before else ""))
+    except DeployError as error:
+        deploy.log(f"old images could not be removed: {error}")
+    deploy.log(f"version {version} serves" + (f" instead of {before}" if version != before else ""))
     return 0
 
 
 def interrupt(*_: object) -> None:
-    ignore_signals()  # what follows is the clearing away
+    ignore_signals()  # the clean-up must not be interrupted
     raise KeyboardInterrupt
 
 
@@ -241,7 +243,7 @@ def main(action: str, value: str = "") -> int:
     catch_signals()
     deployments = Deployments(ENV_FILE)
     if action == "history":
-        print(told(deployments.history()))
+        print(format_history(deployments.history()))
         return 0
     deploy = Deploy(Tier(ENV_FILE), deployments)
     try:
@@ -249,8 +251,8 @@ def main(action: str, value: str = "") -> int:
             if action in ("build", "prepare"):
                 getattr(deploy, action)(value)
                 return 0
-            return recorded(deployments, deploy, action, value)
-    except (RefusedError, FailedError, KeyboardInterrupt) as error:
+            return run_and_record(deployments, deploy, action, value)
+    except (RefusedError, DeployError, KeyboardInterrupt) as error:
         print(str(error) or "interrupted")
         return 1
 

@@ -1,7 +1,7 @@
-"""Brings a backup to the dev tier, with personal data replaced: `python3 -m deploy.dev_restore DIRECTORY [IDENTITY]`.
+"""Loads a backup into the dev tier, with personal data replaced: `python3 -m deploy.dev_restore DIRECTORY [IDENTITY]`.
 
-The backup is loaded beside the database that the dev tier has, and takes its place when nothing in it tells of a person
-any more; it is dropped where anything fails.
+The backup is loaded into a second database, which replaces the dev tier's once its personal data is replaced; if
+anything fails, it is dropped.
 """
 
 import json
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from deploy.deployments import RefusedError
-from deploy.restore import confirm, in_its_words, read_key
-from deploy.tier import FailedError, run
+from deploy.restore import confirm, read_key, unwrap_backup_errors
+from deploy.tier import DeployError, run
 
 COMPOSE = os.environ.get("COMPOSE", "docker compose -f docker-compose.dev.yml").split()
 IMAGE = "exhibition-crm-dev-backup"
@@ -20,43 +20,45 @@ IMAGE = "exhibition-crm-dev-backup"
 
 def main(directory: str = "", identity: str = "") -> None:
     dev = Dev(check(directory), read_key(identity))
-    question = f"This replaces the database of the dev tier by {dev.backup.name}."
-    confirm(question, f"{question} Nobody can be asked here: FORCE=1 does it.")
+    question = f"This replaces the database of the dev tier with backup {dev.backup.name}."
+    confirm(question, f"{question} There is no terminal to confirm at: set FORCE=1.")
     run(["docker", "build", "--quiet", "--tag", IMAGE, "docker/backup"])
     try:
-        print("loading it beside the database of the dev tier, and comparing it with its manifest", flush=True)
+        print("loading the backup into a second database, and comparing it with its manifest", flush=True)
         loaded = dev.load()
-        print("replacing what tells of a person", flush=True)
+        print("replacing personal data", flush=True)
         dev.replace_personal_data(loaded)
         dev.swap()
     except BaseException:
-        dev.step("undo")
+        dev.run_step("undo")
         raise
-    print("The dev tier has it. Nobody can log in with a former password: make dev-superuser")
+    print("The backup is loaded. Former passwords do not work: make dev-superuser")
 
 
 def check(directory: str) -> Path:
     if not directory:
-        raise RefusedError("Which one? make dev-restore BACKUP=the directory of a backup, copied from the server")
+        raise RefusedError(
+            "BACKUP is not set. Usage: make dev-restore BACKUP=directory of a backup, copied from the server"
+        )
     backup = Path(directory).resolve()
     if not (backup / "manifest.json").is_file():
-        raise RefusedError(f"{directory} is not the directory of a backup: it has no manifest.json.")
+        raise RefusedError(f"{directory} is not a backup directory: it has no manifest.json.")
     return backup
 
 
 class Dev:
-    """The dev tier, which runs."""
+    """The running dev tier."""
 
     def __init__(self, backup: Path, key: str) -> None:
         self.backup, self.key = backup, key
         self.config: dict[str, Any] = json.loads(run([*COMPOSE, "config", "--format", "json"]))
         if not run([*COMPOSE, "ps", "--quiet", "--status", "running", "db"]):
-            raise RefusedError("The dev tier does not run. Start it first: make dev-up")
+            raise RefusedError("The dev tier is not running. Start it first: make dev-up")
 
     def load(self) -> str:
-        """Beside the database that serves; the name of the database."""
-        self.step("examine", self.backup.name)
-        return str(json.loads(self.step("load", self.backup.name))["database"])
+        """Load the backup into a second database, and return its name."""
+        self.run_step("examine", self.backup.name)
+        return str(json.loads(self.run_step("load", self.backup.name))["database"])
 
     def replace_personal_data(self, database: str) -> None:
         url = self.config["services"]["web"]["environment"]["DATABASE_URL"].rpartition("/")[0]
@@ -65,18 +67,18 @@ class Dev:
         run(command, {"DATABASE_URL": f"{url}/{database}"})
 
     def swap(self) -> None:
-        """While web is away, for it would come back to the old one."""
+        """Swap the databases while web is stopped: it would reconnect to the old one."""
         run([*COMPOSE, "stop", "web"])
         try:
-            self.step("swap", "0")
+            self.run_step("swap", "0")
             run([*COMPOSE, "exec", "-T", "redis", "redis-cli", "flushall"])
-            self.step("finish", self.backup.name)
+            self.run_step("finish", self.backup.name)
         finally:
             run([*COMPOSE, "start", "web"])
 
-    def step(self, *arguments: str) -> str:
-        """One of those that restore in the prod tier, with as little as there, as whoever may read the backup."""
-        bounds = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges:true"]
+    def run_step(self, *arguments: str) -> str:
+        """Run a step of docker/backup/restore.py, hardened as in the prod tier, as the current user."""
+        hardening = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges:true"]
         user = f"--user={os.getuid()}:{os.getgid()}"
         places = [
             "--tmpfs=/tmp",
@@ -85,16 +87,28 @@ class Dev:
         ]
         database = self.config["services"]["db"]["environment"]
         names = {"PGUSER": "POSTGRES_USER", "PGPASSWORD": "POSTGRES_PASSWORD", "PGDATABASE": "POSTGRES_DB"}
-        given = ["--env=PGHOST=db", *(f"--env={name}" for name in names)]
+        variables = ["--env=PGHOST=db", *(f"--env={name}" for name in names)]
         network = f"--network={self.config['networks']['dev_network']['name']}"
-        command = ["docker", "run", "--rm", "--interactive", *bounds, user, *places, *given, network, IMAGE, "restore"]
-        with in_its_words():
+        command = [
+            "docker",
+            "run",
+            "--rm",
+            "--interactive",
+            *hardening,
+            user,
+            *places,
+            *variables,
+            network,
+            IMAGE,
+            "restore",
+        ]
+        with unwrap_backup_errors():
             environment = {name: database[there] for name, there in names.items()}
-            return run([*command, *arguments], environment, given=self.key)
+            return run([*command, *arguments], environment, stdin=self.key)
 
 
 if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
-    except (RefusedError, FailedError, KeyboardInterrupt) as error:
+    except (RefusedError, DeployError, KeyboardInterrupt) as error:
         sys.exit(str(error) or "interrupted")

@@ -1,4 +1,4 @@
-"""A tier's env file: NAME=value, a line each."""
+"""A tier's env file: one NAME=value per line."""
 
 import os
 import re
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def read(path: Path) -> dict[str, str]:
-    """What has a value; the last line of a name counts, as it does for Compose. Empty where there is no file yet."""
+    """The variables that have a value. Of two lines with one name the last counts, as in Compose. No file: empty."""
     return {name: value.strip() for name, value in re.findall(r"^(\w+)=(.+)$", text(path), re.M)}
 
 
 def change(path: Path, values: dict[str, str]) -> None:
-    """These at the end, in place of the lines of the same names; a blank one stays where its comment is."""
+    """Replace the lines with these names by new ones at the end; a blank one stays beside its comment."""
     replaced = re.compile(rf"({'|'.join(values)})=.")
     others = [line for line in text(path).splitlines() if not replaced.match(line)]
     write(path, "\n".join([*others, *(f"{name}={value}" for name, value in values.items())]) + "\n")
@@ -22,7 +22,7 @@ def text(path: Path) -> str:
 
 
 def write(path: Path, content: str) -> None:
-    """Complete or not at all, and for its owner only."""
+    """Write the file atomically, with mode 0600."""
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)
     with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Writes or completes the prod tier's env file: `python3 -m deploy.init FILE [DOMAIN [LETSENCRYPT_EMAIL]]`.
+"""Creates or completes the prod tier's env file: `python3 -m deploy.init FILE [DOMAIN [LETSENCRYPT_EMAIL]]`.
 
 A secret that is set is never changed.
 """
@@ -14,16 +14,16 @@ from deploy.secrets import main as generate_secrets
 SECRETS = ["SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD"]
 NAME = re.compile(r"localhost|([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-# Domains that exist for documentation (RFC 2606), and what env files are shipped with.
+# Domains reserved for documentation (RFC 2606), and common placeholders.
 PLACEHOLDER = re.compile(
     r"(^|[.@])example\.(com|net|org)$|change.?me|your.?(domain|email|password)|placeholder|^secret$", re.I
 )
-SELF_SIGNED = """It is for https://localhost/, with a self-signed certificate, of which browsers warn: good to try it.
-For a server with a name: make prod-init DOMAIN=crm.your-company.com LETSENCRYPT_EMAIL=you@your-company.com"""
+SELF_SIGNED = """Configured for https://localhost/ with a self-signed certificate: fine for a first try.
+For a server with a domain name: make prod-init DOMAIN=crm.your-company.com LETSENCRYPT_EMAIL=you@your-company.com"""
 CHECK = """Check before `make prod-up`:
-  - DNS: {resolution}
-  - ports 80 and 443 of this server can be reached from the internet, and nothing else listens there
-  - firewall: open 80 and 443, tcp; Docker publishes ports past ufw, and this tier publishes these two alone"""
+  - DNS: {describe_dns}
+  - ports 80 and 443 of this server are reachable from the internet, and no other program listens on them
+  - firewall: open 80 and 443, tcp; Docker bypasses ufw, but this tier publishes only these two"""
 
 
 def main(path: Path, domain: str = "", email: str = "") -> None:
@@ -32,7 +32,7 @@ def main(path: Path, domain: str = "", email: str = "") -> None:
     if is_new and not domain:
         wanted["DOMAIN"] = "localhost"
     changes = {name: value for name, value in wanted.items() if value}
-    refuse(faults(env_file.read(path) | changes))
+    exit_on_errors(find_errors(env_file.read(path) | changes))
     path.parent.mkdir(mode=0o700, exist_ok=True)
     if changes:
         env_file.change(path, changes)
@@ -40,38 +40,38 @@ def main(path: Path, domain: str = "", email: str = "") -> None:
     if wanted["DOMAIN"] == "localhost":
         print(SELF_SIGNED)
     elif domain:
-        print(CHECK.format(resolution="; ".join(map(resolution, wanted["DOMAIN"].split(",")))))
+        print(CHECK.format(describe_dns="; ".join(map(describe_dns, wanted["DOMAIN"].split(",")))))
 
 
-def faults(values: dict[str, str]) -> list[str]:
+def find_errors(values: dict[str, str]) -> list[str]:
     names = values.get("DOMAIN", "").split(",")
-    found = [f"DOMAIN: {name!r} is not a host name" for name in names if not NAME.fullmatch(name)]
+    errors = [f"DOMAIN: {name!r} is not a host name" for name in names if not NAME.fullmatch(name)]
     email = values.get("LETSENCRYPT_EMAIL", "")
     if email and not EMAIL.fullmatch(email):
-        found.append(f"LETSENCRYPT_EMAIL: {email!r} is not an e-mail address")
+        errors.append(f"LETSENCRYPT_EMAIL: {email!r} is not an e-mail address")
     if email and "localhost" in names:
-        found.append(
-            "LETSENCRYPT_EMAIL: no authority certifies localhost; leave it blank for a self-signed certificate"
+        errors.append(
+            "LETSENCRYPT_EMAIL: no authority issues certificates for localhost; leave it blank for a self-signed one"
         )
     if not email and "localhost" not in names and names != [""]:
-        found.append("LETSENCRYPT_EMAIL: is missing; Let's Encrypt asks for it")
-    shown = {"DOMAIN": names, "LETSENCRYPT_EMAIL": [email]}
-    shown |= {name: [values.get(name, "")] for name in SECRETS}
-    placeholders = [name for name, parts in shown.items() if any(map(PLACEHOLDER.search, parts))]
-    return found + [f"{name}: is a placeholder; put your own" for name in placeholders]
+        errors.append("LETSENCRYPT_EMAIL: is missing; Let's Encrypt requires it")
+    checked = {"DOMAIN": names, "LETSENCRYPT_EMAIL": [email]}
+    checked |= {name: [values.get(name, "")] for name in SECRETS}
+    placeholders = [name for name, parts in checked.items() if any(map(PLACEHOLDER.search, parts))]
+    return errors + [f"{name}: is a placeholder; set your own value" for name in placeholders]
 
 
-def refuse(found: list[str]) -> None:
-    if found:
-        sys.exit("The prod tier cannot start like this:\n" + "\n".join(f"  - {fault}" for fault in found))
+def exit_on_errors(errors: list[str]) -> None:
+    if errors:
+        sys.exit("The prod tier cannot start with these settings:\n" + "\n".join(f"  - {error}" for error in errors))
 
 
-def resolution(name: str) -> str:
+def describe_dns(name: str) -> str:
     try:
-        addresses = sorted({str(found[4][0]) for found in socket.getaddrinfo(name, 443, type=socket.SOCK_STREAM)})
+        addresses = sorted({str(info[4][0]) for info in socket.getaddrinfo(name, 443, type=socket.SOCK_STREAM)})
     except OSError:
-        return f"{name} has no address yet; make an A record (and AAAA) for this server"
-    return f"{name} is {', '.join(addresses)}: that must be this server"
+        return f"{name} has no address yet; create an A record (and AAAA) for this server"
+    return f"{name} resolves to {', '.join(addresses)}: that must be this server"
 
 
 if __name__ == "__main__":

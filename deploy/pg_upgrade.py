@@ -1,8 +1,7 @@
-"""Moves the data to another major version of PostgreSQL: `python3 -m deploy.pg_upgrade 18 [FILE of the private key]`.
+"""Upgrades to another major version of PostgreSQL: `python3 -m deploy.pg_upgrade 18 [FILE of the private key]`.
 
-By dump and restore into a volume of its own, compared table by table. `POSTGRES_MAJOR` in the env file is the one
-switch: before it is written, and where anything fails, the old server serves from the old volume; afterwards that
-volume is kept.
+By dump and restore into a new volume, compared table by table. `POSTGRES_MAJOR` in the env file is the only switch:
+until it is written, and if anything fails, the old server serves from the old volume, which is kept.
 """
 
 import re
@@ -11,19 +10,19 @@ import time
 
 from deploy.deploy import ENV_FILE, Deploy, catch_signals, ignore_signals
 from deploy.deployments import Deployments, RefusedError
-from deploy.restore import Restore, in_its_words, read_key, recorded
-from deploy.tier import ONCE, FailedError, Tier, last_lines, run
+from deploy.restore import Restore, read_key, run_and_record, unwrap_backup_errors
+from deploy.tier import ONE_OFF_LABEL, DeployError, Tier, last_lines, run
 
 VARIABLE, FIRST = "POSTGRES_MAJOR", "17"
 READY_SECONDS = 60
 
 
 class Upgrade:
-    """Of a tier that runs."""
+    """One upgrade of a running tier."""
 
     def __init__(self, deploy: Deploy, major: str, key: str) -> None:
         self.deploy, self.tier, self.major, self.key = deploy, deploy.tier, major, key
-        self.say = deploy.say
+        self.log = deploy.log
         self.version = deploy.deployments.version()
         self.former = deploy.deployments.variable(VARIABLE) or FIRST
         self.image = f"postgres:{major}-trixie"
@@ -46,7 +45,7 @@ class Upgrade:
             self.stop_web()
             name = self.back_up()
             backup = Restore(self.deploy, name, self.key)
-            backup.check_room(backup.examine()["needed"])
+            backup.check_disk_space(backup.examine()["needed"])
             self.fill(name)
             self.deploy.deployments.set_variable(VARIABLE, self.major)
             self.start(self.major)
@@ -54,107 +53,123 @@ class Upgrade:
             ignore_signals()
             self.undo()
             raise
-        kept = self.volume_of(self.former)
-        return f"PostgreSQL {self.major} serves. The data of before are kept in volume {kept}"
+        former = self.volume_of(self.former)
+        return f"PostgreSQL {self.major} serves. The old data stays in volume {former}"
 
     def prepare(self) -> None:
-        """Refuse where something is lacking, and clear away what an earlier run left."""
+        """Check the preconditions, and remove leftovers of an earlier run; raise RefusedError."""
         if not self.major.isdecimal() or int(self.major) <= int(self.former):
-            raise RefusedError(f"MAJOR={self.major} is not a version above {self.former}, which serves.")
-        if not self.deploy.serving() or not self.tier.running("backup"):
+            raise RefusedError(f"MAJOR={self.major} is not above the current version, {self.former}.")
+        if not self.deploy.serving() or not self.tier.running_container("backup"):
             raise RefusedError("web and backup must run for an upgrade. Start the tier first: make prod-up")
-        self.deploy.settle()
+        self.deploy.remove_leftovers()
         if run(["docker", "volume", "ls", "--quiet", "--filter", f"name=^{self.volume}$"]):
             self.remove_leftover()
         if not run(["docker", "image", "ls", "--quiet", self.image]):
-            self.say(f"fetching {self.image}")
+            self.log(f"fetching {self.image}")
             run(["docker", "pull", "--quiet", self.image])
-        self.say(f"building the programs of PostgreSQL {self.major}")
+        self.log(f"building the backup image for PostgreSQL {self.major}")
         self.compose("build", "--quiet", "backup")
 
     def remove_leftover(self) -> None:
-        """A volume that has served is somebody's data, whatever came after it."""
+        """Remove the volume of an interrupted upgrade; raise RefusedError if it was ever in use."""
         served = [entry.get("postgres") for entry in self.deploy.deployments.history() if entry["outcome"] == "ok"]
         if self.major in served:
             raise RefusedError(
-                f"Volume {self.volume} is there already, from an earlier upgrade. If nobody needs it: "
+                f"Volume {self.volume} already exists, from an earlier upgrade. If it is no longer needed: "
                 f"docker volume rm {self.volume}"
             )
-        self.say("removing what an interrupted upgrade left")
+        self.log("removing leftovers of an interrupted upgrade")
         run(["docker", "volume", "rm", self.volume])
 
     def stop_web(self) -> None:
-        """So that nothing is written that the new server would not have."""
-        self.say("stopping web: visitors see the maintenance page")
+        """Stop web, so that nothing is written after the backup."""
+        self.log("stopping web: visitors see the maintenance page")
         self.stopped_at = time.monotonic()
         run(["docker", "stop", *(one.id for one in self.deploy.serving())])
 
     def compose(self, *arguments: str) -> str:
-        """As the tier will be."""
+        """Run a Compose command with the new major version."""
         return self.tier.compose(*arguments, version=self.version, POSTGRES_MAJOR=self.major)
 
     def back_up(self) -> str:
-        self.say(f"taking a safety backup from PostgreSQL {self.former}")
-        with in_its_words():
-            take = ["docker", "exec", self.tier.running("backup"), "python3", "-m", "backup", "take", "safety"]
-            said = run(take)
-        (name,) = re.findall(r"^Backup (\d{8}T\d{6}Z):", said, re.M)
+        self.log(f"taking a safety backup from PostgreSQL {self.former}")
+        with unwrap_backup_errors():
+            take = [
+                "docker",
+                "exec",
+                self.tier.running_container("backup"),
+                "python3",
+                "-m",
+                "backup",
+                "take",
+                "safety",
+            ]
+            output = run(take)
+        (name,) = re.findall(r"^Backup (\d{8}T\d{6}Z):", output, re.M)
         return str(name)
 
     def fill(self, name: str) -> None:
-        self.say(f"starting PostgreSQL {self.major} on {self.volume}, beside the old one")
-        # A database of the tier's name would be in the way of the one that is loaded.
-        options = ["--detach", "--no-deps", "--label", ONCE, "--name", self.server, "--env", "POSTGRES_DB=postgres"]
+        self.log(f"starting PostgreSQL {self.major} on volume {self.volume}")
+        # The tier's own database name is needed for the one that is loaded.
+        options = [
+            "--detach",
+            "--no-deps",
+            "--label",
+            ONE_OFF_LABEL,
+            "--name",
+            self.server,
+            "--env",
+            "POSTGRES_DB=postgres",
+        ]
         self.compose("run", *options, "db")
         self.wait_for_server()
-        self.say(f"loading backup {name} into it, and comparing every table")
-        with in_its_words():
-            self.tier.once(
+        self.log(f"loading backup {name} into it, and comparing every table")
+        with unwrap_backup_errors():
+            self.tier.run_one_off(
                 "restore",
                 "move",
                 name,
                 version=self.version,
-                given=self.key,
+                stdin=self.key,
                 POSTGRES_MAJOR=self.major,
                 PGHOST=self.server,
             )
         run(["docker", "stop", self.server])
-        self.tier.remove_once()
+        self.tier.remove_one_off_containers()
 
     def wait_for_server(self) -> None:
         # Over TCP: during its first start the server listens on a socket only, and is not ready.
-        question = ["docker", "exec", self.server, "pg_isready", "--quiet", "--host=127.0.0.1"]
+        command = ["docker", "exec", self.server, "pg_isready", "--quiet", "--host=127.0.0.1"]
         deadline = time.monotonic() + READY_SECONDS
         while True:
             try:
-                run(question)
-            except FailedError as error:
+                run(command)
+            except DeployError as error:
                 if time.monotonic() > deadline or "is not running" in str(error):
-                    raise FailedError(f"PostgreSQL {self.major} does not start. {last_lines(self.server)}") from error
+                    raise DeployError(f"PostgreSQL {self.major} does not start. {last_lines(self.server)}") from error
                 time.sleep(0.2)
             else:
                 return
 
     def start(self, major: str) -> None:
-        """What the env file says now, and wait until it is ready."""
-        self.say(f"starting the tier on PostgreSQL {major}")
+        """Start the services that depend on the major version, and wait until they are healthy."""
+        self.log(f"starting the tier on PostgreSQL {major}")
         services = [service for service in ("web", "backup", "barman") if service in self.tier.config["services"]]
         wanted = ["up", "--detach", "--no-build", "--wait", *services]
         self.tier.compose(*wanted, version=self.version, POSTGRES_MAJOR=major)
-        self.say(f"web is ready; the maintenance page was up for {time.monotonic() - self.stopped_at:.1f} s")
+        self.log(f"web is ready; the maintenance page was up for {time.monotonic() - self.stopped_at:.1f} s")
 
     def undo(self) -> None:
         """Return to the old server; its volume has not been touched."""
-        self.say(f"returning to PostgreSQL {self.former}")
+        self.log(f"returning to PostgreSQL {self.former}")
         self.deploy.deployments.set_variable(VARIABLE, self.former)
         try:
-            self.tier.remove_once()
+            self.tier.remove_one_off_containers()
             self.start(self.former)
             run(["docker", "volume", "rm", "--force", self.volume])
-        except FailedError as error:
-            self.say(
-                f"not all could be undone; make prod-up starts the old one, and the next upgrade clears up: {error}"
-            )
+        except DeployError as error:
+            self.log(f"undo is incomplete; make prod-up starts the old server, the next upgrade cleans up: {error}")
 
 
 def main(major: str = "", key_file: str = "") -> int:
@@ -164,7 +179,7 @@ def main(major: str = "", key_file: str = "") -> int:
         key = read_key(key_file)
         with deploy.deployments.lock(f"upgrade to PostgreSQL {major}"):
             upgrade = Upgrade(deploy, major, key)
-            return recorded(deploy, "upgrade", upgrade.upgrade, f"PostgreSQL {upgrade.former}", postgres=major)
+            return run_and_record(deploy, "upgrade", upgrade.upgrade, f"PostgreSQL {upgrade.former}", postgres=major)
     except (RefusedError, KeyboardInterrupt) as error:
         print(str(error) or "interrupted")
     return 1

@@ -1,6 +1,6 @@
-"""Adds to an env file the secrets that it lacks: `python3 -m deploy.secrets .env SECRET_KEY POSTGRES_PASSWORD`.
+"""Generates missing secrets in an env file: `python3 -m deploy.secrets .env SECRET_KEY POSTGRES_PASSWORD`.
 
-What is set already is never changed.
+A secret that is set is never changed.
 """
 
 import secrets
@@ -12,12 +12,12 @@ from deploy import env_file
 
 def main(path: Path, names: list[str]) -> None:
     existing = env_file.read(path)
-    # URL-safe characters: `$` and `#` would mean something to Compose, `/` and `@` to a database URL.
+    # URL-safe characters: `$` and `#` are special to Compose, `/` and `@` in a database URL.
     missing = {name: secrets.token_urlsafe(48) for name in names if name not in existing}
     if not missing:
         return
     env_file.change(path, missing)
-    print(f"Generated {' and '.join(missing)} into {path}, which only you can read. Keep it: the data needs it.")
+    print(f"Generated {' and '.join(missing)} in {path}, readable only by you. Keep it: the data needs it.")
 
 
 if __name__ == "__main__":

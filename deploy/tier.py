@@ -1,4 +1,4 @@
-"""The prod tier as a deploy sees it: web's containers, one by one, each in traffic or apart from it."""
+"""The prod tier's containers: which web containers run, and which of them receive requests."""
 
 import contextlib
 import functools
@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 READY_SECONDS = 45
-# nginx asks Docker's name server again after a second, and what waited to be accepted by then has been.
+# nginx caches a name for one second; by then a connection waiting to be accepted has been accepted too.
 NAME_SECONDS = 2
 LOG_LINES = 20
-# Of containers that a deploy runs once; those that a person runs are left alone.
-ONCE = "exhibition-crm.deploy=once"
+# Marks one-off containers of a deploy; those that a person started are left alone.
+ONE_OFF_LABEL = "exhibition-crm.deploy=once"
 
 
-class FailedError(Exception):
-    """What went wrong, for the person who deploys."""
+class DeployError(Exception):
+    """A step failed; the message is for the person who deploys."""
 
 
 @dataclass(frozen=True)
@@ -38,36 +38,42 @@ class Tier:
         default = f"docker compose --env-file {env_file} -f docker-compose.prod.yml"
         self._compose = os.environ.get("COMPOSE", default).split()
 
-    def compose(self, *arguments: str, version: str, shown: bool = False, given: str = "", **variables: str) -> str:
-        """`shown`: what it says goes to the terminal, where a person waits for it. `given`: its standard input."""
-        return run([*self._compose, *arguments], {"VERSION": version, **variables}, shown=shown, given=given)
-
-    def once(
-        self, service: str, *command: str, version: str, shown: bool = False, given: str = "", **variables: str
+    def compose(
+        self, *arguments: str, version: str, stream_output: bool = False, stdin: str = "", **variables: str
     ) -> str:
-        """What the command says, in a container of its own, which has these variables beside those of the service."""
+        """Run a `docker compose` command and return its stdout, blank with `stream_output` (to the terminal)."""
+        return run(
+            [*self._compose, *arguments], {"VERSION": version, **variables}, stream_output=stream_output, stdin=stdin
+        )
+
+    def run_one_off(
+        self, service: str, *command: str, version: str, stream_output: bool = False, stdin: str = "", **variables: str
+    ) -> str:
+        """Run a command in a one-off container with extra environment variables, and return its stdout."""
         options = [
             "--rm",
             "--no-deps",
             "-T",
             "--label",
-            ONCE,
+            ONE_OFF_LABEL,
             *(part for name in variables for part in ("--env", name)),
         ]
-        return self.compose("run", *options, service, *command, version=version, shown=shown, given=given, **variables)
+        return self.compose(
+            "run", *options, service, *command, version=version, stream_output=stream_output, stdin=stdin, **variables
+        )
 
-    def remove_once(self) -> None:
-        """Whatever such a container was at: a migration begins anew, for PostgreSQL undoes what was half done."""
+    def remove_one_off_containers(self) -> None:
+        """Safe at any time: PostgreSQL rolls an interrupted migration back, and the next run starts it again."""
         project = f"com.docker.compose.project={self.config['name']}"
-        found = run(["docker", "ps", "--all", "--quiet", "--filter", f"label={ONCE}", "--filter", f"label={project}"])
-        if ids := found.split():
-            with contextlib.suppress(FailedError):  # the engine may be removing it already
+        filters = ["--filter", f"label={ONE_OFF_LABEL}", "--filter", f"label={project}"]
+        if ids := run(["docker", "ps", "--all", "--quiet", *filters]).split():
+            with contextlib.suppress(DeployError):  # the engine may be removing it already
                 run(["docker", "rm", "--force", *ids])
 
     @functools.cached_property
     def config(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.compose("config", "--format", "json", version="none"))
-        return found
+        config: dict[str, Any] = json.loads(self.compose("config", "--format", "json", version="none"))
+        return config
 
     @property
     def frontend(self) -> str:
@@ -85,38 +91,38 @@ class Tier:
         return bool(run(["docker", "image", "ls", "--quiet", f"{self.repository}:{version}"]))
 
     def containers(self, service: str) -> list[dict[str, Any]]:
-        """As the engine describes them, those that are stopped included."""
+        """The output of `docker inspect` for each container of the service, stopped ones included."""
         project = self.config["name"]
         labels = [f"project={project}", f"service={service}", "oneoff=False"]
         filters = [part for label in labels for part in ("--filter", f"label=com.docker.compose.{label}")]
         ids = run(["docker", "ps", "--all", "--quiet", *filters]).split()
-        found: list[dict[str, Any]] = json.loads(run(["docker", "inspect", *ids])) if ids else []
-        return found
+        containers: list[dict[str, Any]] = json.loads(run(["docker", "inspect", *ids])) if ids else []
+        return containers
 
-    def running(self, service: str) -> str:
-        """The id of its container; blank where none runs."""
-        ids = [found["Id"] for found in self.containers(service) if found["State"]["Status"] == "running"]
+    def running_container(self, service: str) -> str:
+        """The id of the service's running container, or an empty string."""
+        ids = [one["Id"] for one in self.containers(service) if one["State"]["Status"] == "running"]
         return str(ids[0]) if ids else ""
 
     def web(self) -> list[Container]:
         """Oldest first."""
         return sorted(map(self._container, self.containers("web")), key=lambda container: container.created)
 
-    def _container(self, found: dict[str, Any]) -> Container:
+    def _container(self, facts: dict[str, Any]) -> Container:
         return Container(
-            id=found["Id"],
-            name=found["Name"].lstrip("/"),
-            version=found["Config"]["Image"].rpartition(":")[2],
-            created=found["Created"],
-            is_running=found["State"]["Status"] == "running",
-            in_traffic=self.frontend in found["NetworkSettings"]["Networks"],
+            id=facts["Id"],
+            name=facts["Name"].lstrip("/"),
+            version=facts["Config"]["Image"].rpartition(":")[2],
+            created=facts["Created"],
+            is_running=facts["State"]["Status"] == "running",
+            in_traffic=self.frontend in facts["NetworkSettings"]["Networks"],
         )
 
-    def within(self, container: Container, *command: str) -> str:
+    def execute(self, container: Container, *command: str) -> str:
         return run(["docker", "exec", container.id, *command])
 
     def create(self, version: str, count: int) -> list[Container]:
-        """So many more, not started, and where no request reaches them."""
+        """Create `count` more web containers, not started and not in the network where requests reach them."""
         before = self.web()
         total = f"web={len(before) + count}"
         self.compose("create", "--no-recreate", "--no-build", "--scale", total, "web", version=version)
@@ -127,90 +133,92 @@ class Tier:
         return created
 
     def start(self, containers: Sequence[Container]) -> None:
-        """Start them and wait until every one is ready."""
+        """Start the containers and wait until all are ready."""
         run(["docker", "start", *(container.id for container in containers)])
         deadline = time.monotonic() + READY_SECONDS
         for container in containers:
-            while reason := self.why_not_ready(container):
+            while reason := self.readiness_error(container):
                 if time.monotonic() > deadline or not self.is_alive(container):
-                    raise FailedError(f"{container.name} is not ready: {reason}\n{last_lines(container.id)}")
+                    raise DeployError(f"{container.name} is not ready: {reason}\n{last_lines(container.id)}")
                 time.sleep(0.2)
 
-    def why_not_ready(self, container: Container) -> str:
-        question = ["python", "/usr/local/lib/healthcheck.py", "/api/v1/ready/"]
+    def readiness_error(self, container: Container) -> str:
+        probe = ["python", "/usr/local/lib/healthcheck.py", "/api/v1/ready/"]
         try:
-            run(["docker", "exec", container.id, *question])
-        except FailedError as error:
+            run(["docker", "exec", container.id, *probe])
+        except DeployError as error:
             return str(error).splitlines()[-1]
         return ""
 
     def is_alive(self, container: Container) -> bool:
-        """Neither ended nor restarted."""
-        (found,) = json.loads(run(["docker", "inspect", container.id]))
-        return bool(found["State"]["Status"] == "running" and found["RestartCount"] == 0)
+        """Whether it is running and has never restarted."""
+        (facts,) = json.loads(run(["docker", "inspect", container.id]))
+        return bool(facts["State"]["Status"] == "running" and facts["RestartCount"] == 0)
 
     def connect(self, containers: Sequence[Container], name: str) -> None:
-        """Into traffic: under the name that nginx asks for, and one that they alone have."""
+        """Add them to the frontend network, as `web` and under a name that only they have."""
         for container in containers:
             aliases = [part for alias in ("web", name, container.name) for part in ("--alias", alias)]
             run(["docker", "network", "connect", *aliases, self.frontend, container.id])
 
-    def direct(self, name: str) -> None:
-        """Have nginx send new requests to the containers of this name alone, and wait until it does.
+    def route_to(self, name: str) -> None:
+        """Make nginx send new requests only to the containers with this name, and wait until it does.
 
-        One that does not run needs no direction: it starts with `web`, all that are in traffic.
+        A stopped nginx needs no change: it starts with `web`, the name of all containers in traffic.
         """
         running = [nginx["Id"] for nginx in self.containers("nginx") if nginx["State"]["Status"] == "running"]
         if [nginx for nginx in running if run(["docker", "exec", nginx, "direct-to.sh", name])]:
             time.sleep(NAME_SECONDS)
 
     def remove(self, containers: Sequence[Container]) -> None:
-        """Each finishes the requests that it has begun."""
+        """Stop and remove them; each finishes its requests in flight."""
         if ids := [container.id for container in containers]:
             run(["docker", "stop", *ids])
             run(["docker", "rm", "--force", *ids])
 
-    def follow(self, version: str) -> None:
-        """Make the next `up` find nothing to replace: with a `migrate` of another version it would replace web too."""
+    def sync_one_off_services(self, version: str) -> None:
+        """Recreate migrate and drill with this version, so that the next `up` does not replace web because of them."""
         self.compose("create", "--no-build", "migrate", version=version)
-        # A drill proves what serves, and an image that it used could not be removed.
+        # A drill tests the version that serves; and an image in use could not be pruned.
         self.compose("up", "--detach", "--no-build", "--no-deps", "drill", version=version)
 
     def is_outdated(self, service: str) -> bool:
-        """Whether its container is of another image than the one just built."""
+        """Whether its container runs another image than the one just built."""
         image = self.config["services"][service].get("image", f"{self.config['name']}-{service}")
         built = run(["docker", "image", "ls", "--quiet", "--no-trunc", image])
-        return [found["Image"] for found in self.containers(service)] != built.split()
+        return [one["Image"] for one in self.containers(service)] != built.split()
 
 
 def run(
-    command: Sequence[str], environment: dict[str, str] | None = None, *, shown: bool = False, given: str = ""
+    command: Sequence[str], environment: dict[str, str] | None = None, *, stream_output: bool = False, stdin: str = ""
 ) -> str:
-    """What it prints; raises FailedError with the last lines of that, and of what it says beside."""
-    process = started(command, os.environ | (environment or {}), None if shown else subprocess.PIPE, given)
+    """Return its stdout; raise DeployError with the last lines of stdout and stderr."""
+    process = start_process(
+        command, os.environ | (environment or {}), None if stream_output else subprocess.PIPE, stdin
+    )
     try:
-        stdout, stderr = process.communicate(given or None)
+        stdout, stderr = process.communicate(stdin or None)
     except BaseException:
         process.terminate()
         process.communicate()
         raise
     if process.returncode:
-        lines = [line for said in (stdout, stderr) for line in (said or "").strip().splitlines()[-LOG_LINES:]]
-        raise FailedError("\n".join([f"`{' '.join(command)}` ended with {process.returncode}", *lines]))
+        lines = [line for text in (stdout, stderr) for line in (text or "").strip().splitlines()[-LOG_LINES:]]
+        raise DeployError("\n".join([f"`{' '.join(command)}` failed with exit code {process.returncode}", *lines]))
     return stdout or ""
 
 
-def started(
-    command: Sequence[str], environment: dict[str, str], output: int | None, given: str
+def start_process(
+    command: Sequence[str], environment: dict[str, str], output: int | None, stdin: str
 ) -> subprocess.Popen[str]:
-    """In a session of its own: Ctrl-C reaches this process alone, which ends the command and knows when it has ended.
+    """Start it in its own session: only this process receives Ctrl-C, and then terminates the command and waits for it.
 
-    It shares the lock: where this process is killed, the next deploy waits for the command.
+    The command inherits the lock: if this process is killed, the next deploy waits for the command.
     """
     return subprocess.Popen(
         command,
         env=environment,
-        stdin=subprocess.PIPE if given else subprocess.DEVNULL,
+        stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
         stdout=output,
         stderr=output,
         text=True,
@@ -220,7 +228,7 @@ def started(
 
 
 def last_lines(container: str) -> str:
-    """By its name or id."""
+    """The last log lines of the container with this name or id."""
     logs = ["docker", "logs", "--tail", str(LOG_LINES), container]
     done = subprocess.run(logs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return f"Its last lines:\n{done.stdout.strip()}"
+    return f"Its last log lines:\n{done.stdout.strip()}"

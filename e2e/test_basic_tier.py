@@ -178,6 +178,6 @@ def test_doctor_names_a_taken_port(stack_of: Callable[[str], Stack]) -> None:
     stack = stack_of("basic")
     with socket.create_server(("127.0.0.1", stack.ports["web"])):
         said = stack.make("doctor", fails=True)
-    taken = f"LACK  port {stack.ports['web']} for web is not free (Address already in use): stop what listens there"
-    assert re.findall("^LACK.*", said, re.M) == [taken]
+    taken = f"FAIL  port {stack.ports['web']} for web is in use (Address already in use): stop what listens there"
+    assert re.findall("^FAIL.*", said, re.M) == [taken]
     assert f"ok    port {stack.ports['db']} is free for db" in said

@@ -106,7 +106,7 @@ def test_rollback_past_a_migration_that_breaks_the_version_is_refused(deployed: 
         assert (deployed.version, deployed.versions()) == (version, [version])
         said = deployed.stack.make("prod-rollback", "FORCE=1")
     print(refused, said, sep="\n")
-    (name,) = re.findall(rf"Version {before} cannot work with (\S+)\. FORCE=1 does it all the same", refused)
+    (name,) = re.findall(rf"Version {before} does not work with (\S+)\. Set FORCE=1 to roll back anyway", refused)
     assert f"version {before} does not know {name}, which breaks it" in said
     assert (deployed.version, deployed.versions()) == (before, [before])
 
@@ -114,8 +114,8 @@ def test_rollback_past_a_migration_that_breaks_the_version_is_refused(deployed: 
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (["prod-rollback", "VERSION=none-such"], "There is no image exhibition-crm:none-such"),
-        (["prod-deploy", "VERSION=none-such"], "There is no image exhibition-crm:none-such"),
+        (["prod-rollback", "VERSION=none-such"], "Image exhibition-crm:none-such does not exist"),
+        (["prod-deploy", "VERSION=none-such"], "Image exhibition-crm:none-such does not exist"),
         (["prod-scale", "WEB=0"], "WEB=0 is not a number from 1 to 3"),
         (["prod-scale", "WEB=x"], "WEB=x is not a number from 1 to 3"),
         (["prod-scale", "WEB=9"], "WEB=9 is not a number from 1 to 3"),
@@ -167,7 +167,7 @@ def test_old_images_are_removed_but_not_those_that_serve_or_served(deployed: Dep
     print(said)
     kept = docker("image", "ls", "--format", "{{.Tag}}", "exhibition-crm").split()
     assert [version for version in [*old, serving, "newest"] if version in kept] == [*old[3:], serving, "newest"]
-    assert "could not be pruned" not in said
+    assert "could not be removed" not in said
 
 
 def test_start_after_a_deploy_builds_and_replaces_nothing(deployed: Deployed) -> None:

@@ -10,8 +10,8 @@ import pytest
 from e2e.deploys import Deployed, UnderWay
 from e2e.stack import Stack, seconds_until
 
-BUILDING, MIGRATING, STARTING = "building version", "migrating the database", "apart from traffic"
-TAKING_OVER, DRAINING = "taking over the traffic", "draining"
+BUILDING, MIGRATING, STARTING = "building version", "migrating the database", "out of traffic"
+SWITCHING, DRAINING = "switching traffic", "draining"
 full = pytest.mark.full
 
 
@@ -27,7 +27,7 @@ class Fault:
 FAULTS = {
     "not_ready": Fault(
         STARTING,
-        "Its last lines:\n{",
+        "Its last log lines:\n{",
         r"\S+-web-\d+ is not ready: answered 503",
         {
             "core_apps/operations/probes.py": "\n\ndef readiness():\n    return JsonResponse({}, status=503)\n",
@@ -35,21 +35,21 @@ FAULTS = {
     ),
     "crashes": Fault(
         STARTING,
-        "Its last lines:\nError: e2e has broken it",
+        "Its last log lines:\nError: e2e has broken it",
         r"\S+-web-\d+ is not ready: .+",
         {"config/wsgi.py": 'raise RuntimeError("e2e has broken it")\n'},
     ),
     "cannot_migrate": Fault(
         MIGRATING,
         "division by zero",
-        r"`docker compose .+ migrate` ended with 1",
+        r"`docker compose .+ migrate` failed with exit code 1",
         {},
         "SELECT 1/0",
     ),
     "cannot_be_built": Fault(
         BUILDING,
         "e2e-breaks-the-build",
-        r"`docker compose .+ build .+` ended with \d+",
+        r"`docker compose .+ build .+` failed with exit code \d+",
         {"docker/django/Dockerfile": "\nRUN e2e-breaks-the-build\n"},
     ),
 }
@@ -95,7 +95,7 @@ def test_second_deploy_at_once_is_refused_and_names_the_first(deployed: Deployed
         ]
         assert first.wait() == 0
     print(refused[0])
-    words = r"Another one is under way: deploy twice by \S+@\S+, process \d+, since \d\d:\d\d:\d\d UTC\. Wait until"
+    words = r"A deploy is already in progress: deploy twice by \S+@\S+, process \d+, since \d\d:\d\d:\d\d UTC\. Wait"
     assert [len(re.findall(words, said)) for said in refused] == [1, 1, 1, 1]
     assert (deployed.version, deployed.versions()) == (version, [version])
 
@@ -107,7 +107,7 @@ def deploy_after(deployed: Deployed, version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "step", [TAKING_OVER, DRAINING, *(pytest.param(step, marks=full) for step in (MIGRATING, STARTING, BUILDING))]
+    "step", [SWITCHING, DRAINING, *(pytest.param(step, marks=full) for step in (MIGRATING, STARTING, BUILDING))]
 )
 def test_deploy_killed_at_any_step_is_repaired_by_the_next(deployed: Deployed, step: str) -> None:
     before, version = deployed.everything(), deployed.tag(f"killed-{step.split()[0]}")
@@ -127,7 +127,7 @@ def test_deploy_killed_as_it_takes_over_is_cleared_away_by_a_start(deployed: Dep
     serving = deployed.version
     with deployed.visited():
         killed = UnderWay(deployed.stack, "prod-deploy", f"VERSION={deployed.tag('left')}")
-        killed.wait_to_say(TAKING_OVER)
+        killed.wait_to_say(SWITCHING)
         seconds_until(lambda: deployed.directed() != "web", 10)
         killed.kill()
         killed.wait()
@@ -138,7 +138,7 @@ def test_deploy_killed_as_it_takes_over_is_cleared_away_by_a_start(deployed: Dep
 @pytest.mark.parametrize(
     ("step", "number"),
     [
-        (TAKING_OVER, signal.SIGHUP),
+        (SWITCHING, signal.SIGHUP),
         pytest.param(MIGRATING, signal.SIGINT, marks=full),
         pytest.param(STARTING, signal.SIGTERM, marks=full),
     ],

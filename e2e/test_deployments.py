@@ -20,7 +20,7 @@ from pathlib import Path
 from deploy.deployments import Deployments
 from deploy.tier import run
 with Deployments(Path({env_file!r})).lock("deploy of-the-killed"):
-    run(["sh", "-c", "echo locked; exec sleep {seconds} >&-"], shown=True)
+    run(["sh", "-c", "echo locked; exec sleep {seconds} >&-"], stream_output=True)
 """
 
 
@@ -64,32 +64,32 @@ def test_version_before_the_first_start_is_blank(deployments: Deployments) -> No
 def test_history_keeps_every_outcome_and_served_those_that_were_good(deployments: Deployments) -> None:
     assert deployments.history() == []
     for version, outcome in (("one", "ok"), ("two", "web-2 is not ready"), ("three", "ok"), ("one", "ok")):
-        deployments.note("deploy", version, 12.34, outcome)
+        deployments.record("deploy", version, 12.34, outcome)
     assert [entry["outcome"] for entry in deployments.history()] == ["ok", "web-2 is not ready", "ok", "ok"]
     assert deployments.history()[0]["seconds"] == 12.3
-    assert deployments.served() == ["one", "three"]
+    assert deployments.served_versions() == ["one", "three"]
 
 
 def test_versions_beyond_the_last_five_are_obsolete(deployments: Deployments) -> None:
     deployments.history_file.write_text(entries("a", "b", "c", "d", "e", "f", "one"))
-    assert deployments.obsolete() == ["a", "b"]
+    assert deployments.obsolete_versions() == ["a", "b"]
 
 
 def test_version_that_serves_and_the_one_before_are_never_obsolete(deployments: Deployments) -> None:
     failed = entries("c", "d", "e", "f", "g", "h", outcome="web-2 is not ready")
     deployments.history_file.write_text(entries("a", "b", "one", days=100) + failed)
-    assert deployments.obsolete() == ["a", "c", "d", "e", "f", "g", "h"]
+    assert deployments.obsolete_versions() == ["a", "c", "d", "e", "f", "g", "h"]
 
 
 def test_version_of_last_season_is_obsolete_though_few_came_after(deployments: Deployments) -> None:
     deployments.history_file.write_text(entries("a", "b", days=91) + entries("c", days=89) + entries("d", "one"))
-    assert deployments.obsolete() == ["a", "b"]
+    assert deployments.obsolete_versions() == ["a", "b"]
 
 
 def test_second_is_refused_by_name_of_the_first(deployments: Deployments) -> None:
     first = holder(deployments, 3)
     with (
-        pytest.raises(RefusedError, match=r"under way: deploy of-the-killed by \S+@\S+, process") as refused,
+        pytest.raises(RefusedError, match=r"in progress: deploy of-the-killed by \S+@\S+, process") as refused,
         deployments.lock("rollback"),
     ):
         pass
@@ -107,7 +107,7 @@ def test_lock_of_a_killed_one_is_free_when_its_command_has_ended(
         waited = time.monotonic() - start
     print(f"waited {waited:.1f} s")
     assert 1 < waited < 4
-    assert "Waiting for the last command of one that was killed: deploy of-the-killed" in capfd.readouterr().out
+    assert "Waiting for the last command of a killed deploy: deploy of-the-killed" in capfd.readouterr().out
 
 
 def test_history_is_told_newest_first(deployments: Deployments) -> None:

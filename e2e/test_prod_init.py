@@ -50,7 +50,7 @@ def test_nothing_given_means_localhost_without_an_authority(env_file: Path) -> N
     said = prod_init(env_file)
     assert values(env_file).keys() == {"DOMAIN", *SECRETS}
     assert values(env_file)["DOMAIN"] == "localhost"
-    assert "https://localhost/, with a self-signed certificate" in said
+    assert "https://localhost/ with a self-signed certificate" in said
 
 
 def test_second_run_changes_no_secret_and_says_nothing(env_file: Path) -> None:
@@ -77,7 +77,7 @@ def test_secret_that_is_lacking_is_generated_and_the_others_stay(env_file: Path)
     prod_init(env_file, *RIGHT)
     before = values(env_file)
     env_file.write_text(env_file.read_text().replace(before["REDIS_PASSWORD"], ""))
-    assert "Generated REDIS_PASSWORD into" in prod_init(env_file)
+    assert "Generated REDIS_PASSWORD in" in prod_init(env_file)
     text = env_file.read_text()
     assert all(f"{name}={before[name]}\n" in text for name in ("SECRET_KEY", "POSTGRES_PASSWORD"))
     assert before["REDIS_PASSWORD"] not in text
@@ -86,16 +86,16 @@ def test_secret_that_is_lacking_is_generated_and_the_others_stay(env_file: Path)
 @pytest.mark.parametrize(
     ("domain", "email", "fault"),
     [
-        ("crm.example.com", RIGHT[1], "DOMAIN: is a placeholder; put your own"),
-        (RIGHT[0], "you@example.com", "LETSENCRYPT_EMAIL: is a placeholder; put your own"),
+        ("crm.example.com", RIGHT[1], "DOMAIN: is a placeholder; set your own value"),
+        (RIGHT[0], "you@example.com", "LETSENCRYPT_EMAIL: is a placeholder; set your own value"),
         ("crm_1.trade-fair.test", RIGHT[1], "DOMAIN: 'crm_1.trade-fair.test' is not a host name"),
         ("https://crm.trade-fair.test", RIGHT[1], "DOMAIN: 'https://crm.trade-fair.test' is not a host name"),
         ("*.trade-fair.test", RIGHT[1], "DOMAIN: '*.trade-fair.test' is not a host name"),
         ("crm.trade-fair.test,", RIGHT[1], "DOMAIN: '' is not a host name"),
         ("192.0.2.77", RIGHT[1], "DOMAIN: '192.0.2.77' is not a host name"),
-        (RIGHT[0], "", "LETSENCRYPT_EMAIL: is missing; Let's Encrypt asks for it"),
+        (RIGHT[0], "", "LETSENCRYPT_EMAIL: is missing; Let's Encrypt requires it"),
         (RIGHT[0], "nobody", "LETSENCRYPT_EMAIL: 'nobody' is not an e-mail address"),
-        ("localhost", RIGHT[1], "LETSENCRYPT_EMAIL: no authority certifies localhost; leave it blank"),
+        ("localhost", RIGHT[1], "LETSENCRYPT_EMAIL: no authority issues certificates for localhost; leave it blank"),
     ],
 )
 def test_wrong_value_is_refused_and_nothing_is_written(env_file: Path, domain: str, email: str, fault: str) -> None:
@@ -108,7 +108,7 @@ def test_placeholder_in_the_file_is_refused_by_name(env_file: Path, name: str) -
     prod_init(env_file, *RIGHT)
     env_file.write_text(f"{env_file.read_text()}{name}=changeme-7431\n")
     said = prod_init(env_file, fails=True)
-    assert f"  - {name}: is a placeholder; put your own" in said
+    assert f"  - {name}: is a placeholder; set your own value" in said
     assert "7431" not in said or name == "DOMAIN"
 
 

@@ -75,7 +75,7 @@ def laptop(stack_of: Callable[[str], Stack]) -> Laptop:
 
 def test_backup_without_consent_changes_nothing(laptop: Laptop) -> None:
     said = laptop.dev.make("dev-restore", f"BACKUP={laptop.backup}", fails=True)
-    assert f"This replaces the database of the dev tier by {laptop.backup.name}. Nobody can be asked here" in said
+    assert f"This replaces the database of the dev tier with backup {laptop.backup.name}. There is no terminal" in said
     assert laptop.sql("SELECT count(*) FROM customers_customer") == "0\n"
 
 
@@ -95,8 +95,8 @@ def test_all_rows_come_and_nothing_that_tells_of_a_person(laptop: Laptop) -> Non
 @pytest.mark.parametrize(
     ("directory", "said"),
     [
-        ("", "Which one? make dev-restore BACKUP=the directory of a backup, copied from the server"),
-        ("docs", "docs is not the directory of a backup: it has no manifest.json."),
+        ("", "BACKUP is not set. Usage: make dev-restore BACKUP=directory of a backup, copied from the server"),
+        ("docs", "docs is not a backup directory: it has no manifest.json."),
     ],
 )
 def test_what_is_no_backup_is_refused(laptop: Laptop, directory: str, said: str) -> None:

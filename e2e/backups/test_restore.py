@@ -19,7 +19,7 @@ from e2e.deploys import UnderWay
 from e2e.load import Load, Request
 from e2e.stack import DATABASE, Stack, seconds_until
 
-LOADING, MIGRATING, STOPPING = "loading its database", "migrating to", "stopping web"
+LOADING, MIGRATING, STOPPING = "loading the backup", "migrating to", "stopping web"
 SWAPPING, STARTING, READY = "taking a safety backup", "starting web", "web is ready"
 ELSEWHERE = "services: {{backup: {{volumes: ['{place}:/elsewhere']}}}}"
 COPIED = "RCLONE_CONFIG_ELSEWHERE_TYPE=local\nBACKUP_REMOTE=elsewhere:/elsewhere\n"
@@ -128,10 +128,8 @@ def test_restore_without_a_terminal_tells_what_is_lost_and_refuses(
     said = site.stack.make("prod-restore", f"BACKUP={name}", fails=True)
     print(said)
     assert re.search(rf"public\.customers_customer +{saved.customers} +{now.customers}\n", said)
-    assert "Nothing was changed: there is no terminal to ask at. FORCE=1 restores without asking." in said
-    assert re.search(
-        r"It is \d+ seconds old\. What was written since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC will be lost", said
-    )
+    assert "Nothing was changed: there is no terminal to confirm at. Set FORCE=1 to" in said
+    assert re.search(r"It is \d+ seconds old\. Changes since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC will be lost", said)
     expect_untouched(site, now)
 
 
@@ -153,8 +151,8 @@ def test_restore_asks_at_a_terminal_and_takes_no_for_an_answer(
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("", "BACKUP= is not the name of a backup. make prod-backups lists them."),
-        ("../../etc", "BACKUP=../../etc is not the name of a backup."),
+        ("", "BACKUP= is not a backup name. make prod-backups lists the backups."),
+        ("../../etc", "BACKUP=../../etc is not a backup name."),
         ("20200101T000000Z", "20200101T000000Z is not here, and cannot be fetched from elsewhere:/elsewhere: "),
     ],
 )
@@ -237,14 +235,14 @@ def test_damaged_backup_is_refused(site: Restorable, now: State) -> None:
     flip(site, f"{name}/database.dump")
     said = site.restore(name, fails=True)
     words = f"{name}: database.dump has been changed: its SHA-256 is another one"
-    assert f"the restore has failed, and the state before it serves: {words}\n" in said
+    assert f"the restore failed; the previous state still serves: {words}\n" in said
     expect_untouched(site, now)
 
 
 def test_backup_for_which_the_disk_has_no_room_is_refused(site: Restorable, now: State) -> None:
     name = site.back_up()
     site.stack.within("backup", "python3", "-c", HUGE, name)
-    words = r"Nothing was changed: \d+\.\d [GT]B of the disk are free, 1000\.\d TB may be needed\.\n"
+    words = r"Nothing was changed: \d+\.\d [GT]B of disk space are free, up to 1000\.\d TB are needed\.\n"
     assert re.search(words, site.restore(name, fails=True))
     expect_untouched(site, now)
 
@@ -271,7 +269,7 @@ def test_backup_that_cannot_be_migrated_changes_nothing(site: Restorable) -> Non
     now = site.state()
     said = site.restore(name, fails=True)
     assert "already exists" in said
-    assert "the restore has failed, and the state before it serves" in said
+    assert "the restore failed; the previous state still serves" in said
     expect_untouched(site, now)
 
 
@@ -455,5 +453,5 @@ def test_customers_come_back_after_every_volume_is_gone(site: Restorable, tmp_pa
     site.create_customer("Next")
     assert site.state().customers == saved.customers + 1
     site.service.shell(f"rm -r /backups/{name}")
-    assert "fetching it from elsewhere" in site.restore(name)
+    assert "fetching the off-site copy" in site.restore(name)
     assert site.state() == saved
