@@ -1,1 +1,1 @@
-"""Backups: taking them, proving them, restoring them. Python's standard library, psycopg2 and programs."""
+"""Takes, verifies and restores backups with the standard library, psycopg2 and command-line programs."""

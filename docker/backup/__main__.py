@@ -1,13 +1,13 @@
-"""`python3 -m backup COMMAND`: one line for the person and exit code 1 where it was not done."""
+"""`python3 -m backup COMMAND`: prints one line and exits with 1 on failure."""
 
 import importlib
 import os
 import sys
 
-from backup.errors import EXPECTED, FailedError, describe
+from backup.errors import EXPECTED, BackupError, describe
 from backup.settings import Settings
 
-# By command: the module, imported when it is asked for, and its function, called with the settings and the arguments.
+# Module (imported on demand) and function of each command, called with the settings and the arguments.
 COMMANDS = {
     "serve": "service.serve",
     "take": "runs.command",
@@ -27,7 +27,7 @@ COMMANDS = {
 def main(arguments: list[str]) -> None:
     command, *rest = arguments or [""]
     if command not in COMMANDS:
-        raise FailedError(f"{command!r} is not one of {', '.join(COMMANDS)}")
+        raise BackupError(f"{command!r} is not one of {', '.join(COMMANDS)}")
     module, _, function = COMMANDS[command].rpartition(".")
     getattr(importlib.import_module(f"backup.{module}"), function)(Settings.from_environment(), *rest)
 

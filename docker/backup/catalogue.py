@@ -1,4 +1,4 @@
-"""The backups that are here, and notes about them."""
+"""The backups on this server, and state files beside them."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backup import manifest
-from backup.errors import FailedError
+from backup.errors import BackupError
 from backup.manifest import NAME_FORMAT, Manifest
 from backup.settings import Settings
 
@@ -16,14 +16,14 @@ from backup.settings import Settings
 @dataclass(frozen=True)
 class Backup:
     name: str
-    # None where it cannot be read.
+    # None if it cannot be read.
     manifest: Manifest | None
-    # Why it would not restore, as far as a look at its names and sizes tells.
+    # Why it cannot be restored, judging by names and sizes; blank if it can.
     fault: str = ""
 
     @property
     def taken(self) -> datetime:
-        return moment(self.name)
+        return parse_name(self.name)
 
     @property
     def kind(self) -> str:
@@ -35,31 +35,31 @@ class Backup:
 
 
 def backups(settings: Settings) -> list[Backup]:
-    """Oldest first. Each was verified when it was taken; looked at now are the sizes alone."""
+    """All backups, oldest first. Only sizes are checked here; contents were verified when it was taken."""
     return list(newest_first(settings))[::-1]
 
 
 def newest_first(settings: Settings) -> Iterator[Backup]:
-    """One by one: a manifest names every media file, and takes its time."""
+    """Yield backups lazily: a manifest names every media file and is slow to read."""
     for name in reversed(manifest.names(settings.backups)):
-        yield look_at(settings.backups / name)
+        yield inspect_backup(settings.backups / name)
 
 
 def newest_sound(settings: Settings) -> Backup | None:
     return next((one for one in newest_first(settings) if not one.fault), None)
 
 
-def look_at(directory: Path) -> Backup:
+def inspect_backup(directory: Path) -> Backup:
     try:
         found = manifest.read(directory)
-    except FailedError as error:
+    except BackupError as error:
         return Backup(directory.name, None, str(error).partition(": ")[2])
     if found.name != directory.name:
-        return Backup(directory.name, found, f"its manifest is that of {found.name}")
-    return Backup(directory.name, found, wrong_size(directory, found))
+        return Backup(directory.name, found, f"its manifest belongs to {found.name}")
+    return Backup(directory.name, found, size_error(directory, found))
 
 
-def wrong_size(directory: Path, found: Manifest) -> str:
+def size_error(directory: Path, found: Manifest) -> str:
     for name, file in found.files.items():
         path = directory / name
         if not path.exists():
@@ -69,17 +69,17 @@ def wrong_size(directory: Path, found: Manifest) -> str:
     return ""
 
 
-def moment(name: str) -> datetime:
+def parse_name(name: str) -> datetime:
     return datetime.strptime(name, NAME_FORMAT).replace(tzinfo=UTC)
 
 
 def read_note(settings: Settings, name: str) -> dict[str, Any]:
-    """Empty where there is none: no backup needs it to be restored."""
+    """The state file's content; empty if there is none. No restore depends on it."""
     try:
-        found = json.loads((settings.state / name).read_text(encoding="utf-8"))
+        facts = json.loads((settings.state / name).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def write_note(settings: Settings, name: str, facts: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The database as a backup sees it: what every table holds, in figures that do not depend on where it is restored."""
+"""The contents of a database: row counts and hashes that are the same wherever it is restored."""
 
 import re
 from contextlib import closing
@@ -9,13 +9,13 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import make_dsn
 
-from backup.errors import FailedError, describe
+from backup.errors import BackupError, describe
 from backup.programs import run
 
-# A server that goes without a word is noticed after 11 s; the kernel's own limit is two hours.
-PATIENCE = {"connect_timeout": 10, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
-# What the text of a row depends on, whatever the server, the database or the role would have. Nothing ends a long read.
-PINNED = {
+# A server that vanishes is noticed after 11 s instead of the kernel's two hours.
+TIMEOUTS = {"connect_timeout": 10, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+# Settings that the text form of a row depends on, and no time limit for long reads.
+SESSION_SETTINGS = {
     "TimeZone": "UTC",
     "DateStyle": "ISO",
     "IntervalStyle": "postgres",
@@ -24,19 +24,19 @@ PINNED = {
     "lc_monetary": "C",
     "search_path": "pg_catalog",
     "statement_timeout": "0",
-    # A migration may have one of the tables.
+    # A migration may hold a lock.
     "lock_timeout": "60s",
     "idle_in_transaction_session_timeout": "0",
 }
-# Those that a dump has data of: neither the system's, nor temporary ones, nor an extension's.
-DUMPED = """
+# Relations whose data a dump contains: no system, temporary or extension relations.
+DUMPED_RELATIONS = """
     SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = %s AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     AND NOT EXISTS (SELECT FROM pg_depend d
                     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
     ORDER BY 1, 2
 """
-# A sum, so that the order of rows does not matter and one that is there twice does. The alias is no column's name.
+# A sum: independent of the order of rows, but not of duplicates. No column has the alias's name.
 ROWS_AND_HASH = """
     SELECT count(*), coalesce(sum(('x' || left(md5("the row"::text), 16))::bit(64)::bigint::numeric), 0)::text
     FROM ONLY {} AS "the row"
@@ -65,25 +65,25 @@ class Contents:
 
 
 def connect(dsn: str | None = None) -> Any:
-    """A connection of psycopg2, by PGHOST and the like where no connection string is given."""
-    options = " ".join(f"-c {name}={value}" for name, value in PINNED.items())
+    """Open a psycopg2 connection, by default with PGHOST and the other environment variables."""
+    options = " ".join(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items())
     try:
-        return psycopg2.connect(patient(dsn), options=options)
+        return psycopg2.connect(add_timeouts(dsn), options=options)
     except psycopg2.Error as error:
-        raise FailedError(describe(error)) from error
+        raise BackupError(describe(error)) from error
 
 
-def patient(dsn: str | None) -> str:
-    """The connection string, also for programs of PostgreSQL's, with limits to how long they wait for a server."""
-    return str(make_dsn(dsn, **PATIENCE))
+def add_timeouts(dsn: str | None) -> str:
+    """The connection string with timeouts, for psycopg2 and for PostgreSQL's programs."""
+    return str(make_dsn(dsn, **TIMEOUTS))
 
 
-def contents(connection: Any) -> Contents:
-    """Of all tables, in the transaction of the connection."""
+def read_contents(connection: Any) -> Contents:
+    """Read all tables and sequences in the connection's transaction."""
     with connection.cursor() as cursor:
-        cursor.execute(DUMPED, ["r"])
+        cursor.execute(DUMPED_RELATIONS, ["r"])
         tables = {f"{schema}.{name}": measure(cursor, schema, name) for schema, name in cursor.fetchall()}
-        cursor.execute(LAST_VALUES.format(DUMPED), ["S"])
+        cursor.execute(LAST_VALUES.format(DUMPED_RELATIONS), ["S"])
         return Contents(tables, dict(cursor.fetchall()))
 
 
@@ -92,30 +92,28 @@ def measure(cursor: Any, schema: str, name: str) -> Table:
     return Table(*cursor.fetchone())
 
 
-def differences(expected: Contents, found: Contents) -> list[str]:
-    """What a person should know; nothing where they are equal.
+def find_differences(expected: Contents, found: Contents) -> list[str]:
+    """Messages about each difference; empty if there is none.
 
-    A sequence may be ahead: it knows no snapshots, and pg_dump reads it a moment after it was measured.
+    A sequence may be ahead: it ignores snapshots, and pg_dump reads it a moment later.
     """
-    found_differences = []
+    messages = []
     for name in sorted(expected.tables.keys() | found.tables.keys()):
         wanted, got = expected.tables.get(name), found.tables.get(name)
         if not wanted or not got:
-            found_differences.append(f"table {name} is {'missing' if wanted else 'not in the backup'}")
+            messages.append(f"table {name} is {'missing' if wanted else 'not in the backup'}")
         elif wanted.rows != got.rows:
-            found_differences.append(f"table {name} has {got.rows} rows instead of {wanted.rows}")
+            messages.append(f"table {name} has {got.rows} rows instead of {wanted.rows}")
         elif wanted != got:
-            found_differences.append(f"table {name} has other contents in its {wanted.rows} rows")
+            messages.append(f"table {name} has other contents in its {wanted.rows} rows")
     for name, value in sorted(expected.sequences.items()):
         if found.sequences.get(name, -1) < value:
-            found_differences.append(
-                f"sequence {name} is at {found.sequences.get(name, 'no value')} instead of {value}"
-            )
-    return found_differences
+            messages.append(f"sequence {name} is at {found.sequences.get(name, 'no value')} instead of {value}")
+    return messages
 
 
 def export_snapshot(connection: Any) -> str:
-    """Let pg_dump see what this connection sees, as long as its transaction lasts."""
+    """Return a snapshot id with which pg_dump sees what this transaction sees."""
     connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_export_snapshot()")
@@ -134,12 +132,12 @@ def size(connection: Any) -> int:
 
 
 def check_major(connection: Any) -> None:
-    """An older pg_dump does not know what a newer server has; a newer one writes what an older server cannot read."""
+    """Raise BackupError unless pg_dump and the server have the same major version: others may not fit."""
     server, client = major(server_version(connection)), major(client_version())
     if server != client:
-        raise FailedError(
+        raise BackupError(
             f"the server is PostgreSQL {server} and this image is made for {client}: "
-            f"put POSTGRES_MAJOR={server} and rebuild it (make prod-up)"
+            f"set POSTGRES_MAJOR={server} and rebuild it (make prod-up)"
         )
 
 
@@ -152,7 +150,7 @@ def major(version: str) -> int:
 
 
 def migrations(connection: Any) -> dict[str, str]:
-    """The last one of each application, by which it is known what can serve this database."""
+    """The last migration of each app, which tells the version that can serve this database."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('public.django_migrations')")
         if cursor.fetchone() == (None,):
@@ -161,13 +159,13 @@ def migrations(connection: Any) -> dict[str, str]:
         return dict(cursor.fetchall())
 
 
-def session(dsn: str) -> Any:
-    """A connection whose statements each take effect at once."""
+def connect_autocommit(dsn: str) -> Any:
+    """Open a connection in autocommit mode."""
     connection = connect(dsn)
     connection.autocommit = True
     return connection
 
 
 def drop(dsn: str, name: str) -> None:
-    with closing(session(dsn)) as connection, connection.cursor() as cursor:
+    with closing(connect_autocommit(dsn)) as connection, connection.cursor() as cursor:
         cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))

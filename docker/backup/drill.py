@@ -1,7 +1,7 @@
-"""The drill: the newest backup is restored on a server of its own, compared, and served by the application.
+"""The drill: restores the newest backup on a scratch server, compares it, and lets the application serve it.
 
-Nothing that serves takes part in it. The container `drill` shares a volume with this one: it runs
-`manage.py prove_restore` as soon as a manifest lies there, on the server whose socket lies beside it.
+Production is not involved. The container `drill` shares a volume with this one: it runs `manage.py prove_restore` as
+soon as there is a manifest, on the server whose socket is beside it.
 """
 
 import os
@@ -18,21 +18,21 @@ from psycopg2 import sql
 from psycopg2.extensions import make_dsn
 
 from backup import catalogue, database, manifest, media, notify, parts, runs, scratch
-from backup.errors import EXPECTED, FailedError, describe
+from backup.errors import EXPECTED, BackupError, describe
 from backup.lock import lock
 from backup.manifest import MEDIA, SCHEDULED, Manifest
-from backup.restore import identity
+from backup.restore import read_identity
 from backup.settings import Settings
 from backup.text import size
 
 NOTE = "drill.json"
 EVERY = timedelta(days=7)
-# By itself it runs behind a scheduled backup, when nobody is at work.
-BEHIND = timedelta(hours=1)
-# Seconds until the application has seen the manifest, and until it has proven what it serves.
-SEEN, PROVEN = 30, 900
+# It starts by itself only within this time after a scheduled backup, when nobody is at work.
+MAX_DELAY = timedelta(hours=1)
+# Time limits in seconds: until the application picks the manifest up, and until its checks end.
+PICKUP_SECONDS, CHECK_SECONDS = 30, 900
 PASSED = (
-    "{rows} rows in {tables} tables and {media_files} media files are as they were, {sequences} sequences go on; "
+    "{rows} rows in {tables} tables and {media_files} media files match the backup, {sequences} sequences are valid; "
     "{application}"
 )
 OWNED_SEQUENCES = """
@@ -48,7 +48,7 @@ OWNED_SEQUENCES = """
 
 @dataclass(frozen=True)
 class Drill:
-    """How one ended; without a reason it has passed."""
+    """The result of a drill; without a reason it passed."""
 
     backup: str
     time: str
@@ -58,12 +58,12 @@ class Drill:
 
     @property
     def text(self) -> str:
-        verdict, found = ("FAIL", self.reason) if self.reason else ("PASS", PASSED.format(**self.figures))
-        return f"{verdict}  backup {self.backup}, {self.seconds:.1f} s: {found}"
+        verdict, details = ("FAIL", self.reason) if self.reason else ("PASS", PASSED.format(**self.figures))
+        return f"{verdict}  backup {self.backup}, {self.seconds:.1f} s: {details}"
 
 
 def command(settings: Settings) -> None:
-    with identity() as key:
+    with read_identity() as key:
         if (newest := catalogue.newest_sound(settings)) and newest.manifest:
             parts.require_key(newest.manifest, key)
         drill = run(settings, key)
@@ -73,15 +73,15 @@ def command(settings: Settings) -> None:
 
 
 def run(settings: Settings, key: Path | None) -> Drill:
-    """Drill the newest backup. Whatever is found to be wrong is a failure of the drill, and reported as one."""
+    """Drill the newest backup; any error is recorded and reported as a failed drill."""
     with lock(settings, "a drill"):
         name = (manifest.names(settings.backups) or [""])[-1]
         if not name:
-            raise FailedError("there is no backup yet: make prod-backup takes one")
+            raise BackupError("there is no backup yet: run make prod-backup")
         started, reason, figures = time.monotonic(), "", dict[str, Any]()
         try:
             with scratch.empty(settings.scratch) as directory:
-                prove(settings.backups / name, key, directory, figures)
+                restore_and_compare(settings.backups / name, key, directory, figures)
         except EXPECTED as error:
             reason = describe(error)
         seconds = round(time.monotonic() - started, 1)
@@ -95,30 +95,30 @@ def run(settings: Settings, key: Path | None) -> Drill:
     return drill
 
 
-def prove(backup: Path, key: Path | None, directory: Path, figures: dict[str, Any]) -> None:
-    """Raise FailedError where it does not restore; `figures` tells how far it came."""
+def restore_and_compare(backup: Path, key: Path | None, directory: Path, figures: dict[str, Any]) -> None:
+    """Raise BackupError if the backup cannot be restored; `figures` is filled step by step."""
     wanted = parts.verify(backup, key)
-    check_room(wanted, directory)
-    with parts.opened(backup, key) as plain:
+    check_disk_space(wanted, directory)
+    with parts.open_parts(backup, key) as plain:
         media.unpack(plain / MEDIA, directory / "media", wanted.media)
     figures["media_files"] = len(wanted.media)
     with scratch.server(directory / "server", os.environ["PGUSER"]) as dsn:
         found = parts.load(backup, key, dsn, wanted.database)
         figures |= {"tables": len(found.tables), "rows": found.rows}
         figures["sequences"] = check_sequences(make_dsn(dsn, dbname=wanted.database))
-        figures["application"] = application_proof(backup / manifest.FILE, directory)
+        figures["application"] = check_application(backup / manifest.FILE, directory)
 
 
-def check_room(wanted: Manifest, directory: Path) -> None:
-    """A drill must not fill the disk of those who serve."""
+def check_disk_space(wanted: Manifest, directory: Path) -> None:
+    """Raise BackupError if a drill could fill the disk."""
     needed = 2 * wanted.database_size + 2 * wanted.size + 2**28
     if (free := shutil.disk_usage(directory).free) < needed:
-        raise FailedError(f"a drill may need {size(needed)}, and {size(free)} of the disk are free")
+        raise BackupError(f"a drill needs up to {size(needed)}, but {size(free)} of disk space are free")
 
 
 def check_sequences(dsn: str) -> int:
-    """How many there are; each must be past what is in its column, or the next row could not be added."""
-    with closing(database.session(dsn)) as connection, connection.cursor() as cursor:
+    """Return the number of sequences; raise BackupError if one is behind its column, where an INSERT would fail."""
+    with closing(database.connect_autocommit(dsn)) as connection, connection.cursor() as cursor:
         cursor.execute(OWNED_SEQUENCES)
         owned = cursor.fetchall()
         for schema, sequence, table_schema, table, column in owned:
@@ -126,21 +126,25 @@ def check_sequences(dsn: str) -> int:
             cursor.execute(sql.SQL("SELECT max({}), (SELECT last_value FROM {}) FROM {}").format(*names))
             highest, last = cursor.fetchone()
             if highest is not None and highest > last:
-                raise FailedError(f"sequence {schema}.{sequence} is at {last}, and {table}.{column} at {highest}")
+                raise BackupError(f"sequence {schema}.{sequence} is at {last}, and {table}.{column} at {highest}")
     return len(owned)
 
 
-def application_proof(facts: Path, directory: Path) -> str:
-    """What `manage.py prove_restore` says of the server and the media in the directory."""
-    given, proof = directory / facts.name, directory / "proof"
+def check_application(facts: Path, directory: Path) -> str:
+    """Return the last line of `manage.py prove_restore` for the restored database and media."""
+    request, proof = directory / facts.name, directory / "proof"
     shutil.copy(facts, directory / "partial")
-    (directory / "partial").rename(given)
-    wait_until(lambda: not given.exists(), SEEN, "the container `drill` does not see what is restored; does it run?")
-    wait_until(proof.exists, PROVEN, f"the application has proven nothing within {PROVEN} s")
+    (directory / "partial").rename(request)
+    wait_until(
+        lambda: not request.exists(),
+        PICKUP_SECONDS,
+        "the container `drill` did not pick up the manifest; is it running?",
+    )
+    wait_until(proof.exists, CHECK_SECONDS, f"the application's checks took more than {CHECK_SECONDS} s")
     *output, code = proof.read_text().splitlines()
-    last = (output or ["it said nothing"])[-1]
+    last = (output or ["no output"])[-1]
     if code != "0":
-        raise FailedError(f"the application cannot serve it: {last}")
+        raise BackupError(f"the application cannot serve it: {last}")
     return last
 
 
@@ -148,11 +152,11 @@ def wait_until(condition: Any, seconds: float, otherwise: str) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise FailedError(otherwise)
+            raise BackupError(otherwise)
         time.sleep(0.1)
 
 
-def last(settings: Settings) -> Drill | None:
+def last_drill(settings: Settings) -> Drill | None:
     try:
         return Drill(**catalogue.read_note(settings, NOTE))
     except TypeError:
@@ -160,15 +164,15 @@ def last(settings: Settings) -> Drill | None:
 
 
 def is_due(settings: Settings, now: datetime) -> bool:
-    drill = last(settings)
+    drill = last_drill(settings)
     since = datetime.fromisoformat(drill.time) if drill else runs.first_start(settings)
     return since is not None and now - since >= EVERY
 
 
 def run_when_due(settings: Settings, now: datetime) -> None:
-    """Once a week, behind a scheduled backup; one that is encrypted waits for a person with the key."""
+    """Run weekly, after a scheduled backup; an encrypted one needs a person with the key."""
     scheduled = runs.last_runs(settings).get(SCHEDULED)
-    if not scheduled or not scheduled.finished or now - scheduled.finished > BEHIND or not is_due(settings, now):
+    if not scheduled or not scheduled.finished or now - scheduled.finished > MAX_DELAY or not is_due(settings, now):
         return
     newest = catalogue.newest_sound(settings)
     if newest and not newest.encrypted_to:

@@ -1,4 +1,4 @@
-"""Takes a backup by one program after the other: nothing has its name before all of it is verified and on the disk."""
+"""Takes a backup. The directory gets its name only when everything is verified and on disk."""
 
 import os
 import shutil
@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from backup import database, manifest, media, parts
-from backup.errors import FailedError
+from backup.errors import BackupError
 from backup.manifest import DATABASE, ENCRYPTED, MEDIA, NAME_FORMAT, PARTIAL, Manifest
 from backup.programs import run
 from backup.settings import Settings
 
-# How long a migration may keep a table locked before the dump gives up.
+# How long the dump waits for a table that a migration has locked.
 LOCK_WAIT = "60s"
 ALMOST_FULL = 2**20  # bytes
 
@@ -30,11 +30,10 @@ def take(
     more_media: Sequence[Path] = (),
     key: Path | None = None,
 ) -> Manifest:
-    """Take a backup of the media and of the database at `dsn`, by PGHOST and the like where none is given.
+    """Take a backup of the media and of the database at `dsn`, by default that of PGHOST.
 
-    `moment`: when the database was as it is at `dsn`, where that was recovered. `more_media`: directories of backups
-    whose media are added where they are gone, and `key` opens them. The caller holds the lock. Leaves nothing where it
-    fails.
+    `moment`: the point in time that the database at `dsn` was recovered to. `more_media`: directories of backups whose
+    media are added if missing; `key` decrypts them. The caller holds the lock. On failure nothing is left behind.
     """
     clear_partials(settings.backups)
     started = unused_second(settings.backups)
@@ -50,29 +49,29 @@ def take(
         os.sync()
         directory.rename(settings.backups / name)
         os.sync()
-    except FailedError as error:
-        # tar does not say why it wrote less than it wanted.
+    except BackupError as error:
+        # tar does not report a full disk.
         is_full = shutil.disk_usage(directory).free < ALMOST_FULL
-        raise FailedError(f"{'No space left on device: ' if is_full else ''}{error}") from error
+        raise BackupError(f"{'No space left on device: ' if is_full else ''}{error}") from error
     finally:
-        shutil.rmtree(directory, ignore_errors=True)  # gone where it has its name
+        shutil.rmtree(directory, ignore_errors=True)  # already renamed on success
     return found
 
 
 def write_parts(
     settings: Settings, directory: Path, dsn: str, more_media: Sequence[Path], key: Path | None
 ) -> dict[str, Any]:
-    """Write them in plain text, read them back, and return what the manifest says of them."""
-    archive, connection_string = directory / MEDIA, database.patient(dsn)
+    """Write the unencrypted parts, read them back, and return the facts for the manifest."""
+    archive, connection_string = directory / MEDIA, database.add_timeouts(dsn)
     with closing(database.connect(dsn)) as connection:
         database.check_major(connection)
-        # Before the snapshot and, what has come since, after it: no row that it sees is without its file.
+        # Before the snapshot and again after it, so that every row in the snapshot has its file.
         archive_media("--create", archive, settings.media)
         snapshot = database.export_snapshot(connection)
         archive_media("--update", archive, settings.media)
         for backup in more_media:
             add_media_of(backup, key, archive)
-        contents = database.contents(connection)
+        contents = database.read_contents(connection)
         options = ["--format=custom", "--compress=zstd", f"--snapshot={snapshot}", f"--lock-wait-timeout={LOCK_WAIT}"]
         run("pg_dump", *options, "--no-password", f"--file={directory / DATABASE}", f"--dbname={connection_string}")
         parts.read_dump(directory / DATABASE)
@@ -88,20 +87,20 @@ def write_parts(
 
 
 def archive_media(action: str, archive: Path, directory: Path) -> None:
-    # 1: a file came, grew or went meanwhile. The posix format knows times finely enough to see that one grew.
+    # 1: a file changed meanwhile. The posix format has timestamps precise enough for --update to notice.
     run("tar", action, "--format=posix", f"--file={archive}", f"--directory={directory}", ".", allowed=(0, 1))
 
 
 def add_media_of(backup: Path, key: Path | None, archive: Path) -> None:
     """The media of another backup that are not in the archive yet."""
-    known, media_there = parts.media_hashes(archive), manifest.read(backup).media
-    with parts.opened(backup, key) as plain, tempfile.TemporaryDirectory(dir=archive.parent) as directory:
-        media.unpack(plain / MEDIA, Path(directory), {name: media_there[name] for name in media_there.keys() - known})
+    known, available = parts.media_hashes(archive), manifest.read(backup).media
+    with parts.open_parts(backup, key) as plain, tempfile.TemporaryDirectory(dir=archive.parent) as directory:
+        media.unpack(plain / MEDIA, Path(directory), {name: available[name] for name in available.keys() - known})
         archive_media("--append", archive, Path(directory))
 
 
 def encrypt(directory: Path, recipients: Sequence[str]) -> None:
-    """Replace each part by one that only the recipients can read, of whom none has a key here."""
+    """Encrypt each part to the recipients, whose private keys are not on this server."""
     to = [f"--recipient={recipient}" for recipient in recipients]
     for path in sorted(directory.iterdir()) if recipients else ():
         run("age", "--encrypt", *to, f"--output={path}{ENCRYPTED}", str(path))
@@ -109,13 +108,13 @@ def encrypt(directory: Path, recipients: Sequence[str]) -> None:
 
 
 def clear_partials(backups: Path) -> None:
-    """What a run left that was killed; whoever holds the lock may."""
-    for left in backups.glob(f"{PARTIAL}*"):
-        shutil.rmtree(left)
+    """Remove leftovers of killed runs. The caller holds the lock."""
+    for leftover in backups.glob(f"{PARTIAL}*"):
+        shutil.rmtree(leftover)
 
 
 def unused_second(backups: Path) -> datetime:
-    """Now, or a moment later where a backup is called like that already."""
+    """Now, or the next second whose name is not taken."""
     while (backups / f"{(now := datetime.now(UTC)):{NAME_FORMAT}}").exists():
         time.sleep(0.1)
     return now

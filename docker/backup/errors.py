@@ -1,14 +1,14 @@
-"""Errors, in one line each."""
+"""The package's exception, and one-line messages."""
 
 import psycopg2
 
 
-class FailedError(Exception):
-    """Why it was not done, in one line for the person who reads it."""
+class BackupError(Exception):
+    """The operation failed; the message is one line for a person."""
 
 
-# What a program that is not at fault itself may meet.
-EXPECTED = (FailedError, psycopg2.Error, OSError)
+# Errors of the environment, not of this program.
+EXPECTED = (BackupError, psycopg2.Error, OSError)
 
 
 def describe(error: Exception) -> str:

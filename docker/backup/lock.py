@@ -1,4 +1,4 @@
-"""One at a time: whatever writes, restores or deletes backups holds the lock, in whichever container it runs."""
+"""The lock of everything that writes, restores or deletes backups, across containers."""
 
 import fcntl
 import os
@@ -8,38 +8,40 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TextIO
 
-from backup.errors import FailedError
+from backup.errors import BackupError
 from backup.settings import Settings
 
 
 @contextmanager
-def lock(settings: Settings, action: str, patience: float = 60) -> Iterator[None]:
-    """Wait for it so many seconds. The kernel lets go of it with the process, however that ends."""
+def lock(settings: Settings, action: str, timeout: float = 60) -> Iterator[None]:
+    """Wait up to `timeout` seconds. The kernel releases it when the process ends, however that happens."""
     with (settings.backups / ".lock").open("a+", encoding="utf-8") as file:
-        wait(file, patience)
-        with suppress(OSError):  # where the disk is full, those who wait must do without
+        wait(file, timeout)
+        with suppress(OSError):  # a full disk: others then see no holder
             os.truncate(file.fileno(), 0)
             os.write(file.fileno(), f"{action}, since {datetime.now(UTC):%H:%M:%S} UTC".encode())
         yield
 
 
-def wait(file: TextIO, patience: float) -> None:
-    deadline = time.monotonic() + patience
+def wait(file: TextIO, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
     while True:
         try:
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() > deadline:
                 file.seek(0)
-                holder = file.read().strip() or "one that has just begun"
-                raise FailedError(f"another one has been under way for {patience:.0f} s: {holder}") from error
+                holder = file.read().strip() or "just started"
+                raise BackupError(
+                    f"gave up after {timeout:.0f} s, another operation is in progress: {holder}"
+                ) from error
         time.sleep(0.2)
 
 
 def is_free(settings: Settings) -> bool:
-    """Whether nobody holds it at this moment."""
+    """Whether the lock is free at this moment."""
     try:
-        with lock(settings, "a look", 0):
+        with lock(settings, "a check", 0):
             return True
-    except FailedError:
+    except BackupError:
         return False

@@ -1,4 +1,4 @@
-"""What a backup holds, in clear text: enough to prove a restore, and nothing about a person."""
+"""The manifest of a backup, unencrypted: enough to verify a restore, and no personal data."""
 
 import hashlib
 import json
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from backup.database import Contents, Table
-from backup.errors import FailedError
+from backup.errors import BackupError
 
 FORMAT = 2
 FILE = "manifest.json"
 DATABASE, MEDIA = PARTS = ("database.dump", "media.tar")
 ENCRYPTED = ".age"
-# The beginning of the name of what is being written or removed.
+# Prefix of directories that are being written or removed.
 PARTIAL = ".partial-"
 NAME, NAME_FORMAT = re.compile(r"\d{8}T\d{6}Z"), "%Y%m%dT%H%M%SZ"
 SCHEDULED, MANUAL, SAFETY, MOMENT = KINDS = ("scheduled", "manual", "safety", "moment")
@@ -36,16 +36,16 @@ class Manifest:
     finished: datetime
     server_version: str
     database: str
-    # Bytes on the disk of the server, which a restore needs once more.
+    # Bytes on the server's disk; a restore needs as many again.
     database_size: int
-    # The last one of each application.
+    # The last migration of each app.
     migrations: dict[str, str]
     files: dict[str, File]
     encrypted_to: tuple[str, ...] = ()
     contents: Contents = field(default_factory=Contents)
     # SHA-256 by path.
     media: dict[str, str] = field(default_factory=dict)
-    # Whose state the database is in, where it was recovered; else what it was when the backup was taken.
+    # The point in time that the database was recovered to, if it was recovered.
     moment: datetime | None = None
 
     @property
@@ -60,19 +60,19 @@ class Manifest:
 
     @classmethod
     def from_text(cls, text: str) -> "Manifest":
-        """Raises ValueError where it is not as it was written."""
+        """Parse a manifest; raise ValueError if it was changed or is incomplete."""
         try:
             facts = json.loads(text)
             if facts.pop("sha256") != digest(facts):
-                raise ValueError("its SHA-256 is another one")
+                raise ValueError("its SHA-256 does not match")
             if facts.pop("format") != FORMAT:
-                raise ValueError("it is of a format that this version does not know")
-            return cls(**decoded(facts))
+                raise ValueError("its format is unknown to this version")
+            return cls(**decode(facts))
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"it lacks something: {error}") from error
+            raise ValueError(f"incomplete: {error}") from error
 
 
-def decoded(facts: dict[str, Any]) -> dict[str, Any]:
+def decode(facts: dict[str, Any]) -> dict[str, Any]:
     tables = {name: Table(**table) for name, table in facts.pop("tables").items()}
     return facts | {
         "started": datetime.fromisoformat(facts["started"]),
@@ -85,22 +85,22 @@ def decoded(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def digest(facts: dict[str, Any]) -> str:
-    """Of the canonical form: the same facts, the same digest, however the file is laid out."""
+    """The SHA-256 of the canonical form, which does not depend on the layout of the file."""
     canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def read(directory: Path) -> Manifest:
-    """Of the backup in this directory."""
+    """Read the manifest of the backup in this directory."""
     try:
         return Manifest.from_text((directory / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         missing = f"{FILE} is missing" if directory.exists() else "there is no such backup"
-        raise FailedError(f"{directory.name}: {missing}") from error
+        raise BackupError(f"{directory.name}: {missing}") from error
     except (OSError, ValueError) as error:
-        raise FailedError(f"{directory.name}: {FILE} cannot be trusted: {error}") from error
+        raise BackupError(f"{directory.name}: {FILE} cannot be trusted: {error}") from error
 
 
 def names(backups: Path) -> list[str]:
-    """Of all backups that are there, oldest first."""
+    """The names of all backups, oldest first."""
     return sorted(entry.name for entry in backups.iterdir() if NAME.fullmatch(entry.name) and entry.is_dir())

@@ -1,4 +1,4 @@
-"""Uploaded files. Each has a name of its own and never changes: more of them than the rows name harm nobody."""
+"""Uploaded files. Names are unique and files never change, so files without a row are harmless."""
 
 import hashlib
 import os
@@ -8,38 +8,42 @@ import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
-from backup.errors import FailedError
+from backup.errors import BackupError
 from backup.parts import media_name
 
-# Of a file that is being written; a run that is killed leaves it, and the next one removes it.
+# Prefix of files being written; a killed run leaves them, and the next one removes them.
 PARTIAL = ".restoring-"
 
 
-def lacking(media: Path, wanted: Mapping[str, str]) -> list[str]:
-    """Those that are not in this directory, or are damaged there; `wanted` is SHA-256 by path."""
-    return [name for name, digest in wanted.items() if sha256_of(place(media, name)) != digest]
+def find_missing(media: Path, wanted: Mapping[str, str]) -> list[str]:
+    """The names of files that are missing or damaged in this directory; `wanted` maps paths to SHA-256."""
+    return [name for name, digest in wanted.items() if sha256_of(resolve_path(media, name)) != digest]
 
 
 def unpack(archive: Path, media: Path, wanted: Mapping[str, str]) -> None:
-    """Put these of the archive's files into the directory, each as a whole and with this SHA-256."""
+    """Extract these files of the archive, each atomically and with its SHA-256 checked."""
     remove_partial(media)
     missing = dict(wanted)
     with tarfile.open(archive, "r:") as tar:
         for member in tar:
             name = media_name(member)
-            if member.isfile() and name in missing and put(tar, member, place(media, name), missing[name]):
+            if (
+                member.isfile()
+                and name in missing
+                and extract_member(tar, member, resolve_path(media, name), missing[name])
+            ):
                 del missing[name]
-    os.sync()  # all at once, where one after the other would take many times as long
+    os.sync()  # once, because a sync per file would take many times as long
     if missing:
-        raise FailedError(f"media.tar lacks {len(missing)} files that the manifest names, such as {min(missing)}")
+        raise BackupError(f"{len(missing)} files of the manifest are missing in media.tar, such as {min(missing)}")
 
 
-def put(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, digest: str) -> bool:
-    """Whether it is the one that is wanted; of one that changed while it was read there is another behind it."""
+def extract_member(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, digest: str) -> bool:
+    """Return whether it has this SHA-256; a file that changed during the backup is in the archive again."""
     source = tar.extractfile(member)
     if not source:
         return False
-    make(path.parent)
+    make_directory(path.parent)
     with tempfile.NamedTemporaryFile(prefix=PARTIAL, dir=path.parent, delete=False) as file:
         shutil.copyfileobj(source, file)
         os.fchmod(file.fileno(), member.mode & 0o777)
@@ -51,17 +55,17 @@ def put(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, digest: str) 
     return True
 
 
-def make(directory: Path) -> None:
-    """As web makes it: nginx, which is another user, reads what is in it."""
+def make_directory(directory: Path) -> None:
+    """Create it with the mode that web uses: nginx, another user, reads the files."""
     if not directory.exists():
-        make(directory.parent)
+        make_directory(directory.parent)
         directory.mkdir()
         directory.chmod(0o755)
 
 
 def remove(media: Path, names: Collection[str]) -> None:
     for name in names:
-        place(media, name).unlink(missing_ok=True)
+        resolve_path(media, name).unlink(missing_ok=True)
 
 
 def remove_partial(media: Path) -> None:
@@ -69,16 +73,16 @@ def remove_partial(media: Path) -> None:
         path.unlink()
 
 
-def place(media: Path, name: str) -> Path:
-    """Where the file belongs; never outside of the directory, whatever a manifest says."""
+def resolve_path(media: Path, name: str) -> Path:
+    """The path of the file; raise BackupError if the name leads outside of the directory."""
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts:
-        raise FailedError(f"{name!r} is not the name of an uploaded file")
+        raise BackupError(f"{name!r} is not the name of an uploaded file")
     return media.joinpath(*parts)
 
 
 def sha256_of(path: Path) -> str:
-    """Blank where there is no such file."""
+    """The SHA-256 of the file, or an empty string if there is none."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

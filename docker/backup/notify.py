@@ -1,4 +1,4 @@
-"""Reports: one JSON line in the container's log, and a call to whoever must know of a failure."""
+"""Reports: one JSON line in the container's log, and a webhook for failures."""
 
 import json
 import os
@@ -17,7 +17,7 @@ LOG = Path("/proc/1/fd/1")
 
 
 def log(level: str, message: str, **facts: Any) -> None:
-    """Into the container's log, also where a person has started this process beside the service."""
+    """Write to the container's log, even from a process that a person started with `docker exec`."""
     time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     line = json.dumps({"time": time, "level": level, "logger": "backup", "message": message, **facts}, default=str)
     with suppress(OSError), LOG.open("a") as file:
@@ -27,7 +27,7 @@ def log(level: str, message: str, **facts: Any) -> None:
 
 
 def report_failure(settings: Settings, action: str, reason: str, **facts: Any) -> None:
-    """To the log and to BACKUP_FAILURE_URL. Whether that can be reached does not change what failed."""
+    """Log the failure and post it to BACKUP_FAILURE_URL; an unreachable URL is only logged."""
     log("ERROR", f"{action} failed: {reason}", **facts)
     if not settings.failure_url:
         return
@@ -36,7 +36,7 @@ def report_failure(settings: Settings, action: str, reason: str, **facts: Any) -
     try:
         post(settings.failure_url, body | facts)
     except (OSError, ValueError) as error:
-        log("ERROR", f"BACKUP_FAILURE_URL could not be told: {error}")
+        log("ERROR", f"BACKUP_FAILURE_URL could not be called: {error}")
 
 
 def post(url: str, body: dict[str, Any]) -> None:

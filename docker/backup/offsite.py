@@ -1,4 +1,4 @@
-"""Copies elsewhere, by rclone: one is complete and compared when its manifest is there, which is sent last."""
+"""Off-site copies by rclone. The manifest is sent last: a copy that has one is complete and compared."""
 
 import re
 import shutil
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from backup import catalogue, manifest, parts, retention
 from backup.dump import clear_partials
-from backup.errors import FailedError
+from backup.errors import BackupError
 from backup.lock import lock
 from backup.manifest import FILE, NAME, PARTIAL, Manifest
-from backup.retention import Entry
+from backup.retention import Candidate
 from backup.settings import Settings
 
 TIME = re.compile(r"^[\d/]+ [\d:]+ ")
@@ -19,58 +19,58 @@ OPTIONS = ("--retries=2", "--low-level-retries=3", "--contimeout=15s", "--timeou
 
 
 def copy_missing(settings: Settings) -> None:
-    """Bring every sound backup there that is not there yet."""
+    """Copy every sound backup that has no off-site copy yet."""
     if settings.remote:
-        there = complete(settings)
+        there = list_complete(settings)
         for one in catalogue.backups(settings):
             if not one.fault and one.name not in there:
                 copy(settings, one.name)
 
 
 def copy(settings: Settings, name: str) -> None:
-    here, there, but_manifest = str(settings.backups / name), place(settings, name), f"--exclude=/{FILE}"
+    here, there, but_manifest = str(settings.backups / name), remote_path(settings, name), f"--exclude=/{FILE}"
     rclone("copy", but_manifest, here, there)
     _, log = rclone("check", "--one-way", but_manifest, here, there)
     if "hashes could not be checked" in log:
-        # The remote has no hashes of its own: only what comes back tells what is there.
+        # The remote provides no hashes: compare by downloading.
         rclone("check", "--one-way", "--download", but_manifest, here, there)
     rclone("copyto", f"{here}/{FILE}", f"{there}/{FILE}")
 
 
-def place(settings: Settings, name: str) -> str:
+def remote_path(settings: Settings, name: str) -> str:
     return f"{settings.remote.rstrip('/')}/{name}"
 
 
 def prune(settings: Settings, now: datetime) -> None:
-    """By the same rule as here, over what is there."""
+    """Apply the retention rule to the copies."""
     if not settings.remote:
         return
-    finished = complete(settings)
-    # One without its manifest is nobody's place, and goes after a week.
-    found = [Entry(name, kind_of(settings, name) if name in finished else "incomplete") for name in names(settings)]
-    staying = retention.kept(found, now, settings.schedule.zone)
-    for name in [entry.name for entry in found if entry.name not in staying]:
-        # Its manifest first: without it, it is no backup.
-        rclone("delete", f"--include=/{FILE}", place(settings, name))
-        rclone("purge", place(settings, name))
+    finished = list_complete(settings)
+    # A copy without a manifest counts for no period, and is deleted after a week.
+    found = [Candidate(name, kind_of(settings, name) if name in finished else "incomplete") for name in names(settings)]
+    kept_names = retention.select_kept(found, now, settings.schedule.zone)
+    for name in [entry.name for entry in found if entry.name not in kept_names]:
+        # Its manifest first: without one, it does not count as a backup.
+        rclone("delete", f"--include=/{FILE}", remote_path(settings, name))
+        rclone("purge", remote_path(settings, name))
 
 
 def names(settings: Settings) -> list[str]:
-    """Of all that are there, oldest first, those without a manifest included."""
-    lines = listing("--dirs-only", settings.remote)
+    """The names of all copies, oldest first, including those without a manifest."""
+    lines = list_remote("--dirs-only", settings.remote)
     return sorted(name for line in lines if NAME.fullmatch(name := line.strip().rstrip("/")))
 
 
-def complete(settings: Settings) -> list[str]:
-    """Those that are there with their manifest, oldest first."""
-    lines = listing("--files-only", "--recursive", "--max-depth=2", f"--include=/*/{FILE}", settings.remote)
+def list_complete(settings: Settings) -> list[str]:
+    """The names of copies with a manifest, oldest first."""
+    lines = list_remote("--files-only", "--recursive", "--max-depth=2", f"--include=/*/{FILE}", settings.remote)
     return sorted(name for line in lines if NAME.fullmatch(name := line.partition("/")[0]))
 
 
-def listing(*arguments: str) -> list[str]:
+def list_remote(*arguments: str) -> list[str]:
     try:
         return rclone("lsf", *arguments)[0].splitlines()
-    except FailedError as error:
+    except BackupError as error:
         if "directory not found" in str(error):  # before the first copy
             return []
         raise
@@ -80,18 +80,18 @@ def kind_of(settings: Settings, name: str) -> str:
     try:
         if (settings.backups / name).exists():
             return manifest.read(settings.backups / name).kind
-        return Manifest.from_text(rclone("cat", f"{place(settings, name)}/{FILE}")[0]).kind
-    except (FailedError, ValueError):
+        return Manifest.from_text(rclone("cat", f"{remote_path(settings, name)}/{FILE}")[0]).kind
+    except (BackupError, ValueError):
         return "?"
 
 
 def command(settings: Settings, name: str) -> None:
-    """Bring a copy back; nothing where the backup is here. It has its name when it has been verified."""
+    """Fetch an off-site copy unless the backup is here; it gets its name only after verification."""
     if not NAME.fullmatch(name):
-        raise FailedError(f"{name!r} is not the name of a backup, such as 20261122T023000Z")
+        raise BackupError(f"{name!r} is not a backup name such as 20261122T023000Z")
     if not (settings.backups / name).exists():
         if not settings.remote:
-            raise FailedError(f"there is no backup {name} here, and BACKUP_REMOTE names no other place")
+            raise BackupError(f"there is no backup {name} here, and BACKUP_REMOTE is not set")
         with lock(settings, f"fetching {name}"):
             clear_partials(settings.backups)
             fetch(settings, name, settings.backups / f"{PARTIAL}{name}" / name)
@@ -101,11 +101,11 @@ def command(settings: Settings, name: str) -> None:
 def fetch(settings: Settings, name: str, directory: Path) -> None:
     try:
         try:
-            rclone("copy", place(settings, name), str(directory))
-        except FailedError as error:
-            raise FailedError(f"{name} is not here, and cannot be fetched from {settings.remote}: {error}") from error
+            rclone("copy", remote_path(settings, name), str(directory))
+        except BackupError as error:
+            raise BackupError(f"{name} is not here, and cannot be fetched from {settings.remote}: {error}") from error
         if not directory.exists():
-            raise FailedError(f"there is no backup {name}, neither here nor at {settings.remote}")
+            raise BackupError(f"there is no backup {name}, neither here nor at {settings.remote}")
         parts.verify(directory)
         directory.rename(settings.backups / name)
     finally:
@@ -113,10 +113,10 @@ def fetch(settings: Settings, name: str, directory: Path) -> None:
 
 
 def rclone(*arguments: str) -> tuple[str, str]:
-    """Return its output and its log. Raise FailedError, with the line that tells why not."""
+    """Return its stdout and its log; raise BackupError with the last line of the log."""
     command = ["rclone", *OPTIONS, *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
-        raise FailedError(f"rclone: {TIME.sub('', lines[-1])}")
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise BackupError(f"rclone: {TIME.sub('', lines[-1])}")
     return done.stdout, done.stderr

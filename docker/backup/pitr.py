@@ -17,10 +17,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from backup import catalogue, database, dump, manifest, notify, parts, scratch
-from backup.errors import EXPECTED, FailedError, describe
+from backup.errors import EXPECTED, BackupError, describe
 from backup.lock import lock
 from backup.programs import run
-from backup.restore import identity
+from backup.restore import read_identity
 from backup.settings import Settings
 
 CONFIG = """[barman]
@@ -104,7 +104,7 @@ def archives(settings: Settings) -> list[Archive]:
 
 def current(settings: Settings) -> Archive:
     """The one of the database that serves."""
-    with closing(database.session("")) as connection, connection.cursor() as cursor:
+    with closing(database.connect_autocommit("")) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT system_identifier FROM pg_control_system()")
         return Archive(settings.wal / str(cursor.fetchone()[0]))
 
@@ -146,7 +146,7 @@ def take_base(settings: Settings, archive: Archive, now: datetime) -> None:
 
 
 def check_health(settings: Settings) -> None:
-    """Raise FailedError, with what Barman's own check finds."""
+    """Raise BackupError, with what Barman's own check finds."""
     current(settings).barman("check", "--nagios", "main")
 
 
@@ -163,7 +163,7 @@ def ranges(settings: Settings) -> list[str]:
 def command(settings: Settings, *words: str) -> None:
     """Print the name of the new backup."""
     moment = parse(" ".join(words), datetime.now(UTC))
-    with identity() as key, lock(settings, "a recovery"):
+    with read_identity() as key, lock(settings, "a recovery"):
         print(recover(settings, moment, key))
 
 
@@ -171,11 +171,11 @@ def parse(text: str, now: datetime) -> datetime:
     try:
         moment = datetime.fromisoformat(re.sub(r" ?UTC$", "+00:00", text.strip()))
     except ValueError as error:
-        raise FailedError(f"TIME={text} is not a time such as {EXAMPLE}") from error
+        raise BackupError(f"TIME={text} is not a time such as {EXAMPLE}") from error
     if moment.tzinfo is None:
-        raise FailedError(f"TIME={text} names no time zone: write {EXAMPLE}, or Z at its end for UTC")
+        raise BackupError(f"TIME={text} names no time zone: write {EXAMPLE}, or Z at its end for UTC")
     if moment > now:
-        raise FailedError(f"TIME={text} is in the future: it is {now:%F %T} UTC")
+        raise BackupError(f"TIME={text} is in the future: it is {now:%F %T} UTC")
     return moment
 
 
@@ -186,13 +186,13 @@ def recover(settings: Settings, moment: datetime, key: Path | None) -> str:
     with scratch.empty(settings.scratch) as directory:
         try:
             return replay(settings, base, directory / "moment", moment, media, key)
-        except FailedError:
+        except BackupError:
             log = directory / "moment/log"
             if not log.exists() or TOO_SHORT not in log.read_text():
                 raise
             end = reached(log)
-            if is_current or is_broken(base.archive, log.read_text()):
-                raise FailedError(f"the WAL is damaged, and can be replayed until {end} only") from None
+            if is_current or is_damaged(base.archive, log.read_text()):
+                raise BackupError(f"the WAL is damaged, and can be replayed until {end} only") from None
         # Of a cluster that is gone, nothing tells that its last transaction was the last one: all of it is replayed.
         scratch.clear(directory)
         return replay(settings, base, directory / "moment", moment, media, key, is_end=True)
@@ -203,10 +203,10 @@ def choose(settings: Settings, moment: datetime) -> Base:
     bases = [base for archive in archives(settings) for base in archive.bases() if base.end <= moment]
     if not bases:
         covered = " and ".join(ranges(settings))
-        raise FailedError(f"TIME={moment.isoformat(' ')} cannot be recovered; moments that can: {covered}")
+        raise BackupError(f"TIME={moment.isoformat(' ')} cannot be recovered; moments that can: {covered}")
     base = max(bases, key=lambda base: base.end)
     if base.major != (ours := database.major(database.client_version())):
-        raise FailedError(
+        raise BackupError(
             f"the archive of that time is of PostgreSQL {base.major}, and this image of {ours}: "
             f"put POSTGRES_MAJOR={base.major} for the recovery, and `make prod-up`"
         )
@@ -228,11 +228,11 @@ def mark(settings: Settings, archive: Archive) -> bool:
     try:
         if current(settings) != archive:
             return False
-        with closing(database.session("")) as connection, connection.cursor() as cursor:
+        with closing(database.connect_autocommit("")) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT pg_logical_emit_message(true, 'backup', 'recovery')")
     except EXPECTED:
         return False
-    with suppress(FailedError):  # what is there already may be enough
+    with suppress(BackupError):  # what is there already may be enough
         archive.barman("switch-wal", "--archive", "--archive-timeout=60", "main")
     return True
 
@@ -265,7 +265,7 @@ def reached(log: Path) -> str:
     return str(found[-1]) if found else "its base backup"
 
 
-def is_broken(archive: Archive, log: str) -> bool:
+def is_damaged(archive: Archive, log: str) -> bool:
     """Whether the replay ended before the last segment."""
     high, low = re.findall(r"redo done at (\w+)/(\w+)", log)[-1]
     return f"{int(high, 16):08X}{int(low, 16) >> 24:08X}" < archive.wal()[-1].name[8:24]

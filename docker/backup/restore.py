@@ -18,7 +18,7 @@ import psycopg2
 from psycopg2 import sql
 
 from backup import catalogue, database, dump, manifest, media, parts
-from backup.errors import EXPECTED, FailedError, describe
+from backup.errors import EXPECTED, BackupError, describe
 from backup.lock import lock
 from backup.manifest import MEDIA, Manifest
 from backup.settings import Settings
@@ -45,7 +45,7 @@ def command(settings: Settings, step: str, *arguments: str) -> None:
 
 def end_others() -> None:
     """A step that was killed may have left a statement behind, with which the server goes on."""
-    with closing(database.session(SERVER)) as connection, connection.cursor() as cursor:
+    with closing(database.connect_autocommit(SERVER)) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE application_name = %s AND pid <> pg_backend_pid()",
@@ -55,7 +55,7 @@ def end_others() -> None:
 
 def examine(settings: Settings, name: str) -> dict[str, Any]:
     """Read the whole backup, clear away what an earlier restore left, and tell what this one would change."""
-    with identity() as key:
+    with read_identity() as key:
         wanted = parts.verify(settings.backups / name, key)
         parts.require_key(wanted, key)
     clear(settings)
@@ -91,22 +91,22 @@ def rows_now() -> dict[str, int]:
     """Nothing where the database is gone or cannot be read: that may be why it is to be restored."""
     try:
         with closing(database.connect()) as connection:
-            return {name: table.rows for name, table in database.contents(connection).tables.items()}
-    except (FailedError, psycopg2.Error):
+            return {name: table.rows for name, table in database.read_contents(connection).tables.items()}
+    except (BackupError, psycopg2.Error):
         return {}
 
 
 def load(settings: Settings, name: str) -> dict[str, Any]:
     """Load the database beside the one that serves."""
     loaded, _ = names()
-    with identity() as key:
+    with read_identity() as key:
         found = parts.load(settings.backups / name, key, SERVER, loaded)
     return {"tables": len(found.tables), "rows": found.rows, "database": loaded}
 
 
 def move(settings: Settings, name: str, loaded_as: str = "") -> None:
     """Load it into another server: one of the next major version, or a laptop's."""
-    with identity() as key:
+    with read_identity() as key:
         wanted = parts.verify(settings.backups / name, key)
         found = parts.load(settings.backups / name, key, SERVER, loaded_as or wanted.database)
     print(json.dumps({"tables": len(found.tables), "rows": found.rows}))
@@ -114,12 +114,12 @@ def move(settings: Settings, name: str, loaded_as: str = "") -> None:
 
 def add_media(settings: Settings, name: str) -> dict[str, Any]:
     wanted = manifest.read(settings.backups / name).media
-    lacking = media.lacking(settings.media, wanted)
+    lacking = media.find_missing(settings.media, wanted)
     # One that is there and damaged stays, once it is repaired.
-    added = [one for one in lacking if not media.place(settings.media, one).exists()]
+    added = [one for one in lacking if not media.resolve_path(settings.media, one).exists()]
     catalogue.write_note(settings, NOTE, {"media": added})
     if lacking:
-        with identity() as key, parts.opened(settings.backups / name, key) as plain:
+        with read_identity() as key, parts.open_parts(settings.backups / name, key) as plain:
             media.unpack(plain / MEDIA, settings.media, {one: wanted[one] for one in lacking})
     return {"added": len(lacking)}
 
@@ -136,7 +136,7 @@ def take_safety(settings: Settings) -> str:
     try:
         return dump.take(settings, manifest.SAFETY).name
     except EXPECTED as error:
-        raise FailedError(f"no safety backup can be taken: {describe(error)}. SAFETY=0 restores without one") from error
+        raise BackupError(f"no safety backup can be taken: {describe(error)}. SAFETY=0 restores without one") from error
 
 
 def names() -> tuple[str, str]:
@@ -153,24 +153,24 @@ def rename(*changes: tuple[str, str]) -> None:
             if old not in found and old == os.environ["PGDATABASE"]:
                 continue  # it is gone, which may be why another is to take its place
             # The statement holds new sessions off while it waits for the last one to leave.
-            with sessions_ended(old):
+            with terminate_sessions(old):
                 pair = sql.Identifier(old), sql.Identifier(new)
                 cursor.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(*pair))
 
 
 def databases() -> set[str]:
-    with closing(database.session(SERVER)) as connection, connection.cursor() as cursor:
+    with closing(database.connect_autocommit(SERVER)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT datname FROM pg_database")
         return {name for (name,) in cursor.fetchall()}
 
 
 @contextmanager
-def sessions_ended(name: str) -> Iterator[None]:
+def terminate_sessions(name: str) -> Iterator[None]:
     """Again and again, for new ones come until the statement has its lock."""
     done = Event()
 
     def end() -> None:
-        with closing(database.session(SERVER)) as connection, connection.cursor() as cursor:
+        with closing(database.connect_autocommit(SERVER)) as connection, connection.cursor() as cursor:
             while not done.wait(ENDING):
                 cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
 
@@ -205,7 +205,7 @@ def finish(settings: Settings, name: str, safety: str = "") -> dict[str, Any]:
 
 
 @contextmanager
-def identity() -> Iterator[Path | None]:
+def read_identity() -> Iterator[Path | None]:
     """The private key that came through standard input; in memory only, and gone with the block."""
     text = "" if sys.stdin.isatty() else sys.stdin.read()
     if not text.strip():

@@ -1,4 +1,4 @@
-"""A run: a backup, its copy elsewhere, and then the end of those that are no longer kept."""
+"""A run: takes a backup, copies it off-site, and prunes old ones."""
 
 import time
 from contextlib import suppress
@@ -8,27 +8,27 @@ from typing import Any
 
 from backup import dump, notify, offsite, retention
 from backup.catalogue import read_note, write_note
-from backup.errors import EXPECTED, FailedError, describe
+from backup.errors import EXPECTED, BackupError, describe
 from backup.lock import lock
 from backup.manifest import KINDS, MANUAL, Manifest
 from backup.settings import Settings
 
 NOTE, FIRST_START = "runs.json", "first_start.json"
 RUNNING, OK = "running", "ok"
-# Seconds for which the service waits: a restore or a drill may be under way.
-PATIENCE = 1800.0
+# Seconds that the service waits for a restore or a drill in progress.
+LOCK_TIMEOUT = 1800.0
 
 
 @dataclass(frozen=True)
 class Run:
-    """The last one of its kind."""
+    """The last run of a kind."""
 
     kind: str
     started: datetime
     finished: datetime | None = None
     # RUNNING, OK, or why it failed.
     outcome: str = RUNNING
-    # Of the backup, where there is one: what failed came after it.
+    # Name of the backup, once it is taken; a later failure was in a step after it.
     name: str = ""
 
     @property
@@ -45,15 +45,15 @@ def decode(facts: dict[str, Any]) -> Run:
     return Run(**facts | {name: datetime.fromisoformat(facts[name]) for name in ("started", "finished") if facts[name]})
 
 
-def note(settings: Settings, run: Run) -> None:
+def record(settings: Settings, run: Run) -> None:
     with suppress(OSError):  # a full disk
         write_note(settings, NOTE, read_note(settings, NOTE) | {run.kind: asdict(run)})
 
 
 def command(settings: Settings, kind: str = MANUAL) -> None:
-    """For a person, or a deploy: `take [KIND]`."""
+    """The command `take [KIND]`."""
     if kind not in KINDS:
-        raise FailedError(f"{kind!r} is not one of {', '.join(KINDS)}")
+        raise BackupError(f"{kind!r} is not one of {', '.join(KINDS)}")
     start, found = time.monotonic(), take(settings, kind)
     print(
         f"Backup {found.name}: {found.contents.rows} rows in {len(found.contents.tables)} tables, {len(found.media)} "
@@ -61,51 +61,51 @@ def command(settings: Settings, kind: str = MANUAL) -> None:
     )
 
 
-def take(settings: Settings, kind: str, patience: float = 60) -> Manifest:
-    """A failure is noted and reported, then raised. Where a copy elsewhere failed, the backup is there all the same."""
+def take(settings: Settings, kind: str, timeout: float = 60) -> Manifest:
+    """Take a backup and return its manifest. A failure is recorded, reported and raised; a backup taken is kept."""
     run, start = Run(kind, now()), time.monotonic()
     try:
-        with lock(settings, f"a {kind} backup", patience):
-            note(settings, run)
+        with lock(settings, f"a {kind} backup", timeout):
+            record(settings, run)
             found = dump.take(settings, kind)
             run = replace(run, name=found.name)
-            follow_up(settings)
+            copy_and_prune(settings)
     except EXPECTED as error:
         fail(settings, run, describe(error))
-        raise FailedError(describe(error)) from error
+        raise BackupError(describe(error)) from error
     notify.log("INFO", "backup taken", **summary(found), seconds=round(time.monotonic() - start, 2))
-    note(settings, replace(run, finished=now(), outcome=OK))
+    record(settings, replace(run, finished=now(), outcome=OK))
     return found
 
 
 def resume(settings: Settings, failed: Run) -> None:
-    """Try one that failed again or, where the backup is there, what came after it."""
+    """Retry a failed run: the backup or, if that was taken, the steps after it."""
     if not failed.name:
-        take(settings, failed.kind, PATIENCE)
+        take(settings, failed.kind, LOCK_TIMEOUT)
         return
     try:
-        with lock(settings, "copies of backups", PATIENCE):
-            follow_up(settings)
-    except (FailedError, OSError) as error:
+        with lock(settings, "copies of backups", LOCK_TIMEOUT):
+            copy_and_prune(settings)
+    except (BackupError, OSError) as error:
         fail(settings, failed, describe(error))
         raise
-    notify.log("INFO", "backup copied elsewhere", name=failed.name)
-    note(settings, replace(failed, finished=now(), outcome=OK))
+    notify.log("INFO", "backup copied off-site", name=failed.name)
+    record(settings, replace(failed, finished=now(), outcome=OK))
 
 
-def follow_up(settings: Settings) -> None:
-    """Copy all that lack a copy, then end what is too old, here also where a copy failed."""
+def copy_and_prune(settings: Settings) -> None:
+    """Copy backups off-site and prune; prune here even if copying failed."""
     try:
         offsite.copy_missing(settings)
         offsite.prune(settings, now())
-    except FailedError as error:
-        raise FailedError(f"the backup is here and verified, but it was not copied elsewhere: {error}") from error
+    except BackupError as error:
+        raise BackupError(f"the backup is here and verified, but copying it off-site failed: {error}") from error
     finally:
         retention.prune(settings, now())
 
 
 def fail(settings: Settings, run: Run, reason: str) -> None:
-    note(settings, replace(run, finished=now(), outcome=reason))
+    record(settings, replace(run, finished=now(), outcome=reason))
     notify.report_failure(settings, "backup", reason, kind=run.kind, name=run.name)
 
 

@@ -15,7 +15,7 @@ class Schedule:
 
     @classmethod
     def parse(cls, text: str) -> "Schedule":
-        """Raises ValueError, with what is wrong."""
+        """Parse a schedule; raise ValueError with the reason."""
         *times, zone = text.replace(",", " ").split() or [""]
         if not times or TIME.fullmatch(zone):
             raise ValueError(f"{text!r} is not a time and a time zone, such as 02:30 UTC")
@@ -35,7 +35,7 @@ class Schedule:
     def _around(self, now: datetime) -> list[datetime]:
         today = now.astimezone(self.zone).date()
         days = [today + timedelta(days=number) for number in (-1, 0, 1)]
-        # A time that the clocks leave out comes as much later as they leap; one that comes twice counts once.
+        # A local time skipped by a clock change is shifted by the change; one that occurs twice counts once.
         return [datetime.combine(day, at, self.zone).astimezone(UTC) for day in days for at in self.times]
 
     def __str__(self) -> str:
@@ -45,5 +45,5 @@ class Schedule:
 def find_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError, KeyError) as error:  # of which the name of a directory is one
+    except (OSError, ValueError, KeyError) as error:  # OSError: the name of a directory
         raise ValueError(f"{name!r} is not a time zone, such as UTC or Europe/Berlin") from error

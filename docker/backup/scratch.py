@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, reached by its socket alone, which ends with the block that needs it."""
+"""A temporary PostgreSQL server, reachable only through its socket."""
 
 import os
 import shutil
@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from backup.errors import FailedError
+from backup.errors import BackupError
 from backup.programs import reason, run, succeeds
 
-# Nothing in it is worth a wait for the disk: whoever is interrupted begins anew.
+# Durability is not needed: an interrupted run starts again.
 UNSAFE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 
@@ -18,9 +18,9 @@ UNSAFE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"
 def server(
     directory: Path, user: str, options: Mapping[str, str] | None = None, start_seconds: int = 60
 ) -> Iterator[str]:
-    """Start it on the data in `data` below the directory, which are made where there are none; its connection string.
+    """Start a server on `directory`/data, created if missing; yield its connection string.
 
-    Whoever may enter the directory may do everything: keep it to one user.
+    Access to the directory is full access to the server: keep it to one user.
     """
     data = directory / "data"
     if not data.exists():
@@ -36,38 +36,38 @@ def server(
 
 def configure(data: Path, options: Mapping[str, str]) -> None:
     (data / "pg_hba.conf").write_text("local all all trust\n")
-    # Behind what a copied server has there: the last one of a name counts.
+    # Appended: of two lines with one name the last counts.
     with (data / "postgresql.auto.conf").open("a") as file:
         file.writelines(f"{name} = '{value}'\n" for name, value in options.items())
 
 
 def start(data: Path, log: Path, seconds: int) -> None:
-    # pg_ctl asks the server that it has started, not the one that serves.
+    # Without PG* variables, which would make pg_ctl ask the production server.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     command = ["pg_ctl", "start", "--wait", f"--timeout={seconds}", f"--pgdata={data}", f"--log={log}"]
     try:
         run(*command, environment=environment)
         wait(data, seconds)
-    except FailedError as error:
-        raise FailedError(f"the server in {data.parent} does not start: {reason(log.read_text())}") from error
+    except BackupError as error:
+        raise BackupError(f"the server in {data.parent} does not start: {reason(log.read_text())}") from error
 
 
 def wait(data: Path, seconds: int) -> None:
-    """Until it accepts connections: pg_ctl does not wait for the end of a recovery."""
+    """Wait until it accepts connections: pg_ctl does not wait for the end of a recovery."""
     deadline = time.monotonic() + seconds
     while not succeeds("pg_isready", "--quiet", f"--host={data.parent}"):
         if time.monotonic() > deadline or not succeeds("pg_ctl", "status", f"--pgdata={data}"):
-            raise FailedError("it has ended, or takes too long")
+            raise BackupError("it stopped or took too long")
         time.sleep(0.1)
 
 
 def stop(data: Path) -> None:
-    succeeds("pg_ctl", "stop", "--mode=immediate", f"--pgdata={data}")  # it may have ended
+    succeeds("pg_ctl", "stop", "--mode=immediate", f"--pgdata={data}")  # it may have stopped already
 
 
 @contextmanager
 def empty(directory: Path) -> Iterator[Path]:
-    """The directory with nothing in it, before and after the block; a server that was left there is ended."""
+    """Empty the directory before and after the block; a server left there is stopped."""
     try:
         clear(directory)
         yield directory

@@ -1,4 +1,4 @@
-"""The service: takes backups when they are due, and reports those that were killed."""
+"""The service: takes backups on schedule, and reports killed runs."""
 
 import signal
 import sys
@@ -7,13 +7,13 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from backup import drill, notify, runs
-from backup.errors import FailedError
+from backup.errors import BackupError
 from backup.lock import is_free
 from backup.manifest import SCHEDULED
 from backup.settings import Settings
 
 POLL_SECONDS = 5
-# After one that failed; of these, each calls BACKUP_FAILURE_URL.
+# The pause after a failed run; each failure calls BACKUP_FAILURE_URL.
 RETRY = timedelta(hours=1)
 
 
@@ -30,31 +30,31 @@ def serve(settings: Settings) -> None:
 class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        # After a failure, which cannot be noted where the disk is full.
+        # Time of the next try; in memory, because a full disk cannot record a failure.
         self.not_before = datetime.min.replace(tzinfo=UTC)
 
     def step(self, now: datetime) -> None:
-        """Do what is due now. A failure has been reported when it comes here, and is tried again in an hour."""
+        """Run what is due. Failures are already reported, and are retried in an hour."""
         self.report_killed()
         try:
             if now >= self.not_before:
                 self.take_due(now)
-        except FailedError:
+        except BackupError:
             self.not_before = now + RETRY
-        with suppress(FailedError):
+        with suppress(BackupError):
             drill.run_when_due(self.settings, now)
 
     def take_due(self, now: datetime) -> None:
-        """The first one is taken at once, and so is one whose time passed while the service was off."""
+        """Take a backup if one is due: the first at once, as one missed while the service was stopped."""
         last = runs.last_runs(self.settings).get(SCHEDULED)
         if last is None or self.settings.schedule.last(now) > last.started:
-            runs.take(self.settings, SCHEDULED, runs.PATIENCE)
+            runs.take(self.settings, SCHEDULED, runs.LOCK_TIMEOUT)
         elif last.has_failed and now >= (last.finished or last.started) + RETRY:
             runs.resume(self.settings, last)
 
     def report_killed(self) -> None:
-        """One that did not even come to say why it failed."""
+        """Report a run that was killed before it could report its failure."""
         running = [run for run in runs.last_runs(self.settings).values() if run.outcome == runs.RUNNING]
         if running and is_free(self.settings):
-            reason = "it was killed before its end; the next one removes what it had written"
+            reason = "the run was killed; the next one removes its partial files"
             runs.fail(self.settings, running[0], reason)

@@ -1,4 +1,4 @@
-"""The settings of the service, from the environment; one that cannot be meant is refused in one line."""
+"""The settings of the service, from the environment; raises BackupError with one line for an invalid value."""
 
 import os
 import re
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from backup.errors import FailedError
+from backup.errors import BackupError
 from backup.schedule import Schedule
 
 RECIPIENT = re.compile(r"age1[a-z0-9]{58}|age1[a-z0-9]+1[a-z0-9]+|ssh-(ed25519|rsa) [A-Za-z0-9+/=]+( \S+)?")
@@ -18,10 +18,10 @@ URL = re.compile(r"https?://[^\s/]+\S*")
 class Settings:
     schedule: Schedule
     recipients: tuple[str, ...] = ()
-    # Where copies go, as rclone names it; blank for nowhere.
+    # Where off-site copies go, as an rclone path; blank for none.
     remote: str = ""
     failure_url: str = ""
-    # Moments of so many days can be recovered.
+    # How many days back point-in-time recovery reaches.
     pitr_days: int = 7
     backups: Path = Path("/backups")
     media: Path = Path("/media")
@@ -38,7 +38,7 @@ class Settings:
         try:
             schedule = Schedule.parse(environment.get("BACKUP_SCHEDULE", "").strip() or "02:30 UTC")
         except ValueError as error:
-            raise FailedError(f"BACKUP_SCHEDULE: {error}") from error
+            raise BackupError(f"BACKUP_SCHEDULE: {error}") from error
         return cls(
             schedule,
             recipients(environment.get("BACKUP_AGE_RECIPIENTS", "")),
@@ -49,7 +49,7 @@ class Settings:
 
     @property
     def state(self) -> Path:
-        """Notes beside the backups, of which none is needed to restore one."""
+        """State files beside the backups; none is needed for a restore."""
         return self.backups / ".state"
 
 
@@ -57,11 +57,11 @@ def recipients(text: str) -> tuple[str, ...]:
     found = tuple(part.strip() for part in text.split(",") if part.strip())
     for recipient in found:
         if recipient.startswith("AGE-SECRET-KEY-"):
-            raise FailedError("BACKUP_AGE_RECIPIENTS has a private key in it; put the public one, age1…, instead")
+            raise BackupError("BACKUP_AGE_RECIPIENTS contains a private key; use the public one, age1…")
         check("BACKUP_AGE_RECIPIENTS", recipient, RECIPIENT, "a public key of age, such as age1…")
     return found
 
 
 def check(name: str, value: str, pattern: re.Pattern[str], wanted: str) -> None:
     if value and not pattern.fullmatch(value):
-        raise FailedError(f"{name}: {value!r} is not {wanted}")
+        raise BackupError(f"{name}: {value!r} is not {wanted}")

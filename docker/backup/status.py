@@ -1,26 +1,26 @@
-"""What there is, and whether all is well: for the engine, and for a person."""
+"""The health check, and the tables for `make prod-status` and `make prod-backups`."""
 
 from datetime import UTC, datetime, timedelta
 
 from backup import catalogue, drill, offsite, pitr, runs
 from backup.catalogue import Backup
-from backup.errors import FailedError
+from backup.errors import BackupError
 from backup.settings import Settings
 from backup.text import duration, size
 
-# A day, and two hours for a run that takes long or was tried again.
+# A day, plus two hours for a slow or repeated run.
 OLDEST = timedelta(hours=26)
 COLUMNS = "{:16}  {:9}  {:>10}  {:>9}  {:8}  {:9}  {:8}"
 
 
 def check_health(settings: Settings) -> None:
-    """Raise FailedError with the reason why this container is not healthy."""
+    """Raise BackupError if this container is unhealthy."""
     if fault := age_fault(settings, datetime.now(UTC)):
-        raise FailedError(fault)
+        raise BackupError(fault)
 
 
 def age_fault(settings: Settings, now: datetime) -> str:
-    """What a person must be woken for; blank where all is well."""
+    """Why the newest backup is too old, or an empty string."""
     newest = catalogue.newest_sound(settings)
     since = newest.taken if newest else runs.first_start(settings)
     if since and now - since <= OLDEST:
@@ -39,7 +39,7 @@ def show_status(settings: Settings) -> None:
     """Print the lines of `make prod-status`."""
     now = datetime.now(UTC)
     newest, following = catalogue.newest_sound(settings), settings.schedule.next(now)
-    described = describe(newest, now) if newest else "there is none yet"
+    described = describe(newest, now) if newest else "none yet"
     print(f"backup       {described}; next {following.astimezone(settings.schedule.zone):%Y-%m-%d %H:%M %Z}")
     for line in pitr.ranges(settings):
         print(f"moments      {line}")
@@ -57,9 +57,9 @@ def describe(backup: Backup, now: datetime) -> str:
 
 
 def describe_drill(settings: Settings, newest: Backup | None, now: datetime) -> str:
-    """What is known of restoring, and what a person has to do for it."""
-    last = drill.last(settings)
-    text = f"{age(datetime.fromisoformat(last.time), now)} ago: {last.text}" if last else "there was none yet"
+    """The last drill, and what a person has to do for the next one."""
+    last = drill.last_drill(settings)
+    text = f"{age(datetime.fromisoformat(last.time), now)} ago: {last.text}" if last else "none yet"
     if newest and newest.encrypted_to and drill.is_due(settings, now):
         text += "; backups are encrypted: make prod-restore-drill IDENTITY=file of the key"
     return text
@@ -78,7 +78,7 @@ def damages(settings: Settings) -> list[str]:
 
 
 def lag(settings: Settings, newest: Backup | None) -> list[str]:
-    """Why there may be no copy of the newest one elsewhere."""
+    """Warnings about a missing off-site copy of the newest backup."""
     there, warnings = copies(settings)
     if settings.remote and newest and not warnings and newest.name not in there:
         return [f"backup {newest.name} is not off-site yet"]
@@ -93,13 +93,15 @@ def show_backups(settings: Settings) -> None:
     for name in sorted({*here, *there}, reverse=True):
         facts = columns(here[name]) if name in here else (offsite.kind_of(settings, name), "?", "not here", "?")
         kind, *others = facts
-        print(COLUMNS.format(name, kind, age(catalogue.moment(name), now), *others, "yes" if name in there else "no"))
+        print(
+            COLUMNS.format(name, kind, age(catalogue.parse_name(name), now), *others, "yes" if name in there else "no")
+        )
     for warning in [*damages(settings), *warnings]:
         print(f"WARNING      {warning}")
 
 
 def columns(backup: Backup) -> tuple[str, str, str, str]:
-    """Kind, size, whether it was verified, whether it is encrypted."""
+    """The columns kind, size, verified and encrypted."""
     found, verified = backup.manifest, "no" if backup.fault else "yes"
     if not found:
         return backup.kind, "?", verified, "?"
@@ -107,8 +109,8 @@ def columns(backup: Backup) -> tuple[str, str, str, str]:
 
 
 def copies(settings: Settings) -> tuple[list[str], list[str]]:
-    """The names of those elsewhere, and why they are not known."""
+    """The names of off-site copies, and a warning if they cannot be listed."""
     try:
-        return (offsite.complete(settings) if settings.remote else []), []
-    except FailedError as error:
-        return [], [f"{settings.remote} cannot be asked for copies: {error}"]
+        return (offsite.list_complete(settings) if settings.remote else []), []
+    except BackupError as error:
+        return [], [f"{settings.remote} cannot be listed: {error}"]

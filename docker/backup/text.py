@@ -1,8 +1,8 @@
-"""Figures for people."""
+"""Human-readable sizes and durations."""
 
 
 def size(count: float) -> str:
-    """Of so many bytes, in the largest unit of which there is one."""
+    """A number of bytes in the largest unit that gives at least 1."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
@@ -11,7 +11,7 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """In the largest unit of which there are two."""
+    """Seconds in the largest unit that gives at least 2."""
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if round(seconds) >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

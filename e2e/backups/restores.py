@@ -17,7 +17,7 @@ from contextlib import closing
 from dataclasses import asdict
 from backup import database
 with closing(database.connect()) as connection:
-    print(json.dumps(asdict(database.contents(connection))))
+    print(json.dumps(asdict(database.read_contents(connection))))
 """
 # Real images of different bytes: a PNG of one pixel, and text behind its end.
 FILES = """

@@ -78,7 +78,7 @@ SELECT '{table}', (SELECT count(*) FROM hashes), (SELECT coalesce(sum(hash), 0) 
 VERIFY = """
 import sys; from pathlib import Path; from backup import parts
 try: print(parts.verify(*map(Path, sys.argv[1:])).name)
-except parts.FailedError as error: sys.exit(str(error))
+except parts.BackupError as error: sys.exit(str(error))
 """
 # As if it had been taken so many hours before.
 AGE = """
@@ -183,7 +183,9 @@ def test_encrypted_backup_opens_for_each_recipient_and_for_nobody_else(filled: S
     for number in (0, 1):
         assert filled.stack.within("backup", *verify, f"/tmp/key-{number}").strip() == name
     said = filled.stack.within("backup", *verify, "/tmp/key-2", fails=True)
-    assert said.strip() == f"{name} is not encrypted to the key that IDENTITY names, but to {keys[0]}, {keys[1]}"
+    assert (
+        said.strip() == f"{name} cannot be decrypted with the key in IDENTITY; it is encrypted to {keys[0]}, {keys[1]}"
+    )
     assert filled.left() == []
     listed = filled.stack.make("prod-backups").splitlines()
     assert [line.split()[0] for line in listed] == ["backup", *sorted(filled.names(), reverse=True)]
@@ -220,7 +222,7 @@ def test_copy_that_differs_is_noticed(filled: Service) -> None:
     # As where it was interrupted.
     far(filled, f"rm /srv/{name}/manifest.json")
     said = filled.run("take", BACKUP_REMOTE="far:", fails=True)
-    assert said.startswith("backup: the backup is here and verified, but it was not copied elsewhere: rclone: ")
+    assert said.startswith("backup: the backup is here and verified, but copying it off-site failed: rclone: ")
     assert said.count("\n") == 1
     far(filled, f"rm -r /srv/{name}")
     filled.run("take", BACKUP_REMOTE="far:")
@@ -232,7 +234,7 @@ def test_failed_copy_is_told_and_made_up_for(filled: Service) -> None:
     filled.stack.compose("stop", "remote")
     said = filled.run("take", BACKUP_REMOTE="far:", fails=True)
     name = filled.names()[-1]
-    assert "it was not copied elsewhere" in said
+    assert "copying it off-site failed" in said
     (told,) = filled.told()[before:]
     assert (told["event"], told["action"], told["name"]) == ("backup_failed", "backup", name)
     assert f"the last manual backup failed at {told['time'][:10]}" in filled.run("status")
@@ -267,7 +269,7 @@ def test_copies_in_a_directory_are_compared_by_hash(filled: Service) -> None:
 def test_nothing_else_went_wrong(filled: Service) -> None:
     assert filled.left() == []
     wrong = [line["message"] for line in filled.log() if line["level"] != "INFO"]
-    assert [message for message in wrong if "it was not copied elsewhere" not in message] == []
+    assert [message for message in wrong if "copying it off-site failed" not in message] == []
     assert filled.stack.inspect("backup")["RestartCount"] == 0
 
 
@@ -327,7 +329,7 @@ def test_server_of_another_major_version_is_refused(big: Service) -> None:
         said = big.run("take", fails=True, PGHOST="newer", PGDATABASE="postgres")
     big.stack.compose("rm", "--force", "--stop", "newer")
     assert reasons == [
-        "the server is PostgreSQL 18 and this image is made for 17: put POSTGRES_MAJOR=18 and rebuild it (make prod-up)"
+        "the server is PostgreSQL 18 and this image is made for 17: set POSTGRES_MAJOR=18 and rebuild it (make prod-up)"
     ]
     assert said == f"backup: {reasons[0]}\n"
 
@@ -370,7 +372,7 @@ def test_run_that_is_killed_is_told_by_the_service(big: Service, victim: str) ->
         assert (code, said) == (137, "")
         assert len(big.left()) == 1 if victim == "run" else big.stack.compose("start", "backup") is not None
         big.stack.wait_to_be("healthy", "backup")
-    assert reasons == ["it was killed before its end; the next one removes what it had written"]
+    assert reasons == ["the run was killed; the next one removes its partial files"]
     assert [line["level"] for line in big.log() if line["message"] == f"backup failed: {reasons[0]}"][-1] == "ERROR"
 
 

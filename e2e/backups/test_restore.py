@@ -214,8 +214,11 @@ def test_encrypted_backup_needs_its_key(site: Restorable, now: State, tmp_path: 
     for file, key in zip(files, keys, strict=True):
         file.write_text(key)
     for arguments, words in (
-        ([], f"{name} is encrypted: IDENTITY=file names the private key of {recipient}"),
-        ([f"IDENTITY={files[1]}"], f"{name} is not encrypted to the key that IDENTITY names, but to {recipient}"),
+        ([], f"{name} is encrypted to {recipient}: set IDENTITY to the file of the private key"),
+        (
+            [f"IDENTITY={files[1]}"],
+            f"{name} cannot be decrypted with the key in IDENTITY; it is encrypted to {recipient}",
+        ),
         ([f"IDENTITY={tmp_path}/none"], f"IDENTITY={tmp_path}/none cannot be read: No such file or directory"),
     ):
         assert words in site.restore(name, *arguments, fails=True)
@@ -234,7 +237,7 @@ def test_damaged_backup_is_refused(site: Restorable, now: State) -> None:
     name = site.back_up()
     flip(site, f"{name}/database.dump")
     said = site.restore(name, fails=True)
-    words = f"{name}: database.dump has been changed: its SHA-256 is another one"
+    words = f"{name}: database.dump is damaged: its SHA-256 does not match"
     assert f"the restore failed; the previous state still serves: {words}\n" in said
     expect_untouched(site, now)
 
@@ -301,8 +304,8 @@ def test_drill_passes_and_touches_nothing_that_serves(site: Restorable) -> None:
     rows = sum(table["rows"] for table in tables.values())
     files = len(before.media)
     words = (
-        rf"PASS  backup {name}, [\d.]+ s: {rows} rows in {len(tables)} tables and {files} media files are as they were,"
-        r" \d+ sequences go on; the application counts \d+ rows, finds \d+ files, "
+        rf"PASS  backup {name}, [\d.]+ s: {rows} rows in {len(tables)} tables and {files} media files match the backup,"
+        r" \d+ sequences are valid; the application counts \d+ rows, finds \d+ files, "
         r"and shows an administrator \d+ pages\n"
     )
     assert re.search(words, said)
@@ -324,7 +327,7 @@ def test_drill_fails_where_a_restore_would_not_be_what_was_backed_up(site: Resto
     site.stack.within("backup", "python3", "-c", MISCOUNT, name)
     said = drill(site, fails=True)
     assert re.search(
-        rf"FAIL  backup {name}, [\d.]+ s: what was loaded is not what was backed up: table public\.customers_visit has",
+        rf"FAIL  backup {name}, [\d.]+ s: the loaded database differs from the backup: table public\.customers_visit has",
         said,
     )
     assert left(site) == ([], "")
@@ -364,7 +367,7 @@ def test_drill_of_an_encrypted_backup_waits_for_the_key(site: Restorable, tmp_pa
     name = site.back_up(BACKUP_AGE_RECIPIENTS=recipient)
     site.stack.within("backup", "python3", "-c", AGE)
     assert "backups are encrypted: make prod-restore-drill IDENTITY=file of the key" in site.stack.make("prod-status")
-    assert f"{name} is encrypted: IDENTITY=file names the private key of {recipient}" in drill(site, fails=True)
+    assert f"{name} is encrypted to {recipient}: set IDENTITY to the file of the private key" in drill(site, fails=True)
     assert last(site)["time"].startswith("2026-01-01")
     (tmp_path / "key").write_text(key)
     assert f"PASS  backup {name}, " in drill(site, IDENTITY=str(tmp_path / "key"))

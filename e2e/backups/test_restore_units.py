@@ -33,7 +33,7 @@ def test_files_that_are_missing_or_damaged_are_put_and_others_kept(tmp_path: Pat
     for name, content in (("there", "there"), ("damaged", "dam"), ("newer", "newer"), (".restoring-x", "killed")):
         (place / "photos" / name).write_text(content)
     kept = (place / "photos/there").stat()
-    media.unpack(tar, place, {name: wanted[name] for name in media.lacking(place, wanted)})
+    media.unpack(tar, place, {name: wanted[name] for name in media.find_missing(place, wanted)})
     found = {path.name: path.read_text() for path in (place / "photos").iterdir()}
     assert found == {name: name for name in ("there", "damaged", "missing", "newer")}
     assert (place / "photos/there").stat() == kept
@@ -44,24 +44,24 @@ def test_files_that_are_missing_or_damaged_are_put_and_others_kept(tmp_path: Pat
 def test_archive_without_what_its_manifest_names_is_refused(tmp_path: Path) -> None:
     tar = archive(tmp_path / "media.tar", ("photos/one", b"another"))
     with pytest.raises(
-        package("errors").FailedError, match="lacks 1 files that the manifest names, such as photos/one"
+        package("errors").BackupError, match=r"1 files of the manifest are missing in media\.tar, such as photos/one"
     ):
         package("media").unpack(tar, tmp_path / "media", {"photos/one": digest(b"one")})
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "photos/../../secret", ""])
 def test_file_is_never_put_outside_of_the_directory(tmp_path: Path, name: str) -> None:
-    with pytest.raises(package("errors").FailedError, match="is not the name of an uploaded file"):
-        package("media").place(tmp_path, name)
+    with pytest.raises(package("errors").BackupError, match="is not the name of an uploaded file"):
+        package("media").resolve_path(tmp_path, name)
 
 
 def test_application_that_is_not_there_fails_the_drill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drill = package("drill")
-    monkeypatch.setattr(drill, "SEEN", 0.1)
+    monkeypatch.setattr(drill, "PICKUP_SECONDS", 0.1)
     (tmp_path / "manifest.json").touch()
     (tmp_path / "drill").mkdir()
-    with pytest.raises(package("errors").FailedError, match="`drill` does not see what is restored"):
-        drill.application_proof(tmp_path / "manifest.json", tmp_path / "drill")
+    with pytest.raises(package("errors").BackupError, match="`drill` did not pick up the manifest"):
+        drill.check_application(tmp_path / "manifest.json", tmp_path / "drill")
 
 
 @pytest.mark.parametrize(
@@ -86,5 +86,5 @@ def test_time_is_read_with_its_zone(text: str, moment: datetime) -> None:
     ],
 )
 def test_time_that_cannot_be_meant_is_refused(text: str, reason: str) -> None:
-    with pytest.raises(package("errors").FailedError, match=f"^TIME={text} {reason}"):
+    with pytest.raises(package("errors").BackupError, match=f"^TIME={text} {reason}"):
         package("pitr").parse(text, datetime(2026, 12, 1, tzinfo=UTC))

@@ -61,7 +61,7 @@ REFUSED = [
     ({"BACKUP_AGE_RECIPIENTS": "me"}, "BACKUP_AGE_RECIPIENTS: 'me' is not a public key of age, such as age1…"),
     (
         {"BACKUP_AGE_RECIPIENTS": "AGE-SECRET-KEY-1ABC"},
-        "BACKUP_AGE_RECIPIENTS has a private key in it; put the public one, age1…, instead",
+        "BACKUP_AGE_RECIPIENTS contains a private key; use the public one, age1…",
     ),
     ({"BACKUP_REMOTE": "/mnt/disk"}, "BACKUP_REMOTE: '/mnt/disk' is not remote:path, as rclone names it"),
     ({"BACKUP_FAILURE_URL": "hook"}, "BACKUP_FAILURE_URL: 'hook' is not an address with http:// or https://"),
@@ -153,7 +153,7 @@ def test_failed_run_that_cannot_be_noted_is_not_begun_anew_at_once(
 def test_run_whose_time_passed_while_the_service_was_off_is_made_up_for(service: Any) -> None:
     runs, now = package("runs"), datetime.now(UTC)
     started = service.settings.schedule.last(now) - DAY
-    runs.note(service.settings, runs.Run("scheduled", started, started, runs.OK, "a backup"))
+    runs.record(service.settings, runs.Run("scheduled", started, started, runs.OK, "a backup"))
     assert runs_at(service, service.settings.schedule.last(now) - HOUR) == 1
     service.step(now)
     assert runs.last_runs(service.settings)["scheduled"].started > started
@@ -161,11 +161,11 @@ def test_run_whose_time_passed_while_the_service_was_off_is_made_up_for(service:
 
 def test_run_that_was_killed_is_told_of_once(service: Any) -> None:
     runs, now = package("runs"), datetime.now(UTC)
-    runs.note(service.settings, runs.Run("manual", now))
-    runs.note(service.settings, runs.Run("scheduled", now, now, runs.OK, "a backup"))
+    runs.record(service.settings, runs.Run("manual", now))
+    runs.record(service.settings, runs.Run("scheduled", now, now, runs.OK, "a backup"))
     service.step(now)
     killed = runs.last_runs(service.settings)["manual"]
-    assert killed.outcome == "it was killed before its end; the next one removes what it had written"
+    assert killed.outcome == "the run was killed; the next one removes its partial files"
     service.step(now)
     assert runs.last_runs(service.settings)["manual"] == killed
 
@@ -182,10 +182,10 @@ def held(lock: Path) -> Iterator[None]:
 
 
 def test_run_beside_another_waits_and_then_names_it(service: Any) -> None:
-    lock, failed = package("lock").lock, package("errors").FailedError
+    lock, failed = package("lock").lock, package("errors").BackupError
     with (
         held(service.settings.backups / ".lock"),
-        pytest.raises(failed, match="another one has been under way for 0 s: a drill"),
+        pytest.raises(failed, match="gave up after 0 s, another operation is in progress: a drill"),
         lock(service.settings, "a backup", 0.5),
     ):
         pass
