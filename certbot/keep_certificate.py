@@ -1,4 +1,4 @@
-"""Obtains the site's certificate, has certbot renew it when it is due, and hands it to nginx; until it is stopped.
+"""Obtains the site's certificate, renews it with certbot when due, and passes it to nginx, in an endless loop.
 
 Certbot knows when a certificate is due: when its authority says so (RFC 9773), else after two thirds of its lifetime,
 or half of one below ten days.
@@ -19,21 +19,21 @@ from cryptography import x509
 LINEAGES = Path("/etc/letsencrypt")
 CHALLENGES = Path("/var/www/challenges")
 ISSUED = Path("/certificates/issued.pem")
-# A private authority's certificate; an empty file where the authority is a public one.
+# The CA certificate of a private authority; empty for a public one.
 CA_BUNDLE = Path("/etc/acme-ca.pem")
 
 # Seconds. An authority may ask for an early renewal; and Let's Encrypt allows 5 failed validations an hour.
 PAUSE, PAUSE_AFTER_FAILURE = 12 * 3600, 20 * 60
-# Oftener where a lifetime is days or less.
+# More often for lifetimes of a few days.
 CHECKS_IN_A_LIFETIME = 12
 CERTBOT_SECONDS = 300
-# Lines of certbot's that say nothing about a failure.
-CHATTER = ("- - -", "Saving debug log", "Ask for help", "See the logfile", "Processing /", "/etc/letsencrypt/")
+# Beginnings of certbot's output lines that do not explain a failure.
+NOISE = ("- - -", "Saving debug log", "Ask for help", "See the logfile", "Processing /", "/etc/letsencrypt/")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The certificate that the environment asks for."""
+    """The certificate that the settings require."""
 
     names: tuple[str, ...]
     directory: str
@@ -46,27 +46,27 @@ class Wanted:
 
     @property
     def lineage(self) -> str:
-        """Certbot's name for it: another authority or other names make another one, and nothing is mistaken for it."""
+        """Certbot's name for it: other names or another authority give another lineage."""
         digest = hashlib.sha256(" ".join([self.directory, *sorted(self.names)]).encode())
         return f"{self.names[0]}-{digest.hexdigest()[:8]}"
 
     @property
     def chain(self) -> Path:
-        """Where certbot puts the newest certificate of this lineage."""
+        """The path of the newest certificate of this lineage."""
         return LINEAGES / "live" / self.lineage / "fullchain.pem"
 
 
 class CertbotError(Exception):
-    """Why there is no certificate, in one line."""
+    """Certbot failed; the message is one line."""
 
 
 def main() -> None:
     wanted = Wanted.from_environment()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # Waited for below, and kept until then: `make prod-certificate` ends a pause.
+    # Blocked, so that sigtimedwait receives it: `make prod-certificate` ends a pause.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     if not wanted.email:
-        say(
+        log(
             "INFO",
             f"LETSENCRYPT_EMAIL is not set: nginx keeps its self-signed certificate for {', '.join(wanted.names)}",
         )
@@ -75,20 +75,20 @@ def main() -> None:
 
 
 def renew(wanted: Wanted) -> float:
-    """Return the seconds until the next time."""
+    """Renew if due, and return the seconds until the next check."""
     try:
         run_certbot(wanted)
-        return pause_of(hand_over(wanted))
+        return seconds_to_next_check(install(wanted))
     except (CertbotError, OSError, ValueError) as error:
-        again = f"next try in {PAUSE_AFTER_FAILURE // 60} minutes"
-        say("WARNING", f"no new certificate for {', '.join(wanted.names)}, {again}: {error}")
+        retry = f"next try in {PAUSE_AFTER_FAILURE // 60} minutes"
+        log("WARNING", f"no new certificate for {', '.join(wanted.names)}, {retry}: {error}")
         return PAUSE_AFTER_FAILURE
 
 
 def run_certbot(wanted: Wanted) -> None:
-    """Obtain the certificate, or renew it where it is due."""
+    """Obtain the certificate, or renew it if due."""
     if wanted.chain.exists():
-        # Unlike `certonly` it needs no authority as long as nothing is due.
+        # Unlike `certonly` it does not contact the authority if nothing is due.
         command = ["certbot", "renew", "--no-random-sleep-on-renew"]
     else:
         command = ["certbot", "certonly", "--agree-tos", "--email", wanted.email, "--server", wanted.directory]
@@ -102,11 +102,11 @@ def run_certbot(wanted: Wanted) -> None:
         raise CertbotError(f"certbot did not end within {CERTBOT_SECONDS} s") from error
     if done.returncode:
         lines = (done.stdout + done.stderr).splitlines()
-        raise CertbotError(" ".join(line.strip() for line in lines if line and not line.startswith(CHATTER))[:600])
+        raise CertbotError(" ".join(line.strip() for line in lines if line and not line.startswith(NOISE))[:600])
 
 
-def hand_over(wanted: Wanted) -> x509.Certificate:
-    """Give nginx the chain with its key, in one file, so that it never sees the one without the other."""
+def install(wanted: Wanted) -> x509.Certificate:
+    """Write chain and key to one file for nginx, atomically, and return the certificate."""
     pem = wanted.chain.read_bytes() + wanted.chain.with_name("privkey.pem").read_bytes()
     certificate = x509.load_pem_x509_certificate(pem)
     if not ISSUED.exists() or ISSUED.read_bytes() != pem:
@@ -114,16 +114,16 @@ def hand_over(wanted: Wanted) -> x509.Certificate:
         partial.touch(mode=0o640)
         partial.write_bytes(pem)
         partial.replace(ISSUED)
-        say("INFO", f"new certificate for {', '.join(wanted.names)}, serial {certificate.serial_number:x}")
+        log("INFO", f"new certificate for {', '.join(wanted.names)}, serial {certificate.serial_number:x}")
     return certificate
 
 
-def pause_of(certificate: x509.Certificate) -> float:
+def seconds_to_next_check(certificate: x509.Certificate) -> float:
     lifetime = certificate.not_valid_after_utc - certificate.not_valid_before_utc
     return min(PAUSE, lifetime.total_seconds() / CHECKS_IN_A_LIFETIME)
 
 
-def say(level: str, message: str) -> None:
+def log(level: str, message: str) -> None:
     time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     print(json.dumps({"time": time, "level": level, "logger": "certbot", "message": message}))
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Sends new requests to the containers of this name alone; those under way end where they are: `direct-to.sh NAME`.
-# `web` is all of them, as at the start.
+# Routes new requests only to the containers with this name, `web` being all: `direct-to.sh NAME`. Requests in flight
+# are not affected.
 set -eu
 cd /etc/nginx/conf.d
 

@@ -1,14 +1,14 @@
 #!/bin/sh
-# Serves a new certificate within seconds: only one that is whole, and only when nginx accepts its configuration.
+# Serves a new certificate within seconds, if it is complete and nginx accepts the configuration.
 set -eu
 cd /certificates
 
-say() {
+log() {
   printf '{"time":"%s","level":"%s","logger":"nginx.certificate","message":"%s"}\n' \
     "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$(printf %s "$2" | tr -d '\\"' | tr '\n' ' ')"
 }
 
-# Puts the former one back where nginx would not start with the new one, or cannot be told.
+# Restores the previous certificate if nginx rejects the new one or cannot be reloaded.
 serve() {
   (umask 077 && cp issued.pem candidate.pem) && certificate-is-whole.sh candidate.pem || return
   cp served.pem previous.pem && mv candidate.pem served.pem || return
@@ -23,9 +23,9 @@ watch() {
     touch /tmp/watching
     if [ ! -e issued.pem ] || cmp -s issued.pem served.pem; then continue; fi
     if why=$(serve 2>&1); then
-      say INFO "now serving the certificate with $(openssl x509 -in served.pem -noout -serial)"
+      log INFO "now serving the certificate with $(openssl x509 -in served.pem -noout -serial)"
     else
-      say ERROR "the new certificate is not served, the one that works stays: ${why:-it is not a valid one with its key}"
+      log ERROR "the new certificate is rejected, the previous one stays: ${why:-it is expired or does not match its key}"
       sleep 8
     fi
   done

@@ -50,7 +50,7 @@ def serial(site: Site) -> int | None:
 
 def test_first_start_without_the_authority_serves_a_placeholder_and_says_why(tier: Tier) -> None:
     stack = tier.stack
-    assert "WARNING      a self-signed placeholder is served: browsers warn of it" in tier.said
+    assert "WARNING      a self-signed placeholder is served: browsers warn about it" in tier.said
     assert "First administrator" not in tier.said
     certificate = tier.placeholder.certificate()
     assert (certificate.issuer, names(certificate)) == (certificate.subject, [NAME])

@@ -14,8 +14,8 @@ from e2e.acme import FAST
 from e2e.stack import Site, Stack, ask, seconds_until
 
 PLACE = 'cd /certificates; printf %s "$0" > issued.partial && chmod 640 issued.partial; mv issued.partial issued.pem'
-REFUSED = "the new certificate is not served, the one that works stays: "
-NOT_WHOLE = f"{REFUSED}it is not a valid one with its key"
+REFUSED = "the new certificate is rejected, the previous one stays: "
+NOT_WHOLE = f"{REFUSED}it is expired or does not match its key"
 KILL_WATCHER = """
 for process in /proc/[0-9]*; do
   ! grep -q '90-w[a]tch' $process/cmdline || kill -9 ${process#/proc/}
@@ -94,7 +94,7 @@ def test_site_without_an_email_is_self_signed_and_says_so(stack: Stack, site: Si
     status = stack.make("prod-status")
     expected = r"^certificate  localhost: issued by CN=self-signed placeholder, serial \w+, valid until "
     assert re.search(expected, status, re.M)
-    assert "self-signed: `make prod-init DOMAIN=… LETSENCRYPT_EMAIL=…` asks for one that browsers trust" in status
+    assert "self-signed: `make prod-init DOMAIN=… LETSENCRYPT_EMAIL=…` requests one that browsers trust" in status
     assert "WARNING" not in status
     assert stack.health("certbot") == "healthy"
     assert is_placeholder(site)
@@ -204,7 +204,7 @@ def test_nginx_is_unhealthy_without_its_watcher(stack: Stack) -> None:
     stack.within("nginx", "sh", "-c", backdate)
     seconds_until(lambda: check_passes(stack), LONGEST)
     stack.within("nginx", "sh", "-c", f"{KILL_WATCHER}{backdate}")
-    assert check_of(stack) == "nobody looks for new certificates"
+    assert check_of(stack) == "the certificate watcher is not running"
     stack.wait_to_be("unhealthy", "nginx")
     stack.compose("restart", "nginx")
     stack.wait_to_be("healthy", "nginx")
@@ -217,7 +217,9 @@ def check_passes(stack: Stack) -> bool:
         return False
 
 
-@pytest.mark.parametrize(("port", "reason"), [(8443, "port 443 shakes no hands"), (8080, "port 80 answers 000")])
+@pytest.mark.parametrize(
+    ("port", "reason"), [(8443, "TLS handshake on port 443 failed"), (8080, "port 80 answers 000 instead of 301")]
+)
 def test_nginx_is_unhealthy_without_a_port(stack: Stack, port: int, reason: str) -> None:
     reload = "kill -HUP $(cat /tmp/nginx.pid)"
     stack.within("nginx", "sh", "-c", f"sed -i 's/listen {port}/listen 9999/' /etc/nginx/conf.d/site.conf; {reload}")
