@@ -1,9 +1,9 @@
-# Every command a person types; `make` alone lists them. PYTHON chooses the interpreter that .venv is made with.
+# Every command for people; plain `make` lists them. PYTHON is the interpreter for .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
 COMPOSE_FILES := docker-compose.yml docker-compose.dev.yml docker-compose.prod.yml
-# Reading a compose file demands its secrets, and then has no use for them.
+# Compose requires the secrets even to read a file; the values are not used.
 ANY_SECRETS := SECRET_KEY=none POSTGRES_PASSWORD=none REDIS_PASSWORD=none DOMAIN=localhost
 WITHIN := $(BIN)/python -m config.local.within
 
@@ -23,7 +23,7 @@ run: .venv ## everything on http://127.0.0.1:8000/ (PORT=8001, DEMO=0); Ctrl-C s
 manage: .venv ## a management command: make manage ARGS="import_customers FILE"
 	@exec $(WITHIN) $(BIN)/python manage.py $(ARGS)
 
-demo: .venv ## so many invented customers more, to see how it does: make demo CUSTOMERS=100000
+demo: .venv ## add generated customers, to try large data: make demo CUSTOMERS=100000
 	@exec $(WITHIN) sh -c '$(BIN)/python manage.py migrate --noinput -v0 \
 	  && exec $(BIN)/python -m bench.demo "$(or $(CUSTOMERS),10000)"'
 
@@ -33,17 +33,17 @@ demo: .venv ## so many invented customers more, to see how it does: make demo CU
 test: .venv ## tests, on every core (ARGS="-k import" passes through)
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)
 
-# Two files at once for tests that mostly wait for programs. The others measure, or use a browser, which gives up a page
-# when the engine adds a network beside it.
+# Two files in parallel for tests that mostly wait for programs. The others measure, or use a browser, which aborts a
+# page when the engine adds a network.
 PATIENT := e2e/backups e2e/certificates e2e/front_door e2e/test_api_fuzz.py e2e/test_deploy_failures.py e2e/test_health_checks.py
 e2e: MARKS := not full
 e2e: ## tests from outside: make run, the containers, a real browser (needs Docker and Chromium; CHROMIUM=path)
 	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt
-	@# 5: no test was asked for.
+	@# 5: no test was selected.
 	@$(BIN)/python -m pytest $(PATIENT) -m "$(MARKS)" -n 2 --dist loadfile $(ARGS) || [ $$? -eq 5 ]
 	@exec $(BIN)/python -m pytest e2e $(PATIENT:%=--ignore %) -m "$(MARKS)" $(ARGS)
 
-e2e-full: ## all of them, an hour and more: every step of every failure, long loads, a restart of the container engine
+e2e-full: ## all of them, more than an hour: every step of every failure, long loads, a restart of the engine
 	@$(MAKE) --no-print-directory e2e MARKS=
 
 lint: .venv ## style, types, layers, migrations, shell scripts, Dockerfile, compose files
@@ -56,36 +56,36 @@ lint: .venv ## style, types, layers, migrations, shell scripts, Dockerfile, comp
 	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose/compose-lint.dev.yml docker-compose.dev.yml
 	@if docker compose version >/dev/null 2>&1; \
 	  then for file in $(COMPOSE_FILES); do $(ANY_SECRETS) docker compose -f $$file config -q || exit; done; \
-	  else echo "Docker Compose is not installed: compose-lint alone has read its files."; fi
+	  else echo "Docker Compose is not installed: only compose-lint checked the files."; fi
 	$(WITHIN) --scratch $(MAKE) --no-print-directory lint-settings
 
-# What reads the settings, or asks the database, in one start of the engines.
+# Checks that need settings or the database, in one start of the engines.
 lint-settings:
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	@LOG_LEVEL=WARNING $(BIN)/python -m config.checks.lint_migrations
 	@$(BIN)/python -m config.checks.schema --check
 
-format: .venv ## lay the code out, and repair what ruff can
+format: .venv ## format the code, and fix what ruff can
 	$(BIN)/ruff check --fix --exit-zero --quiet
 	$(BIN)/ruff format
 	$(BIN)/ruff check
 
-messages: .venv ## the German catalogues in step with the source, and compiled (needs gettext)
+messages: .venv ## update and compile the German catalogues (needs gettext)
 	@exec $(WITHIN) --scratch sh -c '$(BIN)/python manage.py makemessages --locale de --add-location file --no-obsolete \
 	  --ignore .venv --ignore .local --ignore tests && exec $(BIN)/python manage.py compilemessages -v0 --ignore .venv --ignore .local'
 
-schema: .venv ## docs/openapi.yaml in step with the code (BREAKING=1 where that breaks programs that use the API)
+schema: .venv ## update docs/openapi.yaml (BREAKING=1 allows changes that break API clients)
 	@exec $(WITHIN) --scratch $(BIN)/python -m config.checks.schema
 
-bench-%: ## the benchmark bench/NAME.py, on engines of its own
+bench-%: ## run the benchmark bench/NAME.py on temporary engines
 	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt # bench/api_peers.py measures django-ninja.
 	@exec $(WITHIN) --scratch $(BIN)/python -m bench.$(subst -,_,$*)
 
 ##@ Run it in containers
 
 .PHONY: doctor secrets build up down logs superuser dev-build dev-up dev-down dev-logs dev-shell dev-test dev-migrate dev-superuser dev-restore
-# Whose files the dev tier makes; VERSION and REVISION go into the image.
+# The owner of files that the dev tier creates, and the revision in the image's labels.
 export HOST_UID := $(shell id -u)
 export HOST_GID := $(shell id -g)
 export REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
@@ -100,7 +100,7 @@ doctor: ## check what containers need on this machine; changes nothing
 secrets:
 	@$(PYTHON) -m deploy.secrets .env SECRET_KEY POSTGRES_PASSWORD
 
-build: secrets ## the image of the basic tier
+build: secrets ## build the image of the basic tier
 	@docker compose build
 	@echo "Built. Next: make up"
 
@@ -118,7 +118,7 @@ logs: ## follow their logs
 superuser: ## add an administrator
 	@docker compose exec $(TTY) web python manage.py createsuperuser
 
-dev-build: ## the image of the dev tier
+dev-build: ## build the image of the dev tier
 	@$(DEV) build
 	@echo "Built. Next: make dev-up"
 
@@ -130,13 +130,13 @@ dev-down: ## stop them; the data stays
 	@$(DEV) down
 	@echo "Stopped. The data stays in volumes; make dev-up continues with it."
 
-dev-logs: ## follow their logs, e-mails included
+dev-logs: ## follow their logs, including e-mails
 	@$(DEV) logs --follow
 
-dev-shell: ## a shell beside the running code
+dev-shell: ## a shell in the web container
 	@$(DEV) exec $(TTY) web bash
 
-dev-test: ## tests inside the container (ARGS="-k import")
+dev-test: ## run the tests in the container (ARGS="-k import")
 	@$(DEV) exec $(TTY) web python -m pytest $(or $(ARGS),core_apps customers config/tests config/checks)
 
 dev-migrate: ## make and apply migrations
@@ -145,7 +145,7 @@ dev-migrate: ## make and apply migrations
 dev-superuser: ## add an administrator
 	@$(DEV) exec $(TTY) web python manage.py createsuperuser
 
-dev-restore: ## a backup of the prod tier, with personal data replaced: make dev-restore BACKUP=directory (IDENTITY=, FORCE=1)
+dev-restore: ## load a prod backup with personal data replaced: make dev-restore BACKUP=directory (IDENTITY=, FORCE=1)
 	@FORCE=$(FORCE) COMPOSE="$(DEV)" $(PYTHON) -m deploy.dev_restore "$(BACKUP)" "$(IDENTITY)"
 
 ##@ Run it on a server
@@ -158,7 +158,7 @@ PROD := docker compose --env-file $(PROD_ENV) -f docker-compose.prod.yml
 IN_BACKUP = $(PROD) exec -T backup python3 -m backup
 DEPLOY = COMPOSE="$(PROD)" $(PYTHON) -m deploy.deploy
 
-prod-init: ## secrets and a name: make prod-init DOMAIN=crm.my.org LETSENCRYPT_EMAIL=me@my.org
+prod-init: ## set the domain and generate secrets: make prod-init DOMAIN=crm.my.org LETSENCRYPT_EMAIL=me@my.org
 	@$(PYTHON) -m deploy.init $(PROD_ENV) "$(DOMAIN)" "$(LETSENCRYPT_EMAIL)"
 
 prod-doctor: ## check what the prod tier needs on this server; changes nothing
@@ -169,7 +169,7 @@ prod-doctor: ## check what the prod tier needs on this server; changes nothing
 prod-env:
 	@$(PYTHON) -m deploy.init $(PROD_ENV)
 
-prod-build: prod-env ## the images of this checkout
+prod-build: prod-env ## build the images of this checkout
 	@$(DEPLOY) build "$(VERSION)"
 	@echo "Built. Next: make prod-up, or make prod-deploy where the tier runs"
 
@@ -181,13 +181,13 @@ prod-up: prod-env ## nginx with TLS on :80 and :443, certbot, Gunicorn, PostgreS
 	@$(MAKE) --no-print-directory prod-status
 	@echo "First administrator: make prod-superuser"
 
-prod-deploy: prod-env ## this checkout in place of what serves, without losing a request (VERSION= of an image)
+prod-deploy: prod-env ## deploy this checkout without losing a request (VERSION= of an image)
 	@$(DEPLOY) deploy "$(VERSION)"
 
-prod-rollback: prod-env ## the version before (VERSION= an older one, FORCE=1 past a migration that breaks it)
+prod-rollback: prod-env ## return to the previous version (VERSION= an older one, FORCE=1 despite a breaking migration)
 	@FORCE=$(FORCE) $(DEPLOY) rollback "$(VERSION)"
 
-prod-scale: prod-env ## so many containers of web: make prod-scale WEB=2
+prod-scale: prod-env ## set the number of web containers: make prod-scale WEB=2
 	@$(DEPLOY) scale "$(WEB)"
 
 prod-down: ## stop them; the data stays
@@ -197,42 +197,42 @@ prod-down: ## stop them; the data stays
 prod-logs: ## follow their logs
 	@$(PROD) logs --follow
 
-prod-status: ## the containers, the certificate that visitors get, and the newest backup
+prod-status: ## show the containers, deploys, the served certificate and the newest backup
 	@$(PROD) ps --all --format 'table {{.Service}}\t{{.Status}}\t{{.Ports}}'
 	@$(DEPLOY) history
 	@$(PROD) exec -T certbot python /opt/certbot/served_certificate.py status
 	@$(IN_BACKUP) status
 
-prod-certificate: ## ask for the certificate now, whatever failed before
+prod-certificate: ## request the certificate now, even after a failure
 	@$(PROD) kill --signal HUP certbot
-	@echo "Asked. make prod-status shows the certificate, make prod-logs why there is none."
+	@echo "Requested. make prod-status shows the certificate, make prod-logs the reason if there is none."
 
-prod-restore: prod-env ## a backup in place of what serves: make prod-restore BACKUP=… (IDENTITY=file of the key, FORCE=1 does not ask)
+prod-restore: prod-env ## restore a backup: make prod-restore BACKUP=… (IDENTITY=file of the key, FORCE=1 does not ask)
 	@FORCE=$(FORCE) SAFETY=$(or $(SAFETY),1) COMPOSE="$(PROD)" $(PYTHON) -m deploy.restore "$(BACKUP)" "$(IDENTITY)"
 
-prod-restore-to: prod-env ## a moment: make prod-restore-to TIME="2026-11-22 14:03:00+01:00" (COMPOSE_PROFILES=pitr; IDENTITY=, FORCE=1)
+prod-restore-to: prod-env ## restore a point in time: make prod-restore-to TIME="2026-11-22 14:03:00+01:00" (COMPOSE_PROFILES=pitr; IDENTITY=, FORCE=1)
 	@name=$$($(PROD) exec -T barman python3 -m backup recover "$(TIME)" < $(or $(IDENTITY),/dev/null)) \
 	  && $(MAKE) --no-print-directory prod-restore BACKUP=$$name
 
-prod-pg-upgrade: prod-env ## another major version of PostgreSQL, in a new volume: make prod-pg-upgrade MAJOR=18 (IDENTITY=)
+prod-pg-upgrade: prod-env ## upgrade PostgreSQL into a new volume: make prod-pg-upgrade MAJOR=18 (IDENTITY=)
 	@COMPOSE="$(PROD)" $(PYTHON) -m deploy.pg_upgrade "$(MAJOR)" "$(IDENTITY)"
 
-prod-restore-drill: ## prove the newest backup: restore it apart, compare it, log in (IDENTITY=file of the key)
+prod-restore-drill: ## test the newest backup: restore it on a scratch server, compare it, log in (IDENTITY=file of the key)
 	@$(IN_BACKUP) drill < $(or $(IDENTITY),/dev/null)
 
-prod-backup: ## take one now, beside those that BACKUP_SCHEDULE takes
+prod-backup: ## take a backup now
 	@$(IN_BACKUP) take
 
-prod-backups: ## every backup with its age, size, verified, encrypted, off-site
+prod-backups: ## list backups with age, size, verified, encrypted, off-site
 	@$(IN_BACKUP) list
 
-prod-shell: ## a shell beside the running code
+prod-shell: ## a shell in the web container
 	@$(PROD) exec $(TTY) web sh
 
-prod-exec: ## a command in a container: make prod-exec ARGS="python manage.py check" (SERVICE=web)
+prod-exec: ## run a command in a container: make prod-exec ARGS="python manage.py check" (SERVICE=web)
 	@$(PROD) exec $(TTY) $(or $(SERVICE),web) $(ARGS)
 
-prod-psql: ## the database's prompt (ARGS="-c 'SELECT version()'")
+prod-psql: ## open psql (ARGS="-c 'SELECT version()'")
 	@$(PROD) exec $(TTY) db psql -U exhibition $(ARGS)
 
 prod-superuser: ## add an administrator
@@ -241,7 +241,7 @@ prod-superuser: ## add an administrator
 ##@ Look after it
 
 .PHONY: lock rename clean .venv
-# Universal, so that one lock serves every supported Python and platform.
+# Universal: one lock file for every supported Python and platform.
 COMPILE = ../.local/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --emit-build-options \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
@@ -254,13 +254,13 @@ lock: .local/lock/bin/uv ## requirements/*.txt from *.in (UPGRADE=1 takes newer 
 	@$(PYTHON) -m venv .local/lock
 	@.local/lock/bin/pip install -q uv==0.13.9
 
-rename: ## a clone of your own: make rename NAME="Acme Leads" SLUG=acme-leads
+rename: ## rename the product in your own clone: make rename NAME="Acme Leads" SLUG=acme-leads
 	@$(PYTHON) config/rename.py "$(NAME)" "$(SLUG)"
 
 clean: ## remove .venv and .local, the local database included (FORCE=1 does not ask)
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m config.local.clean; fi
 	@rm -rf .venv .local
 
-# Phony: whether it is usable is more than a date, and the script that knows is quick.
+# Phony: a date does not tell whether it is usable; the script checks that quickly.
 .venv:
 	@$(PYTHON) config/local/bootstrap.py requirements/local.txt

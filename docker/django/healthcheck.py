@@ -1,4 +1,4 @@
-"""Exit 0 when this container's liveness probe, or the path that is given, answers 200; else 1 with the reason."""
+"""Exits with 0 if the liveness probe, or the path in the first argument, answers 200; else with 1 and the reason."""
 
 import http.client
 import os
