@@ -13,7 +13,7 @@ class CacheConfig(AppConfig):
     def ready(self) -> None:
         from core_apps.cache import versioned_cache  # it needs the apps' registry
 
-        logging.getLogger("django_redis").addFilter(not_while_away)
+        logging.getLogger("django_redis.cache").addFilter(not_while_away)
         request_started.connect(versioned_cache.forget_version)
         request_finished.connect(versioned_cache.forget_version)
         post_migrate.connect(versioned_cache.install_triggers, sender=self)
