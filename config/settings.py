@@ -6,7 +6,7 @@ from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 
 from config.environment import Environment
-from core_apps.operations.logs import logging_config
+from core_apps.operations.logs import build_logging_config
 from core_apps.operations.sentry import start_sentry
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -128,7 +128,7 @@ CACHES = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": env.redis_url(),
         "OPTIONS": {
-            "REDIS_CLIENT_CLASS": "core_apps.cache.client.GuardedRedis",
+            "REDIS_CLIENT_CLASS": "core_apps.cache.client.CircuitBreakerRedis",
             # Seconds. A silent Redis costs one whole timeout for each call, so they stay well below a page's time.
             "SOCKET_CONNECT_TIMEOUT": 0.3,
             "SOCKET_TIMEOUT": 0.3,
@@ -212,7 +212,7 @@ SPECTACULAR_SETTINGS = {
     # Names of their own: those that are made up change when another field takes the same name.
     "ENUM_NAME_OVERRIDES": {
         "ChannelEnum": "customers.models.FollowUp.Channel",
-        "CountryEnum": "core_apps.common.fields.country_choices",
+        "CountryEnum": "core_apps.common.fields.get_country_choices",
         "GradeEnum": "customers.models.Visit.Grade",
         "OutcomeEnum": "customers.models.FollowUp.Outcome",
         "PriorityEnum": "customers.models.FollowUp.Priority",
@@ -222,8 +222,8 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": (
         "drf_spectacular.hooks.postprocess_schema_enums",
         "core_apps.api.schema.describe_problems",
-        "core_apps.api.schema.close_requests",
-        "core_apps.api.schema.loosen_answers",
+        "core_apps.api.schema.forbid_unknown_request_fields",
+        "core_apps.api.schema.make_response_fields_optional",
     ),
 }
 # Requests per minute: of a token, or of a person in the browser; and of an address that shows no valid token.
@@ -288,7 +288,7 @@ FORWARDED_ALLOW_IPS = env.text("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
 
 # Logging and error reports
 
-LOGGING = logging_config(
+LOGGING = build_logging_config(
     env.choice("LOG_FORMAT", ("auto", "json", "text")),
     env.choice("LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
 )

@@ -10,7 +10,7 @@ from django.contrib.postgres.search import TrigramSimilarity
 from django.db import models
 from django.db.models.functions import Cast, Concat
 
-from core_apps.big_lists.search import Folded, matching
+from core_apps.big_lists.search import Unaccent, matching
 from core_apps.common.visibility import VisibleToAll
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def visits_of_staff(user: "AnyUser") -> "models.QuerySet[Visit]":
 def name_similarity(name: str) -> TrigramSimilarity:
     """Return the trigram similarity, 0 to 1, of a customer's full name and this name, ignoring accents."""
     full_name = Concat("given_name", models.Value(" "), "family_name")
-    return TrigramSimilarity(Folded(full_name), Folded(models.Value(name)))  # type: ignore[arg-type]
+    return TrigramSimilarity(Unaccent(full_name), Unaccent(models.Value(name)))  # type: ignore[arg-type]
 
 
 class CompanyQuerySet(VisibleToAll["Company"]):

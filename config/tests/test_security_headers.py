@@ -75,5 +75,5 @@ def test_refused_form_has_a_page_without_inline_styles():
     response = Client(enforce_csrf_checks=True).post("/admin/login/", secure=True)
 
     page = response.content.decode()
-    assert (response.status_code, "<h1>The form was refused, and nothing was changed</h1>" in page) == (403, True)
+    assert (response.status_code, "<h1>The form was rejected; nothing was changed</h1>" in page) == (403, True)
     assert "<style" not in page

@@ -23,9 +23,9 @@ class UserCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
 
 @admin.register(User)
 class UserAdmin(VisibleRows, DjangoUserAdmin):  # type: ignore[type-arg]
-    """Django's own, with the e-mail address in the place of the user name, and no way up.
+    """Django's UserAdmin with the e-mail address as user name, and without privilege escalation.
 
-    Whoever may edit users gives roles; only a superuser makes superusers, edits them, or gives single permissions.
+    Users who can edit users assign roles; only superusers create and edit superusers or assign single permissions.
     """
 
     add_form = UserCreationForm
@@ -58,7 +58,7 @@ class UserAdmin(VisibleRows, DjangoUserAdmin):  # type: ignore[type-arg]
         return super().has_delete_permission(request, obj) and (is_superuser(request) or not (obj and obj.is_superuser))
 
     def get_actions(self, request: HttpRequest) -> Any:
-        """None: deleting many at once would ask about none of them."""
+        """Disables bulk deletion, which skips the confirmation of each user."""
         return {}
 
 

@@ -13,12 +13,12 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from core_apps.accounts.scopes import Scope
-from core_apps.common.fields import FoldedEmailField
+from core_apps.common.fields import LowercaseEmailField
 from core_apps.common.visibility import VisibleToAll
 
 
 class UserManager(BaseUserManager["User"]):
-    """Makes users; the signatures are those that Django's createsuperuser calls."""
+    """A manager with the signatures that createsuperuser needs."""
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         user = self.model(email=email, **fields)
@@ -34,11 +34,13 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A member of the team; the e-mail address is the login name, whatever its case."""
+    """A member of the team, who logs in by e-mail address, regardless of case."""
 
-    email = FoldedEmailField(_("e-mail"), unique=True, error_messages={"unique": _("A user with this e-mail exists.")})
+    email = LowercaseEmailField(
+        _("e-mail"), unique=True, error_messages={"unique": _("A user with this e-mail already exists.")}
+    )
     name = models.CharField(_("name"), max_length=150, blank=True)
-    is_staff = models.BooleanField(_("may use the admin"), default=False)
+    is_staff = models.BooleanField(_("can use the admin"), default=False)
     is_active = models.BooleanField(_("active"), default=True, help_text=_("Clear this instead of deleting the user."))
     date_joined = models.DateTimeField(_("date joined"), default=timezone.now, editable=False)
 
@@ -61,7 +63,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @cached_property
     def _perm_cache(self) -> set[str]:
-        """The person's own and the groups' in one query; Django's backend keeps them by this name, and asks twice."""
+        """User and group permissions in one query. Django's backend, which runs two, caches them by this name."""
         permissions = Permission.objects.filter(Q(user=self) | Q(group__user=self)).order_by()
         labelled = permissions.values_list("content_type__app_label", "codename").distinct()
         return {f"{label}.{codename}" for label, codename in labelled}
@@ -75,13 +77,13 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     def visible_to(self, user: "User") -> Self:
-        """One's own; those of everybody for whoever may change users."""
+        """The user's own tokens, or all for users who can change users."""
         return self if user.has_perm("accounts.change_user") else self.filter(user=user.pk)
 
 
 class ApiTokenManager(models.Manager["ApiToken"]):
     def create_token(self, user: User, lifetime: timedelta, **fields: Any) -> tuple["ApiToken", str]:
-        """The row, and the token itself, which is stored nowhere."""
+        """The row and the plain token, which is not stored."""
         token = self.model(user=user, expiry=timezone.now() + lifetime, **fields)
         plain = token.set_token()
         token.save(using=self._db)
@@ -89,20 +91,18 @@ class ApiTokenManager(models.Manager["ApiToken"]):
 
 
 class ApiToken(models.Model):
-    """What a program shows instead of a password; the database has its SHA-512 alone."""
+    """A token for programs; only its SHA-512 is stored."""
 
     PREFIX_LENGTH = 6
 
     digest = models.CharField(max_length=128, unique=True, editable=False)
     prefix = models.CharField(_("begins with"), max_length=PREFIX_LENGTH, editable=False)
     user = models.ForeignKey(User, models.CASCADE, verbose_name=_("user"), related_name="+")
-    name = models.CharField(
-        _("name"), max_length=100, help_text=_("Which program has it, so that you know what stops without it.")
-    )
+    name = models.CharField(_("name"), max_length=100, help_text=_("The program that uses the token."))
     scopes = ArrayField(
         models.CharField(max_length=10, choices=Scope),
         verbose_name=_("scopes"),
-        help_text=_("What it may do at most; within this, your own rights hold."),
+        help_text=_("What the token allows, within your own permissions."),
     )
     created = models.DateTimeField(auto_now_add=True)
     expiry = models.DateTimeField(_("expires"))
@@ -126,12 +126,12 @@ class ApiToken(models.Model):
         return self.name
 
     def set_token(self) -> str:
-        """Make a new token and keep its hash; returns the token."""
+        """Generates a token, sets its digest, and returns it."""
         plain = secrets.token_hex(32)
         self.digest, self.prefix = token_digest(plain), plain[: self.PREFIX_LENGTH]
         return plain
 
 
 def token_digest(plain: str) -> str:
-    """No salt and no slow hash: a token is 256 random bits."""
+    """Needs neither salt nor a slow hash: a token is 256 random bits."""
     return hashlib.sha512(plain.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What an API token may do at most; within it, the person's permissions hold."""
+"""Scopes of API tokens; they narrow the permissions of the user."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _

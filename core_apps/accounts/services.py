@@ -7,7 +7,7 @@ from core_apps.accounts.models import User
 
 @transaction.atomic
 def create_first_administrator(*, email: str) -> str | None:
-    """Creates a superuser when there is none; returns the generated password, or None when there was one."""
+    """Creates a superuser if there is none; returns the generated password, or None."""
     if User.objects.filter(is_superuser=True).exists():
         return None
     password = secrets.token_urlsafe(15)

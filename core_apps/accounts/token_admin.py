@@ -1,4 +1,4 @@
-"""Where a person makes API tokens and revokes them; a token itself opens no page."""
+"""The admin of API tokens. A token itself gives no access to the admin."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from core_apps.accounts.models import ApiToken
 from core_apps.accounts.scopes import Scope
 from core_apps.common.visibility import VisibleRows
 
-USUAL_DAYS, MOST_DAYS = 90, 365
+DEFAULT_DAYS, MAX_DAYS = 90, 365
 
 
 class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -24,14 +24,14 @@ class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]
         choices=Scope.choices,
         initial=[Scope.READ],
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("What it may do at most; within this, your own rights hold."),
+        help_text=_("What the token allows, within your own permissions."),
     )
     days = forms.IntegerField(
         label=_("Valid for (days)"),
         min_value=1,
-        max_value=MOST_DAYS,
-        initial=USUAL_DAYS,
-        help_text=_("Up to a year. Then it stops, and you make another."),
+        max_value=MAX_DAYS,
+        initial=DEFAULT_DAYS,
+        help_text=_("Up to a year. Then create a new token."),
     )
 
     class Meta:
@@ -41,35 +41,35 @@ class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(VisibleRows, admin.ModelAdmin):  # type: ignore[type-arg]
-    """One's own; whoever may change users sees and revokes everybody's. None is changed, and none is shown again."""
+    """Users see and revoke their own tokens, or all if they can change users. Tokens are never changed."""
 
     form = ApiTokenForm
-    list_display = ("name", "prefix", "user", "scope_names", "created", "expiry", "last_used_at")
+    list_display = ("name", "prefix", "user", "format_scopes", "created", "expiry", "last_used_at")
     list_select_related = ("user",)
-    shown = ("name", "prefix", "user", "scope_names", "created", "expiry", "last_used_at")
-    asked = ("name", "scopes", "days")
+    detail_fields = ("name", "prefix", "user", "format_scopes", "created", "expiry", "last_used_at")
+    form_fields = ("name", "scopes", "days")
 
     @admin.display(description=_("scopes"))
-    def scope_names(self, token: ApiToken) -> str:
+    def format_scopes(self, token: ApiToken) -> str:
         return ", ".join(str(Scope(scope).label) for scope in token.scopes)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.shown if obj else self.asked
+        return self.detail_fields if obj else self.form_fields
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.shown if obj else ()
+        return self.detail_fields if obj else ()
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     def get_actions(self, request: HttpRequest) -> Any:
-        """None: revoking many at once would ask about none of them."""
+        """Disables bulk deletion, which skips the confirmation of each token."""
         return {}
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """With one button: where the others lead to is not where the token is shown."""
+        """With one save button: the others would not show the token."""
         buttons = {"show_save_and_add_another": False, "show_save_and_continue": False}
         return super().add_view(request, form_url, buttons | (extra_context or {}))
 
@@ -80,7 +80,7 @@ class ApiTokenAdmin(VisibleRows, admin.ModelAdmin):  # type: ignore[type-arg]
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        """The page itself shows the token: a message would keep it in a cookie, an address in logs."""
+        """Shows the token in the response: a message would put it into a cookie, a URL into logs."""
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("Your new API token"),
@@ -88,4 +88,4 @@ class ApiTokenAdmin(VisibleRows, admin.ModelAdmin):  # type: ignore[type-arg]
             "token": obj,
             "address": request.build_absolute_uri("/api/v1/"),
         }
-        return TemplateResponse(request, "accounts/token_made.html", context)
+        return TemplateResponse(request, "accounts/new_token.html", context)

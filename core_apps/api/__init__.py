@@ -1,4 +1,4 @@
-"""What every resource of the API has in common: who may, what a page is, how an error reads.
+"""What all resources of the API share: permissions, pagination, errors.
 
-The modules are imported one by one: a package that imports its views could not be asked by the settings.
+Import the modules one by one: the settings name some of them, and views cannot be imported that early.
 """

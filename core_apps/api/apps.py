@@ -6,6 +6,6 @@ class ApiConfig(AppConfig):
     name = "core_apps.api"
 
     def ready(self) -> None:
-        from core_apps.api.views import check_resources  # it needs the models
+        from core_apps.api.views import check_resources  # needs the models
 
         checks.register(check_resources, checks.Tags.security)

@@ -1,7 +1,7 @@
-"""Who shows an API token: known from the cache, or by one query.
+"""Authentication by API token, from the cache or by one query.
 
-What is remembered is valid until anything is written (core_apps.cache.versioned_cache): a token that is revoked, a
-right that is taken, or a person who leaves counts at once.
+Cached tokens are valid until the next write (core_apps.cache.versioned_cache), so revoking a token, removing a
+permission or deactivating a user takes effect at once.
 """
 
 import logging
@@ -23,18 +23,18 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from core_apps.accounts.models import ApiToken, User, token_digest
-from core_apps.api.throttles import refuse_failures
-from core_apps.cache.versioned_cache import remembered
+from core_apps.api.throttles import throttle_failure
+from core_apps.cache.versioned_cache import get_or_compute_json
 
 logger = logging.getLogger(__name__)
 
-NOTED_EVERY = timedelta(minutes=10)
-MOST_NOTED = 10_000
+RECORD_INTERVAL = timedelta(minutes=10)
+MAX_RECORDED = 10_000
 USER_FIELDS = ("id", "is_superuser", "email", "name", "is_staff", "is_active")  # in the order of the columns
 
 
 @dataclass(frozen=True)
-class Shown:
+class AuthenticatedToken:
     """The token of a request, as `request.auth`."""
 
     pk: int
@@ -42,36 +42,38 @@ class Shown:
 
 
 class TokenAuthentication(authentication.TokenAuthentication):
-    """`Authorization: Token …`, by which a 401 answers too (RFC 9110 §11.6.1)."""
+    """`Authorization: Token …`, which a 401 also asks for (RFC 9110 §11.6.1)."""
 
     def authenticate(self, request: Request) -> Any:
-        """None where other credentials, or none, are shown. Raises AuthenticationFailed; Throttled for too many."""
+        """None without a token. Raises AuthenticationFailed, or Throttled after too many failures."""
         try:
             return super().authenticate(request)
         except AuthenticationFailed:
-            refuse_failures(request)
+            throttle_failure(request)
             raise
 
     def authenticate_credentials(self, key: str) -> Any:
-        known = known_by(key)
-        if known is None:
+        token = find_token(key)
+        if token is None:
             raise AuthenticationFailed(_("This token is not valid: it is unknown, revoked or expired."))
-        LAST_USES.note(known["id"])
-        return user_of(known), Shown(known["id"], frozenset(known["scopes"]))
+        LAST_USES.record(token["id"])
+        return build_user(token), AuthenticatedToken(token["id"], frozenset(token["scopes"]))
 
 
-def known_by(plain: str) -> dict[str, Any] | None:
-    """None where the token is unknown, expired, or of somebody who is not active."""
+def find_token(plain: str) -> dict[str, Any] | None:
+    """The token's data; None if it is unknown or expired, or its user is not active."""
     digest = token_digest(plain)
     # The digest is as hard to guess as the token.
-    known: dict[str, Any] | None = remembered(f"token:{digest}", lambda: looked_up(digest))
-    is_valid = known and known["user"]["is_active"] and known["expiry"] > timezone.now().timestamp()
-    return known if is_valid else None
+    token: dict[str, Any] | None = get_or_compute_json(f"token:{digest}", lambda: load_token(digest))
+    is_valid = token and token["user"]["is_active"] and token["expiry"] > timezone.now().timestamp()
+    return token if is_valid else None
 
 
-def looked_up(digest: str) -> dict[str, Any] | None:
-    """As JSON has it: the token, whose it is, and what that person may do."""
-    token = ApiToken.objects.filter(digest=digest).select_related("user").annotate(may=permissions()).first()
+def load_token(digest: str) -> dict[str, Any] | None:
+    """The token with its user and the user's permissions, as JSON values."""
+    token = (
+        ApiToken.objects.filter(digest=digest).select_related("user").annotate(labels=permissions_subquery()).first()
+    )
     if token is None:
         return None
     return {
@@ -79,51 +81,51 @@ def looked_up(digest: str) -> dict[str, Any] | None:
         "scopes": token.scopes,
         "expiry": token.expiry.timestamp(),
         "user": {name: getattr(token.user, name) for name in USER_FIELDS},
-        "permissions": token.may,
+        "permissions": token.labels,
     }
 
 
-def permissions() -> ArraySubquery:
-    theirs = Permission.objects.filter(Q(user=OuterRef("user")) | Q(group__user=OuterRef("user"))).order_by()
+def permissions_subquery() -> ArraySubquery:
+    permissions = Permission.objects.filter(Q(user=OuterRef("user")) | Q(group__user=OuterRef("user"))).order_by()
     label = Concat("content_type__app_label", Value("."), "codename")
-    return ArraySubquery(theirs.annotate(label=label).values("label").distinct())
+    return ArraySubquery(permissions.annotate(label=label).values("label").distinct())
 
 
-def user_of(known: dict[str, Any]) -> User:
-    """With what was remembered; the other columns are asked for when they are used, and never overwritten."""
-    user = User.from_db(DEFAULT_DB_ALIAS, USER_FIELDS, [known["user"][name] for name in USER_FIELDS])
-    user._perm_cache = set(known["permissions"])
+def build_user(token: dict[str, Any]) -> User:
+    """A user with the cached columns; the others are deferred."""
+    user = User.from_db(DEFAULT_DB_ALIAS, USER_FIELDS, [token["user"][name] for name in USER_FIELDS])
+    user._perm_cache = set(token["permissions"])
     return user
 
 
 class LastUses:
-    """Writes when a token was last used, at most every ten minutes; several processes leave it to one of them."""
+    """Writes when a token was last used, at most every ten minutes for all processes together."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._noted: dict[int, float] = {}  # on time.monotonic's clock
+        self._recorded_at: dict[int, float] = {}  # on time.monotonic's clock
 
-    def note(self, token: int) -> None:
+    def record(self, token: int) -> None:
         if not self._is_due(token):
             return
         try:
-            unnoted(token).update(last_used_at=timezone.now())
+            due_tokens(token).update(last_used_at=timezone.now())
         except (OperationalError, InterfaceError) as error:
-            logger.warning("When a token was used could not be written: %s", str(error).strip())
+            logger.warning("Could not save the last use of a token: %s", str(error).strip())
 
     def _is_due(self, token: int) -> bool:
         now = time.monotonic()
         with self._lock:
-            if now - self._noted.get(token, float("-inf")) < NOTED_EVERY.total_seconds():
+            if now - self._recorded_at.get(token, float("-inf")) < RECORD_INTERVAL.total_seconds():
                 return False
-            if len(self._noted) >= MOST_NOTED:
-                self._noted.clear()
-            self._noted[token] = now
+            if len(self._recorded_at) >= MAX_RECORDED:
+                self._recorded_at.clear()
+            self._recorded_at[token] = now
             return True
 
 
-def unnoted(token: int) -> QuerySet[ApiToken]:
-    moment = timezone.now() - NOTED_EVERY
+def due_tokens(token: int) -> QuerySet[ApiToken]:
+    moment = timezone.now() - RECORD_INTERVAL
     return ApiToken.objects.filter(pk=token).filter(Q(last_used_at=None) | Q(last_used_at__lt=moment))
 
 

@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110 §13): what has not changed is not sent, what has changed is not overwritten."""
+"""Conditional requests (RFC 9110 §13): unchanged rows are not sent again, changed ones not overwritten."""
 
 from hashlib import blake2b
 from typing import Any
@@ -8,54 +8,53 @@ from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
-from core_apps.api.refusals import Outdated
-from core_apps.common.models import version_of
+from core_apps.api.exceptions import OutdatedError
+from core_apps.common.models import get_row_version
 
 ANY = "*"
 
 
-def tagged(body: bytes, row: Any = None) -> bytes:
-    """The body behind its ETag and a line's end, so that a cache keeps both as one value."""
+def add_etag(body: bytes, row: Any = None) -> bytes:
+    """The ETag, a newline and the body: one value for the cache."""
     digest = blake2b(body, digest_size=8).hexdigest()
-    tag = f"{version_of(row)}-{digest}" if row else digest
+    tag = f"{get_row_version(row)}-{digest}" if row else digest
     return f'"{tag}"\n'.encode() + body
 
 
-def answer(request: Request, content: bytes, status: int = 200) -> HttpResponse:
-    """What `tagged` has made: 304 without a body where the client has it already."""
+def build_response(request: Request, content: bytes, status: int = 200) -> HttpResponse:
+    """The response for content from `add_etag`: 304 without a body if the client has this version."""
     tag, _separator, body = content.partition(b"\n")
     etag = tag.decode()
     response: HttpResponse
-    if status == 200 and is_known(request, etag):
+    if status == 200 and matches_etag(request, etag):
         response = HttpResponseNotModified()
     else:
         response = HttpResponse(body, status=status, content_type="application/json")
     response["ETag"] = etag
-    # A browser may keep it and asks each time; nothing between may.
+    # A browser may store it but must revalidate; shared caches must not store it.
     response["Cache-Control"] = "private, no-cache"
     return response
 
 
-def is_known(request: Request, etag: str) -> bool:
+def matches_etag(request: Request, etag: str) -> bool:
     """By weak comparison (§13.1.2): nginx makes an ETag weak when it compresses the body."""
-    given = request.META.get("HTTP_IF_NONE_MATCH")  # reads ask for no other header, of which `headers` makes a mapping
-    if given is None or request.method not in ("GET", "HEAD"):
+    header = request.META.get("HTTP_IF_NONE_MATCH")  # building `request.headers` costs more
+    if header is None or request.method not in ("GET", "HEAD"):
         return False
-    tags = [tag.removeprefix("W/") for tag in parse_etags(given)]
+    tags = [tag.removeprefix("W/") for tag in parse_etags(header)]
     return ANY in tags or etag in tags
 
 
-def refuse_outdated(request: Request, row: Any) -> None:
-    """Raises Outdated where `If-Match` names another version of the row than this one.
+def check_if_match(request: Request, row: Any) -> None:
+    """Raises OutdatedError if `If-Match` names another version of the row.
 
-    Only the part that is the version counts: what was read with `?fields=` or compressed on the way has another hash or
-    a W/, and is the same row.
+    Only the version in the ETag counts: with `?fields=` or compression the same row has another hash or a W/.
     """
-    given = request.headers.get("If-Match")
-    if given is None:
+    header = request.headers.get("If-Match")
+    if header is None:
         return
-    versions = {tag.removeprefix("W/").strip('"').partition("-")[0] for tag in parse_etags(given)}
-    if not {ANY, version_of(row)} & versions:
-        raise Outdated(
-            _("Somebody has changed this since you read it: read it again, and send your change with its ETag.")
+    versions = {tag.removeprefix("W/").strip('"').partition("-")[0] for tag in parse_etags(header)}
+    if not {ANY, get_row_version(row)} & versions:
+        raise OutdatedError(
+            _("This has changed since you read it. Read it again and send your change with the new ETag.")
         )

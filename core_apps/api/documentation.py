@@ -1,4 +1,4 @@
-"""The schema, and a page to read it and try it: for everybody, as it tells of no data."""
+"""The OpenAPI schema and Swagger UI. Both are public: they contain no data."""
 
 import json
 from functools import cache
@@ -11,16 +11,16 @@ from django.utils.translation import override
 from django.views.decorators.http import condition, require_safe
 from drf_spectacular.generators import SchemaGenerator
 
-from core_apps.api.conditions import tagged
+from core_apps.api.conditions import add_etag
 
 
 @cache
 def schema_bytes() -> bytes:
-    """Behind its ETag. Made once: it takes a second, and changes with the code alone."""
+    """The schema with its ETag. Built once: it takes a second, and only new code changes it."""
     with override(settings.LANGUAGE_CODE):
         generator: Any = SchemaGenerator
         schema = generator().get_schema(request=None, public=True)
-    return tagged(json.dumps(schema, separators=(",", ":"), ensure_ascii=False).encode())
+    return add_etag(json.dumps(schema, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 def schema_etag(_request: HttpRequest) -> str:
@@ -36,5 +36,5 @@ def schema(_request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def documentation(request: HttpRequest) -> HttpResponse:
-    """Swagger UI. Who is logged in tries the API as the person that they are; others give a token."""
+    """Swagger UI. Requests use the session of a logged-in user, or a token that is entered."""
     return render(request, "api/documentation.html", {"site_title": settings.PROJECT_NAME})

@@ -1,7 +1,7 @@
-"""A POST that is sent again makes nothing again (draft-ietf-httpapi-idempotency-key-header-07).
+"""Idempotency-Key: a repeated POST creates nothing twice (draft-ietf-httpapi-idempotency-key-header-07).
 
-The key's row is the first of the transaction that makes the other row: of several sendings at a time one inserts it and
-the others wait for its commit, or make the row themselves when it is rolled back.
+The transaction inserts the key's row first: of several concurrent requests one inserts it, and the others wait for its
+commit, or create the resource themselves if it is rolled back.
 """
 
 import hashlib
@@ -15,50 +15,50 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 
+from core_apps.api.exceptions import UnprocessableError
 from core_apps.api.models import IdempotencyKey
-from core_apps.api.refusals import Unprocessable
 
 HEADER, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
 WELL_FORMED = re.compile(r"[!-~]{1,255}")
-KEPT = timedelta(hours=24)
-MOST_FORGOTTEN = 100  # rows, with each new key: more than come, and few enough for a request
+RETENTION = timedelta(hours=24)
+MAX_DELETED = 100  # rows, with each new key: faster than they arrive, and cheap enough for a request
 
 
-def receipt_for(request: Request) -> IdempotencyKey | None:
-    """The receipt of this request, without a `public_id` where it is the first; None where it has no key.
+def get_receipt(request: Request) -> IdempotencyKey | None:
+    """The receipt of this request, without `public_id` if the key is new; None without a key.
 
-    Raises ParseError for a malformed key, Unprocessable for one that was used for something else.
+    Raises ParseError for a malformed key, UnprocessableError for one that was used for another request.
     """
     key = request.headers.get(HEADER)
     if key is None:
         return None
     if not WELL_FORMED.fullmatch(key):
-        raise ParseError(_("Idempotency-Key is not 1 to 255 visible characters of ASCII."))
+        raise ParseError(_("Idempotency-Key must be 1 to 255 visible ASCII characters."))
     keys: Any = IdempotencyKey.objects
-    fingerprint = fingerprint_of(request)
+    fingerprint = compute_fingerprint(request)
     receipt: IdempotencyKey
     receipt, is_new = keys.get_or_create(user_id=request.user.pk, key=key, defaults={"fingerprint": fingerprint})
     if receipt.fingerprint != fingerprint:
-        raise Unprocessable(_("This Idempotency-Key was used for another request: take a new one."))
+        raise UnprocessableError(_("This Idempotency-Key was used for another request. Use a new one."))
     if is_new:
-        forget_old()
+        delete_expired()
     return receipt
 
 
-def keep(receipt: IdempotencyKey | None, public_id: UUID) -> None:
+def save_result(receipt: IdempotencyKey | None, public_id: UUID) -> None:
     if receipt:
         receipt.public_id = public_id
         receipt.save(update_fields=("public_id",))
 
 
-def fingerprint_of(request: Request) -> str:
-    """Of all that says what is to be made; the same text in another order of keys is another request."""
+def compute_fingerprint(request: Request) -> str:
+    """The hash of method, URL and body; the order of JSON keys matters."""
     words = (str(request.method).encode(), request.get_full_path().encode(), request.body)
     return hashlib.sha256(b"\n".join(words)).hexdigest()
 
 
-def forget_old() -> None:
-    """A few in passing; those that another request is forgetting are left to it."""
-    old = IdempotencyKey.objects.filter(created_at__lt=timezone.now() - KEPT).order_by("created_at")
-    some = old.select_for_update(skip_locked=True).values("pk")[:MOST_FORGOTTEN]
+def delete_expired() -> None:
+    """Deletes a few expired keys; rows that another request is deleting are skipped."""
+    old = IdempotencyKey.objects.filter(created_at__lt=timezone.now() - RETENTION).order_by("created_at")
+    some = old.select_for_update(skip_locked=True).values("pk")[:MAX_DELETED]
     IdempotencyKey.objects.filter(pk__in=some).delete()

@@ -3,9 +3,9 @@ from django.db import models
 
 
 class IdempotencyKey(models.Model):
-    """The name that its sender gave to a POST, and the row that it made: core_apps.api.idempotency.
+    """The Idempotency-Key of a POST and the row that it created: see core_apps.api.idempotency.
 
-    Neither what was sent nor what was answered is kept: both tell of persons.
+    Neither request nor response is stored: both contain personal data.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False)

@@ -1,4 +1,4 @@
-"""Pages of the API: the admin's keyset, named by an address instead of a link."""
+"""Pagination of the API: the keyset of the admin lists, with cursors in URLs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,36 +15,36 @@ from core_apps.api import parameters
 from core_apps.big_lists.pagination import AFTER, BEFORE, Keyset, KeysetPage, Ordering, reverse
 
 CURSOR, SIZE, ORDERING, SEARCH = "cursor", "page_size", "ordering", "search"
-USUAL_SIZE, MOST = 50, 100
+DEFAULT_SIZE, MAX_SIZE = 50, 100
 
 
 class StrictKeyset(Keyset):
-    """A program that follows `next` must not begin anew where a person would not mind."""
+    """Raises an error for an invalid cursor, where the admin shows the first page."""
 
     def page(self, cursor: str) -> KeysetPage:
         """Raises ValidationError for a cursor of another list or another order."""
-        direction, *texts = self.read(cursor) if cursor else [AFTER]
+        direction, *texts = self.decode_cursor(cursor) if cursor else [AFTER]
         return self.backward(texts) if direction == BEFORE else self.forward(texts)
 
-    def read(self, cursor: str) -> list[str]:
+    def decode_cursor(self, cursor: str) -> list[str]:
         try:
             return list(signing.loads(cursor, salt=self.salt))
         except signing.BadSignature:
-            text = _("This is no cursor of this list in this order: begin again without it.")
-            raise parameters.refuse(CURSOR, "invalid", text) from None
+            text = _("This cursor does not belong to this list and order. Start again without it.")
+            raise parameters.build_error(CURSOR, "invalid", text) from None
 
 
-def offered_orderings(sortings: dict[str, Ordering]) -> dict[str, Ordering]:
-    """`name` goes upwards and `-name` downwards; the list's own order is the first."""
-    offered: dict[str, Ordering] = {}
+def build_orderings(sortings: dict[str, Ordering]) -> dict[str, Ordering]:
+    """By the values of `?ordering=`: `name` ascending, `-name` descending; the default first."""
+    orderings: dict[str, Ordering] = {}
     for name, ordering in sortings.items():
         own, other = (f"-{name}", name) if ordering[0].startswith("-") else (name, f"-{name}")
-        offered |= {own: ordering, other: reverse(ordering)}
-    return offered
+        orderings |= {own: ordering, other: reverse(ordering)}
+    return orderings
 
 
 class CursorPages(BasePagination):
-    """`?cursor=`, `?page_size=` and `?ordering=`; the view has `list_sorting` and `complete(rows)`."""
+    """`?cursor=`, `?page_size=` and `?ordering=`; the view has `list_sorting` and `load_related(rows)`."""
 
     page: KeysetPage
     request: Request
@@ -52,10 +52,10 @@ class CursorPages(BasePagination):
     def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> Sequence[Any]:  # type: ignore[override]
         """Raises ValidationError."""
         self.request = request
-        size = parameters.whole_number(request, SIZE, default=USUAL_SIZE, most=MOST)
-        ordering = parameters.one_of(request, ORDERING, offered_orderings(view.list_sorting))
-        is_scoped = bool(view.get_queryset().query.where)
-        keyset = StrictKeyset(queryset, ordering, size, view.complete, is_scoped=is_scoped)
+        size = parameters.read_integer(request, SIZE, default=DEFAULT_SIZE, most=MAX_SIZE)
+        ordering = parameters.read_choice(request, ORDERING, build_orderings(view.list_sorting))
+        is_restricted = bool(view.get_queryset().query.where)
+        keyset = StrictKeyset(queryset, ordering, size, view.load_related, is_restricted=is_restricted)
         self.page = keyset.page(request.query_params.get(CURSOR, ""))
         return self.page.rows
 
@@ -78,24 +78,24 @@ class CursorPages(BasePagination):
         }
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        size = {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL_SIZE}
+        size = {"type": "integer", "minimum": 1, "maximum": MAX_SIZE, "default": DEFAULT_SIZE}
         return [
-            in_query(CURSOR, "Where the page begins: taken from `next` or `previous`.", parameters.TEXT),
-            in_query(SIZE, "Rows of a page.", size),
-            in_query(
+            build_parameter(CURSOR, "Where the page begins: from `next` or `previous`.", parameters.TEXT),
+            build_parameter(SIZE, "Rows per page.", size),
+            build_parameter(
                 ORDERING,
-                "The order; a minus turns it round.",
-                {"type": "string", "enum": list(offered_orderings(view.list_sorting))},
+                "The order; a minus reverses it.",
+                {"type": "string", "enum": list(build_orderings(view.list_sorting))},
             ),
         ]
 
 
-def in_query(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+def build_parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
 
 
 class Search(BaseFilterBackend):
-    """`?search=`: the words of the queryset's own `matching(text)`; no parameter where it has none."""
+    """`?search=`, if the queryset has `matching(text)`."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
         text = request.query_params.get(SEARCH)
@@ -104,7 +104,7 @@ class Search(BaseFilterBackend):
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         if not is_searchable(view.model):
             return []
-        return [in_query(SEARCH, "Words that all are to be found.", parameters.TEXT)]
+        return [build_parameter(SEARCH, "Words that must all match.", parameters.TEXT)]
 
 
 def is_searchable(model: Any) -> bool:

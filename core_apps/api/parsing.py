@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it, and no text that PostgreSQL refuses."""
+"""A strict JSON parser (RFC 8259), which also rejects text that PostgreSQL cannot store."""
 
 import json
 from math import isfinite
@@ -14,39 +14,39 @@ NUL = "\0"
 
 
 class JSONParser(BaseParser):
-    """The framework's takes any encoding that a client names, and any depth."""
+    """DRF's own accepts any encoding and any depth."""
 
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        """UTF-8 alone (RFC 8259 §8.1). Raises ParseError, and RequestDataTooBig above DATA_UPLOAD_MAX_MEMORY_SIZE."""
+        """Only UTF-8 (RFC 8259 §8.1). Raises ParseError, or RequestDataTooBig above DATA_UPLOAD_MAX_MEMORY_SIZE."""
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(most + 1)
         if len(body) > most:
             raise RequestDataTooBig
         try:
-            data = json.loads(body.decode(), parse_constant=no_number, parse_float=finite)
-            if b"\\u" in body:  # only so can a text hold what is checked here
+            data = json.loads(body.decode(), parse_constant=reject_constant, parse_float=parse_finite)
+            if b"\\u" in body:  # only escapes can produce what is checked here
                 check_texts(data)
         except (ValueError, RecursionError) as error:
-            raise ParseError(_("The body is no JSON that can be read: %s") % reason(error)) from None
+            raise ParseError(_("The body is not valid JSON: %s") % describe_error(error)) from None
         return data
 
 
-def no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+def reject_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
 
 
-def finite(text: str) -> float:
+def parse_finite(text: str) -> float:
     number = float(text)
-    return number if isfinite(number) else no_number(text)
+    return number if isfinite(number) else reject_constant(text)
 
 
 def check_texts(data: Any) -> None:
-    """Raises ValueError for half a character and for NUL, which the database takes in no text."""
+    """Raises ValueError for a lone surrogate and for NUL, which PostgreSQL cannot store."""
     if isinstance(data, str):
         if NUL in data:
-            raise ValueError("a text holds the character NUL")
+            raise ValueError("a string contains the NUL character")
         data.encode()
     elif isinstance(data, dict):
         check_texts([*data, *data.values()])
@@ -55,9 +55,9 @@ def check_texts(data: Any) -> None:
             check_texts(value)
 
 
-def reason(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     if isinstance(error, RecursionError):
-        return _("it is nested too deep")
+        return _("it is nested too deeply")
     if isinstance(error, UnicodeError):
-        return _("its text is no UTF-8")
+        return _("it is not UTF-8")
     return str(error)

@@ -1,6 +1,6 @@
-"""How often a client may ask, per minute: counted in Redis, and by each process for itself where Redis is away.
+"""Rate limits per minute, counted in Redis, or in each process while Redis is down.
 
-In the prod tier nginx limits the requests of an address besides (nginx/snippets/rate-limits.conf).
+In the prod tier nginx also limits the requests of each address (nginx/snippets/rate-limits.conf).
 """
 
 import time
@@ -17,29 +17,29 @@ from limits.strategies import FixedWindowRateLimiter
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 
-from core_apps.cache.client import guarded
+from core_apps.cache.client import circuit_breaker
 
 MEMORY = MemoryStorage()
 
 
-def refuse_too_many(request: Request) -> None:
-    """Counts a request of somebody who is known. Raises Throttled, with the seconds to wait."""
+def throttle_request(request: Request) -> None:
+    """Counts an authenticated request. Raises Throttled, with the seconds to wait."""
     if request.auth is not None:
-        count(f"token {request.auth.pk}", settings.API_RATE_PER_TOKEN)
+        count_request(f"token {request.auth.pk}", settings.API_RATE_PER_TOKEN)
     elif request.user.is_authenticated:
-        count(f"user {request.user.pk}", settings.API_RATE_PER_TOKEN)
+        count_request(f"user {request.user.pk}", settings.API_RATE_PER_TOKEN)
 
 
-def refuse_failures(request: Request) -> None:
-    """Counts a request whose token is not valid. Raises Throttled; a valid token is never kept out by it."""
-    # nginx tells Gunicorn the client's address, and nobody else is believed (config/gunicorn.py).
-    count(f"failures {request.META.get('REMOTE_ADDR', '')}", settings.API_RATE_OF_FAILURES)
+def throttle_failure(request: Request) -> None:
+    """Counts a request whose token is not valid. Raises Throttled; requests with a valid token are not affected."""
+    # Gunicorn trusts only nginx to name the client's address (config/gunicorn.py).
+    count_request(f"failures {request.META.get('REMOTE_ADDR', '')}", settings.API_RATE_OF_FAILURES)
 
 
-def count(client: str, limit: int) -> None:
+def count_request(client: str, limit: int) -> None:
     item, key = RateLimitItemPerMinute(limit), salted_hmac("throttles", client).hexdigest()
     try:
-        with guarded():
+        with circuit_breaker():
             hit(redis_storage(str(settings.CACHES["default"]["LOCATION"])), item, key)
     except redis.RedisError:
         hit(MEMORY, item, key)

@@ -1,4 +1,4 @@
-"""The view that each resource of the API is written on."""
+"""Base classes for the views of the API."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -23,36 +23,36 @@ from rest_framework.viewsets import ModelViewSet
 
 from core_apps.api import conditions, idempotency, pagination, parameters
 from core_apps.api.access import RolePermission
-from core_apps.api.refusals import Gone
-from core_apps.api.serializers import narrow
-from core_apps.api.throttles import refuse_too_many
+from core_apps.api.exceptions import GoneError
+from core_apps.api.serializers import keep_fields
+from core_apps.api.throttles import throttle_request
 from core_apps.big_lists.checks import check_sorting
 from core_apps.big_lists.pagination import Ordering
-from core_apps.cache.versioned_cache import answer, key_of
-from core_apps.common.visibility import check_rule, visible_rows
+from core_apps.cache.versioned_cache import build_key, get_or_compute
+from core_apps.common.visibility import check_visibility_rule, filter_visible
 
 FIELDS = "fields"
-# Of the process, or of that which the workers were forked from: other code may show other fields of the same row.
-STARTED = secrets.token_hex(8)
+# Part of the cache keys: other code may show other fields. Workers share the value of the process that forked them.
+PROCESS_ID = secrets.token_hex(8)
 
 
 class StrictView(GenericAPIView[Any]):
-    """For any view of the API: `model` names whose permissions it asks; `query_parameters`, what its address holds."""
+    """The base of all views: requires the permissions of `model`, and rejects unknown `query_parameters`."""
 
     model: type[Model]
     query_parameters: ClassVar[frozenset[str]] = frozenset()
     permission_classes = (RolePermission,)
 
     def perform_authentication(self, request: Request) -> None:
-        """Counts what it then refuses as well, which the framework's own throttles would not."""
+        """Throttles before the permission check, so that denied requests count as well."""
         super().perform_authentication(request)
-        refuse_too_many(request)
+        throttle_request(request)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        is_handled = hasattr(self, str(request.method).lower())  # else the answer is 405, whatever is asked
-        if is_handled and request.META.get("QUERY_STRING"):
-            parameters.check(request, self.known_parameters(), self.repeatable_parameters())
+        is_supported = hasattr(self, str(request.method).lower())  # else it is a 405
+        if is_supported and request.META.get("QUERY_STRING"):
+            parameters.check_parameters(request, self.known_parameters(), self.repeatable_parameters())
 
     def known_parameters(self) -> frozenset[str]:
         return self.query_parameters
@@ -62,12 +62,12 @@ class StrictView(GenericAPIView[Any]):
 
 
 class ResourceViewSet(StrictView, ModelViewSet[Any]):
-    """Rows of one model under their public ids; PATCH changes what is sent, and there is no PUT.
+    """CRUD for one model by public id, with PATCH and without PUT.
 
-    The rules are the admin's: Django's permissions, and `visible_to(user)` of the model's queryset.
+    As in the admin, Django's permissions and `visible_to(user)` of the model's queryset apply.
     """
 
-    # What `?ordering=` offers by name, the first from the start; an index backs each, as in BigTableAdmin.
+    # The values of `?ordering=`, the default first; an index backs each, as in BigTableAdmin.
     list_sorting: ClassVar[dict[str, Ordering]]
     filterset_class: Any = None
 
@@ -78,11 +78,11 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
     pagination_class = pagination.CursorPages
 
     def get_queryset(self) -> QuerySet[Any]:
-        """The rows that the person sees."""
-        return visible_rows(self.model._default_manager.all(), self.request.user)
+        """The rows visible to the user."""
+        return filter_visible(self.model._default_manager.all(), self.request.user)
 
-    def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """The rows of one page, or one row, for subclasses to join what the serializer reads."""
+    def load_related(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Override to join or prefetch what the serializer reads, for the rows of one page or one row."""
         return rows
 
     def known_parameters(self) -> frozenset[str]:
@@ -98,123 +98,125 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
     def filters(self) -> dict[str, Any]:
         return self.filterset_class.base_filters if self.filterset_class else {}
 
-    # Reads: each is bytes behind an ETag.
+    # Reads: cached bytes with an ETag.
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
-        return conditions.answer(request, self.remembered(self.listed))
+        return conditions.build_response(request, self.get_or_compute(self.render_list))
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
-        return conditions.answer(request, self.remembered(self.retrieved))
+        return conditions.build_response(request, self.get_or_compute(self.render_detail))
 
-    def remembered(self, compute: Callable[[], bytes]) -> bytes:
-        """By the whole address, since the neighbours' are absolute; what was refused is not kept."""
-        meta = self.request.META  # as it was sent: the host is known to be ours
+    def get_or_compute(self, compute: Callable[[], bytes]) -> bytes:
+        """Keyed by the whole URL, because the links to other pages are absolute; errors are not cached."""
+        meta = self.request.META  # the host has been validated
         address = (
             self.request.scheme or "",
             meta.get("HTTP_HOST", ""),
             self.request.path,
             meta.get("QUERY_STRING", ""),
         )
-        return answer(key_of("api", STARTED, self.scope(), *address), compute)
+        return get_or_compute(build_key("api", PROCESS_ID, self.get_cache_group(), *address), compute)
 
-    def scope(self) -> str:
-        """Of two people with the same scope each sees what the other does."""
+    def get_cache_group(self) -> str:
+        """Users in the same group see the same rows and share cached responses."""
         return f"user {self.request.user.pk}"
 
-    def listed(self) -> bytes:
+    def render_list(self) -> bytes:
         rows = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return conditions.tagged(rendered(self.paginator.body(self.represented(rows, many=True))))  # type: ignore[union-attr]
+        return conditions.add_etag(render_json(self.paginator.body(self.serialize(rows, many=True))))  # type: ignore[union-attr]
 
-    def retrieved(self) -> bytes:
-        return self.tagged(self.get_object())
+    def render_detail(self) -> bytes:
+        return self.render_row(self.get_object())
 
     def get_object(self) -> Any:
-        """The row of the address as it stands, with what `complete` adds. Raises Http404."""
-        return get_object_or_404(self.complete(self.get_queryset()), public_id=self.kwargs[self.lookup_field])
+        """The row that the URL names, with what `load_related` adds. Raises Http404."""
+        return get_object_or_404(self.load_related(self.get_queryset()), public_id=self.kwargs[self.lookup_field])
 
-    def tagged(self, row: Any) -> bytes:
-        return conditions.tagged(rendered(self.represented(row)), row)
+    def render_row(self, row: Any) -> bytes:
+        return conditions.add_etag(render_json(self.serialize(row)), row)
 
-    def represented(self, rows: Any, *, many: bool = False) -> Any:
-        """What the client asked to see of them. Raises ValidationError for an unknown field."""
+    def serialize(self, rows: Any, *, many: bool = False) -> Any:
+        """The fields that `?fields=` selects. Raises ValidationError for an unknown field."""
         serializer: Any = self.get_serializer(rows, many=many)
         one = serializer.child if many else serializer
-        narrow(one, parameters.words(self.request, FIELDS, one.fields))
+        keep_fields(one, parameters.read_list(self.request, FIELDS, one.fields))
         return serializer.data
 
-    # Writes: each is one transaction, and ends with the row as a GET would show it.
+    # Writes: each is one transaction, and returns the row as a GET would.
 
     @transaction.atomic
     def create(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
-        """201, also where the `Idempotency-Key` has been here: then with the row as it is now.
+        """201, also for a repeated `Idempotency-Key`: then with the current state of the row.
 
-        Raises Gone where that row is gone, or out of the person's sight.
+        410 if that row no longer exists or is not visible to you.
         """
-        receipt = idempotency.receipt_for(request)
+        receipt = idempotency.get_receipt(request)
         if receipt and receipt.public_id:
-            return self.replayed(receipt.public_id)
-        serializer = self.checked(self.get_serializer(data=request.data))
+            return self.build_replay_response(receipt.public_id)
+        serializer = self.validate(self.get_serializer(data=request.data))
         self.perform_create(serializer)
-        row = self.written(serializer.instance)
-        idempotency.keep(receipt, row.public_id)
-        return self.created(row)
+        row = self.reload(serializer.instance)
+        idempotency.save_result(receipt, row.public_id)
+        return self.build_created_response(row)
 
     @transaction.atomic
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
-        row = self.locked()
-        serializer = self.checked(self.get_serializer(row, data=request.data, partial=True))
+        row = self.lock_object()
+        serializer = self.validate(self.get_serializer(row, data=request.data, partial=True))
         if serializer.validated_data:
             self.perform_update(serializer)
-        return conditions.answer(request, self.tagged(self.written(row)))
+        return conditions.build_response(request, self.render_row(self.reload(row)))
 
     @transaction.atomic
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
-        self.perform_destroy(self.locked())
+        self.perform_destroy(self.lock_object())
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
-    def locked(self) -> Any:
-        """The row, held until the transaction ends. Raises Http404, and Outdated by `If-Match`."""
+    def lock_object(self) -> Any:
+        """The row, locked until the transaction ends. Raises Http404, or OutdatedError by `If-Match`."""
         rows = self.get_queryset().select_for_update(of=("self",))
         row = get_object_or_404(rows, public_id=self.kwargs[self.lookup_field])
-        conditions.refuse_outdated(self.request, row)
+        conditions.check_if_match(self.request, row)
         return row
 
-    def checked(self, serializer: Any) -> Any:
-        """Raises ValidationError, for an unknown field of the answer too: nothing is written then."""
-        parameters.words(self.request, FIELDS, serializer.fields)
+    def validate(self, serializer: Any) -> Any:
+        """Raises ValidationError, also for an unknown name in `?fields=`: nothing must be written then."""
+        parameters.read_list(self.request, FIELDS, serializer.fields)
         serializer.is_valid(raise_exception=True)
         return serializer
 
-    def written(self, row: Any) -> Any:
-        """The same row as it now is: the database fills in what Django did not, and its writer sees it all the same."""
-        return self.complete(self.model._default_manager.all()).get(pk=row.pk)
+    def reload(self, row: Any) -> Any:
+        """The saved row with the values that the database has set, even if it is no longer visible to its author."""
+        return self.load_related(self.model._default_manager.all()).get(pk=row.pk)
 
-    def created(self, row: Any) -> HttpResponse:
-        response = conditions.answer(self.request, self.tagged(row), HTTPStatus.CREATED)
+    def build_created_response(self, row: Any) -> HttpResponse:
+        response = conditions.build_response(self.request, self.render_row(row), HTTPStatus.CREATED)
         response["Location"] = self.request.build_absolute_uri(f"{self.request.path}{row.public_id}/")
         return response
 
-    def replayed(self, public_id: UUID) -> HttpResponse:
-        row = self.complete(self.get_queryset()).filter(public_id=public_id).first()
+    def build_replay_response(self, public_id: UUID) -> HttpResponse:
+        row = self.load_related(self.get_queryset()).filter(public_id=public_id).first()
         if row is None:
-            raise Gone(_("What this Idempotency-Key made is not there any more, or not for you."))
-        response = self.created(row)
+            raise GoneError(
+                _("The resource created with this Idempotency-Key no longer exists or is not visible to you.")
+            )
+        response = self.build_created_response(row)
         response[idempotency.REPLAYED] = "true"
         return response
 
 
 def check_resources(**_options: Any) -> list[CheckMessage]:
-    """A check of Django's: each resource says who sees its rows, and has an index for each order of its lists."""
+    """A Django system check: each model has a visibility rule, and each sort order an index."""
     import_module(settings.ROOT_URLCONF)
-    views = [view for view in subclasses(ResourceViewSet) if hasattr(view, "model")]
-    found = [error for model in {view.model for view in views} for error in check_rule(model)]
-    return found + [error for view in views for error in check_sorting(view.model, view.list_sorting, view.__name__)]
+    views = [view for view in iter_subclasses(ResourceViewSet) if hasattr(view, "model")]
+    errors = [error for model in {view.model for view in views} for error in check_visibility_rule(model)]
+    return errors + [error for view in views for error in check_sorting(view.model, view.list_sorting, view.__name__)]
 
 
-def subclasses(of: type[Any]) -> Iterator[type[Any]]:
+def iter_subclasses(of: type[Any]) -> Iterator[type[Any]]:
     for one in of.__subclasses__():
-        yield from (one, *subclasses(one))
+        yield from (one, *iter_subclasses(one))
 
 
-def rendered(data: Any) -> bytes:
+def render_json(data: Any) -> bytes:
     return JSONRenderer().render(data)

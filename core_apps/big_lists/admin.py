@@ -1,4 +1,4 @@
-"""An admin for tables of any size: what a page costs does not grow with the table."""
+"""An admin for large tables: the cost of a page does not grow with the table."""
 
 from typing import Any, ClassVar
 
@@ -18,27 +18,27 @@ Sortings = dict[str, tuple[str, ...]]
 
 
 class VisibleRelations(VisibleRows):
-    """Rows that are visible to the person, and relations that are searched for."""
+    """Shows only rows visible to the user, and autocompletes relations."""
 
     def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        """Every relation: a list of options is as long as its table."""
+        """All relations, because a <select> would load the whole table."""
         opts = self.opts  # type: ignore[attr-defined]
         fields: list[Field[Any, Any]] = [*opts.fields, *opts.many_to_many]
         return tuple(field.name for field in fields if field.remote_field and field.name != opts.pk.name)
 
 
 class BigTableAdmin(OptimisticLocking, VisibleRelations, admin.ModelAdmin):  # type: ignore[type-arg]
-    """What every list has in common. Its model's QuerySet has `visible_to(user)`, and may have `matching(text)`."""
+    """The base of all admins. The model's QuerySet has `visible_to(user)`, and may have `matching(text)`."""
 
-    # What a person can sort by: a column of list_display and the order that it means, the first one from the start.
-    # An index of the model backs each; none of its fields is NULL, all go in one direction, the last is "pk".
+    # Sortable columns of list_display and their order, the default first. An index of the model backs each; its fields
+    # are not NULL, have one direction and end with "pk".
     list_sorting: ClassVar[Sortings] = {}
-    # Filters that no list of options offers, for links from other pages: "company__id__exact".
+    # Filters without options in the sidebar, for links from other pages: "company__id__exact".
     link_filters: tuple[str, ...] = ()
 
     list_per_page = 50
     show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # each would be a count
+    show_facets = admin.ShowFacets.NEVER  # each needs a count
     change_list_template = "big_lists/change_list.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -51,13 +51,13 @@ class BigTableAdmin(OptimisticLocking, VisibleRelations, admin.ModelAdmin):  # t
         return next(iter(self.list_sorting.values()))
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        offered: dict[str, Any] = super().get_actions(request)
-        if "delete_selected" in offered:
-            offered["delete_selected"] = (delete_selected, *offered["delete_selected"][1:])
-        return offered
+        actions: dict[str, Any] = super().get_actions(request)
+        if "delete_selected" in actions:
+            actions["delete_selected"] = (delete_selected, *actions["delete_selected"][1:])
+        return actions
 
-    def complete_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """The rows of one page, for subclasses to annotate and prefetch what its columns show."""
+    def load_related(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Override to annotate or prefetch what the columns show, for the rows of one page."""
         return rows
 
     def get_search_results(
@@ -71,18 +71,18 @@ class BigTableAdmin(OptimisticLocking, VisibleRelations, admin.ModelAdmin):  # t
     def get_paginator(  # type: ignore[override]
         self, request: HttpRequest, queryset: Any, per_page: int, **options: Any
     ) -> Paginator:  # type: ignore[type-arg]
-        """For autocomplete alone: lists have no numbered pages, and a history is short."""
+        """Only for autocomplete and the history: lists have no numbered pages."""
         paginator = SuggestionPaginator if queryset.model is self.model else Paginator
         return paginator(queryset, per_page)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Only what has an index; the admin would filter by any column that an address names."""
+        """Allows only filters with an index; Django would allow any local column."""
         offered = [getattr(entry, "parameter_name", entry) for entry in self.list_filter]
         return lookup in self.link_filters or lookup.startswith(tuple(map(str, offered)))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[list[Any], Any, set[str], list[Any]]:
-        return Deletion(self.admin_site, request).of(self.model, [row.pk for row in objs])
+        return Deletion(self.admin_site, request).collect_all(self.model, [row.pk for row in objs])
 
 
 class BigTableInline(VisibleRelations, admin.TabularInline):  # type: ignore[type-arg]
-    """Rows of a big table in the form of another."""
+    """Inline rows of a large table."""

@@ -6,6 +6,6 @@ class BigListsConfig(AppConfig):
     name = "core_apps.big_lists"
 
     def ready(self) -> None:
-        from core_apps.big_lists.checks import check_admin  # it needs the models
+        from core_apps.big_lists.checks import check_admin  # needs the models
 
         checks.register(check_admin, checks.Tags.models)

@@ -8,12 +8,12 @@ from core_apps.big_lists.pagination import LAST, Keyset, Ordering, reverse
 
 
 class BigChangeList(ChangeList):
-    """A list whose page costs the same in a table of any size."""
+    """A change list with keyset pagination."""
 
     model_admin: Any  # a BigTableAdmin
 
-    def chosen_sorting(self) -> tuple[str, bool]:
-        """The column, and whether its order is turned round; the first of `list_sorting` where none is chosen."""
+    def get_chosen_column(self) -> tuple[str, bool]:
+        """The column to sort by and whether to reverse its order; by default the first of `list_sorting`."""
         sortings = self.model_admin.list_sorting
         chosen = self.params.get(ORDER_VAR, "").partition(".")[0]
         number = chosen.removeprefix("-")
@@ -22,35 +22,37 @@ class BigChangeList(ChangeList):
             return next(iter(sortings)), False
         return str(column), chosen.startswith("-") != sortings[column][0].startswith("-")
 
-    def sorting(self) -> Ordering:
-        column, is_reversed = self.chosen_sorting()
+    def get_sorting(self) -> Ordering:
+        column, is_reversed = self.get_chosen_column()
         ordering: Ordering = self.model_admin.list_sorting[column]
         return reverse(ordering) if is_reversed else ordering
 
     def get_ordering(self, request: HttpRequest, queryset: Any) -> list[str]:  # type: ignore[override]
-        return list(self.sorting())
+        return list(self.get_sorting())
 
     def get_ordering_field_columns(self) -> dict[int, str]:  # type: ignore[override]
-        column, _ = self.chosen_sorting()
-        direction = "desc" if self.sorting()[0].startswith("-") else "asc"
+        column, _ = self.get_chosen_column()
+        direction = "desc" if self.get_sorting()[0].startswith("-") else "asc"
         return {number: direction for number, name in enumerate(self.list_display) if name == column}
 
     def get_results(self, request: HttpRequest) -> None:
-        is_scoped = bool(self.root_queryset.query.where)
-        keyset = Keyset(self.queryset, self.sorting(), self.list_per_page, self.complete, is_scoped=is_scoped)
+        is_restricted = bool(self.root_queryset.query.where)
+        keyset = Keyset(
+            self.queryset, self.get_sorting(), self.list_per_page, self.load_related, is_restricted=is_restricted
+        )
         self.result_count, self.page = keyset.count, keyset.page(request.GET.get(PAGE_VAR, ""))
         self.result_list = self.page.rows
-        # Where the person has narrowed nothing, the search offers no way back to all.
+        # The search form links to all rows only if something narrows them.
         has_narrowed = bool(self.query or self.get_filters_params())
         self.show_full_result_count, self.full_result_count = False, None if has_narrowed else self.result_count
         self.show_admin_actions = True
         self.can_show_all, self.multi_page, self.paginator = False, False, None
 
-    def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return self.apply_select_related(self.model_admin.complete_rows(rows))
+    def load_related(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return self.apply_select_related(self.model_admin.load_related(rows))
 
-    def pages(self) -> list[tuple[str, str | None]]:
-        """The neighbours' names in the template, and their addresses; None where there is none."""
+    def get_page_links(self) -> list[tuple[str, str | None]]:
+        """Names of page links for the template, and their URLs; None if there is no such page."""
         is_first, is_last = self.page.previous is None, self.page.next is None
         cursors = {
             "first": None if is_first else "",

@@ -1,6 +1,6 @@
-"""What a deletion takes along and what forbids it, listed as far as anybody reads.
+"""What a deletion cascades to and what protects it, with a limited list of rows.
 
-Django's own page loads and links every row, however many there are.
+Django's own page loads and links every row.
 """
 
 from collections.abc import Iterator
@@ -20,23 +20,24 @@ from django.utils.translation import gettext as _
 
 from core_apps.big_lists.counts import Count, capped_count
 
-LISTED = 20
-# The confirmation names each, so that nothing else is deleted; a form has 1,000 fields at most.
-MOST_DELETED = 500
+MAX_LISTED = 20
+DeletedObjects = tuple[list[Any], dict[str, Count], set[str], list[Any]]
+# The confirmation form has a field for each row, and Django accepts 1,000 fields.
+MAX_DELETED_ROWS = 500
 
 
 def delete_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase | None:
-    """Django's action, for as many rows as one request can delete."""
-    keys = list(queryset.values_list("pk", flat=True)[: MOST_DELETED + 1])
-    if len(keys) > MOST_DELETED:
-        text = _("No more than %(most)s can be deleted at once: narrow the list by a search or a filter.")
-        model_admin.message_user(request, text % {"most": Count(MOST_DELETED)}, messages.ERROR)
+    """Django's action with a limit on the number of rows."""
+    keys = list(queryset.values_list("pk", flat=True)[: MAX_DELETED_ROWS + 1])
+    if len(keys) > MAX_DELETED_ROWS:
+        text = _("You can delete at most %(most)s at once. Narrow the list by a search or a filter.")
+        model_admin.message_user(request, text % {"most": Count(MAX_DELETED_ROWS)}, messages.ERROR)
         return None
     return actions.delete_selected(model_admin, request, model_admin.model._default_manager.filter(pk__in=keys))
 
 
 class Deletion:
-    """What one comes to, in the admin's terms: lines, counts, kinds that the person may not delete, what forbids it."""
+    """Collects what `ModelAdmin.get_deleted_objects` returns: rows, counts, missing permissions, protected rows."""
 
     def __init__(self, site: AdminSite, request: HttpRequest) -> None:
         self.site, self.request = site, request
@@ -45,40 +46,42 @@ class Deletion:
         self.forbidden: set[str] = set()
         self.protected: list[Any] = []
 
-    def of(self, model: type[Model], keys: list[Any]) -> tuple[list[Any], dict[str, Count], set[str], list[Any]]:
-        self.take(model._base_manager.filter(pk__in=keys))
+    def collect_all(
+        self, model: type[Model], keys: list[Any]
+    ) -> tuple[list[Any], dict[str, Count], set[str], list[Any]]:
+        self.collect(model._base_manager.filter(pk__in=keys))
         return self.lines, self.counts, self.forbidden, self.protected
 
-    def take(self, rows: QuerySet[Any]) -> None:
-        """These rows, and what goes with them."""
+    def collect(self, rows: QuerySet[Any]) -> None:
+        """Adds these rows and what the deletion cascades to."""
         count, name = capped_count(rows), str(rows.model._meta.verbose_name_plural)
         if not count or name in self.counts:
             return
         self.counts[name] = count
-        if not self.may_delete(rows.model):
+        if not self.can_delete(rows.model):
             self.forbidden.add(str(rows.model._meta.verbose_name))
-        self.lines.extend(self.listed(rows))
+        self.lines.extend(self.list_rows(rows))
         for relation in get_candidate_relations_to_delete(rows.model._meta):
-            self.follow(relation, rows)
+            self.collect_related(relation, rows)
 
-    def follow(self, relation: Any, rows: QuerySet[Any]) -> None:
+    def collect_related(self, relation: Any, rows: QuerySet[Any]) -> None:
         related = relation.related_model._base_manager.filter(**{f"{relation.field.name}__in": rows})
         if relation.on_delete is CASCADE:
-            self.take(related)
+            self.collect(related)
         elif relation.on_delete in (PROTECT, RESTRICT):
-            self.protected.extend(self.listed(related))
+            self.protected.extend(self.list_rows(related))
 
-    def may_delete(self, model: type[Model]) -> bool:
+    def can_delete(self, model: type[Model]) -> bool:
         is_registered = self.site.is_registered(model)
         return not is_registered or self.site.get_model_admin(model).has_delete_permission(self.request)
 
-    def listed(self, rows: QuerySet[Any]) -> Iterator[Any]:
-        found = list(rows.select_related()[: LISTED + 1])
-        yield from map(self.line, found[:LISTED])
-        if len(found) > LISTED:
+    def list_rows(self, rows: QuerySet[Any]) -> Iterator[Any]:
+        first = list(rows.select_related()[: MAX_LISTED + 1])
+        yield from map(self.format_row, first[:MAX_LISTED])
+        if len(first) > MAX_LISTED:
             yield _("and more %(names)s") % {"names": rows.model._meta.verbose_name_plural}
 
-    def line(self, row: Model) -> str:
+    def format_row(self, row: Model) -> str:
         opts = row._meta
         name = capfirst(opts.verbose_name)
         try:

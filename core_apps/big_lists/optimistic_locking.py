@@ -1,6 +1,6 @@
-"""Two persons in one form: the second one to save is told, instead of undoing what the first one did.
+"""Optimistic locking of admin forms: the second of two people to save gets an error.
 
-The API's ETag has the same version of a row.
+The API's ETag contains the same version of a row.
 """
 
 from typing import Any
@@ -17,58 +17,58 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from core_apps.common.models import TimeStampedModel, version_of
+from core_apps.common.models import TimeStampedModel, get_row_version
 
 VERSION = "version"
 
 
 class VersionField(forms.CharField):
-    """Nothing that a person changes, so the history says nothing of it."""
+    """Never counts as changed, so the history does not mention it."""
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return False
 
 
 class VersionForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Carries the version of the row that the person saw."""
+    """Contains the version of the row that the user saw."""
 
     version = VersionField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         if self.instance.pk:
-            self.initial[VERSION] = version_of(self.instance)
+            self.initial[VERSION] = get_row_version(self.instance)
 
     def clean(self) -> Any:
         values = super().clean()
         seen = self.cleaned_data.get(VERSION)
-        if self.instance.pk and seen and (changed := self.changed_since(seen)):
-            raise ValidationError(refusal(changed), code="outdated")
+        if self.instance.pk and seen and (row := self.get_changed_row(seen)):
+            raise ValidationError(build_message(row), code="outdated")
         return values
 
-    def changed_since(self, version: str) -> Model | None:
-        """The row, which nobody else can change from here to the end of the admin's transaction."""
+    def get_changed_row(self, version: str) -> Model | None:
+        """The row if its version differs; locked until the end of the admin's transaction."""
         row = type(self.instance)._base_manager.select_for_update(of=("self",)).get(pk=self.instance.pk)
-        return row if version_of(row) != version else None
+        return row if get_row_version(row) != version else None
 
 
-def refusal(row: Any) -> SafeString:
-    by = last_editor(row)
+def build_message(row: Any) -> SafeString:
+    by = get_last_editor(row)
     moment = date_format(timezone.localtime(row.updated_at), "SHORT_DATETIME_FORMAT")
-    told = _("%(person)s has changed this at %(moment)s.") if by else _("This was changed at %(moment)s.")
-    advice = _("Nothing of yours is saved. Open the page anew in another tab, and make your change there.")
-    return format_html("{} {}", told % {"person": by, "moment": moment}, advice)
+    text = _("%(person)s changed this on %(moment)s.") if by else _("This was changed on %(moment)s.")
+    advice = _("Your changes were not saved. Reload the page and apply them again.")
+    return format_html("{} {}", text % {"person": by, "moment": moment}, advice)
 
 
-def last_editor(row: Any) -> str:
-    """Blank where it was not a form: the API, an import, a service."""
+def get_last_editor(row: Any) -> str:
+    """Blank if the last change did not come from an admin form."""
     entries = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(row), object_id=str(row.pk))
     last = entries.filter(action_time__gte=row.updated_at).select_related("user").order_by("-action_time").first()
     return str(last.user) if last else ""
 
 
 class OptimisticLocking:
-    """For an admin: where a row has `updated_at`, its form is refused if the row has changed since it was shown."""
+    """For a ModelAdmin: a form is invalid if a TimeStampedModel has changed since the form was loaded."""
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         if self.is_versioned():

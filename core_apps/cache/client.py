@@ -1,4 +1,4 @@
-"""A Redis client that does not ask a Redis which did not answer a moment ago.
+"""A Redis client with a circuit breaker: after a failure, calls fail at once for a second.
 
 Each call to a silent server costs a whole socket timeout, and a page makes several: without this, losing the cache
 would cost more than having it ever saved.
@@ -19,26 +19,26 @@ PAUSE = 1.0  # seconds
 _retry_at = 0.0
 
 
-class RedisAwayError(redis.ConnectionError):
-    """Refused without asking."""
+class CircuitOpenError(redis.ConnectionError):
+    """Raised without calling Redis, which failed a moment ago."""
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
-    """Around a call to Redis. Raises RedisAwayError for a second after a failure; then one call tries again."""
+def circuit_breaker() -> Iterator[None]:
+    """Wraps a call to Redis. Raises CircuitOpenError for PAUSE seconds after a failure; then one call tries again."""
     global _retry_at
     if _retry_at:
         if time.monotonic() < _retry_at:
-            raise RedisAwayError("Redis did not answer a moment ago")
-        _retry_at = time.monotonic() + PAUSE  # meanwhile the others do without
+            raise CircuitOpenError("Redis did not answer a moment ago")
+        _retry_at = time.monotonic() + PAUSE  # one call tries, the others keep failing
     try:
         yield
     except (redis.ConnectionError, redis.TimeoutError):
         if not _retry_at:
-            logger.warning("Redis does not answer; it is tried again every %s s", PAUSE)
+            logger.warning("Redis does not answer; next try in %s s", PAUSE)
         _retry_at = time.monotonic() + PAUSE
         raise
-    except redis.ResponseError:  # a refusal is an answer
+    except redis.ResponseError:  # an error reply is a reply
         _retry_at = 0.0
         raise
     if _retry_at:
@@ -46,30 +46,30 @@ def guarded() -> Iterator[None]:
     _retry_at = 0.0
 
 
-class GuardedRedis(redis.Redis):
-    """The client that django-redis makes."""
+class CircuitBreakerRedis(redis.Redis):
+    """The client class that the cache settings name."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        with guarded():
+        with circuit_breaker():
             return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
-    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "GuardedPipeline":
-        return GuardedPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "CircuitBreakerPipeline":
+        return CircuitBreakerPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
 
-class GuardedPipeline(redis.client.Pipeline):
-    """Sends its commands past the client's `execute_command`."""
+class CircuitBreakerPipeline(redis.client.Pipeline):
+    """A pipeline does not use the client's `execute_command`."""
 
     def execute(self, raise_on_error: bool = True) -> Any:
-        with guarded():
+        with circuit_breaker():
             return super().execute(raise_on_error)
 
 
-def not_while_away(record: logging.LogRecord) -> bool:
-    """A logging filter: the first failure is logged, the calls that it then spares are not."""
+def is_not_circuit_open(record: logging.LogRecord) -> bool:
+    """A logging filter: the first failure is logged, the calls that then fail at once are not."""
     error = record.exc_info[1] if record.exc_info else None
     while error:
-        if isinstance(error, RedisAwayError):
+        if isinstance(error, CircuitOpenError):
             return False
         error = error.__cause__
     return True

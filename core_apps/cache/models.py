@@ -1,1 +1,1 @@
-"""None: the table is one of the migration's own. Django sends `post_migrate` only to an app that has this module."""
+"""Empty: a migration creates the table. Django sends `post_migrate` only to apps that have this module."""

@@ -6,6 +6,6 @@ class CommonConfig(AppConfig):
     name = "core_apps.common"
 
     def ready(self) -> None:
-        from core_apps.common.visibility import check_admin  # it needs the models
+        from core_apps.common.visibility import check_admin  # needs the models
 
         checks.register(check_admin, checks.Tags.security)

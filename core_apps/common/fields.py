@@ -12,27 +12,27 @@ from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
 
-class FoldedEmailField(models.EmailField):  # type: ignore[type-arg]
-    """An e-mail address kept in lower case, so that a plain unique index is case-insensitive.
+class LowercaseEmailField(models.EmailField):  # type: ignore[type-arg]
+    """An e-mail address stored in lower case, so that a plain unique index is case-insensitive.
 
-    RFC 5321 lets a host tell Ann@ from ann@; none of the large ones does, and people type both.
+    RFC 5321 allows case-sensitive local parts, but no large provider has them, and people type both.
     """
 
     def to_python(self, value: Any) -> Any:
-        return _fold(super().to_python(value))
+        return _lower(super().to_python(value))
 
     def get_prep_value(self, value: Any) -> Any:
-        return _fold(super().get_prep_value(value))
+        return _lower(super().get_prep_value(value))
 
 
 class WebAddressValidator(URLValidator):
-    """Django's, for addresses that a browser opens; a plain one passes by a single expression.
+    """URLValidator for http and https, with a fast path for plain URLs.
 
-    Django's check costs as much as that of all other fields together, and an import makes it for each row.
+    Django's check costs as much as those of all other fields together, for each row of an import.
     """
 
     PLAIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}(?:/[!-~]*)?")
-    LONGEST_PLAIN = 200  # characters; below the limits that Django sets to an address and its host
+    LONGEST_PLAIN = 200  # characters; below Django's limits for URLs and host names
 
     def __init__(self) -> None:
         super().__init__(schemes=["http", "https"])
@@ -43,7 +43,7 @@ class WebAddressValidator(URLValidator):
 
 
 class WebAddressField(models.URLField):  # type: ignore[type-arg]
-    """A URL that a browser opens; what is typed without a scheme is https."""
+    """An http or https URL; https if no scheme is given."""
 
     default_validators = [WebAddressValidator()]  # noqa: RUF012 - Django's own attribute
 
@@ -52,10 +52,10 @@ class WebAddressField(models.URLField):  # type: ignore[type-arg]
 
 
 class CountryField(models.CharField):  # type: ignore[type-arg]
-    """A country as its ISO 3166-1 alpha-2 code, or XK; blank when unknown."""
+    """An ISO 3166-1 alpha-2 code, or XK; blank if unknown."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs |= {"max_length": 2, "blank": True, "choices": country_choices}
+        kwargs |= {"max_length": 2, "blank": True, "choices": get_country_choices}
         super().__init__(*args, **kwargs)
 
     def deconstruct(self) -> Any:
@@ -65,21 +65,21 @@ class CountryField(models.CharField):  # type: ignore[type-arg]
         return name, path, args, kwargs
 
     def validate(self, value: Any, model_instance: models.Model | None) -> None:
-        """In constant time; Django's own check walks through all 250 choices for each row of an import."""
-        if value not in country_names() and value != "":
+        """In constant time; Django compares with all 250 choices for each row of an import."""
+        if value not in get_country_names() and value != "":
             raise ValidationError(_("“%(value)s” is not a country code."), params={"value": value})
 
 
 @cache
-def country_names(language: str = "en") -> dict[str, str]:
-    """By code, in the order of the names."""
+def get_country_names(language: str = "en") -> dict[str, str]:
+    """Names by code, sorted by name."""
     with override(language):
         return {code: str(name) for code, name in countries}
 
 
-def country_choices() -> list[tuple[str, str]]:
-    return list(country_names(get_language() or "en").items())
+def get_country_choices() -> list[tuple[str, str]]:
+    return list(get_country_names(get_language() or "en").items())
 
 
-def _fold(value: Any) -> Any:
+def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value

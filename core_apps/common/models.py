@@ -10,7 +10,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TimeStampedModel(models.Model):
-    """When a row came and when it last changed; the database fills both in for rows that bypass Django."""
+    """When a row was created and last changed; the database sets both for rows that bypass Django."""
 
     created_at = models.DateTimeField(_("created"), auto_now_add=True, db_default=Now())
     updated_at = models.DateTimeField(_("updated"), auto_now=True, db_default=Now())
@@ -20,7 +20,7 @@ class TimeStampedModel(models.Model):
 
 
 class PublicModel(TimeStampedModel):
-    """A row that URLs name without telling how many there are."""
+    """A row with a random id for URLs, which does not reveal the number of rows."""
 
     public_id = models.UUIDField(
         _("public id"), unique=True, editable=False, db_default=RandomUUID(), help_text=_("Names it in URLs.")
@@ -30,6 +30,6 @@ class PublicModel(TimeStampedModel):
         abstract = True
 
 
-def version_of(row: Any) -> str:
-    """A row's last change in microseconds, in hexadecimal digits."""
+def get_row_version(row: Any) -> str:
+    """The time of a row's last change in microseconds, in hexadecimal."""
     return format((row.updated_at - EPOCH) // timedelta(microseconds=1), "x")

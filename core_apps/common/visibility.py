@@ -1,6 +1,6 @@
-"""Who sees which rows: a model says it by `visible_to(user)` of its QuerySet. One that says nothing is shown to nobody.
+"""Visibility of rows: the QuerySet of a model has `visible_to(user)`. Models without it are an error.
 
-Django's own models are left to Django's permissions.
+Django's own models have only Django's permissions.
 """
 
 from collections.abc import Iterator
@@ -14,61 +14,63 @@ from django.http import HttpRequest
 
 M = TypeVar("M", bound=Model)
 
-HINT = "Give its QuerySet a method visible_to(user), or derive it from VisibleToAll (core_apps/common/visibility.py)."
+HINT = "Add visible_to(user) to its QuerySet, or derive that from VisibleToAll (core_apps/common/visibility.py)."
 
 
 class VisibleToAll(QuerySet[M]):
-    """The rows of a model that everybody sees who has the permission to view it."""
+    """For models whose rows are visible to all users with the view permission."""
 
     def visible_to(self, user: Any) -> Self:
         return self
 
 
 class VisibleRows:
-    """A mixin of the admin: shows, and offers as a choice, only rows that are visible to the person."""
+    """A ModelAdmin mixin: lists and form choices contain only rows visible to the user."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return visible_rows(super().get_queryset(request), request.user)  # type: ignore[misc]
+        return filter_visible(super().get_queryset(request), request.user)  # type: ignore[misc]
 
     def get_field_queryset(self, db: str | None, field: Any, request: HttpRequest) -> QuerySet[Any] | None:
         queryset = super().get_field_queryset(db, field, request)  # type: ignore[misc]
         rows = field.remote_field.model._default_manager.using(db) if queryset is None else queryset
-        return visible_rows(rows, request.user)
+        return filter_visible(rows, request.user)
 
 
-def visible_rows(rows: QuerySet[Any], user: Any) -> QuerySet[Any]:
-    """Raises ImproperlyConfigured where the model does not say who sees its rows."""
-    if is_djangos(rows.model):
+def filter_visible(rows: QuerySet[Any], user: Any) -> QuerySet[Any]:
+    """The rows visible to the user. Raises ImproperlyConfigured if the model has no visibility rule."""
+    if is_django_model(rows.model):
         return rows
-    if missing := check_rule(rows.model):
+    if missing := check_visibility_rule(rows.model):
         raise ImproperlyConfigured(f"{missing[0].msg} {HINT}")
     visible: QuerySet[Any] = rows.visible_to(user)  # type: ignore[attr-defined]
     return visible
 
 
-def is_djangos(model: type[Model]) -> bool:
+def is_django_model(model: type[Model]) -> bool:
     return model.__module__.startswith("django.")
 
 
-def check_rule(model: type[Model]) -> list[CheckMessage]:
-    if is_djangos(model) or hasattr(model._default_manager.all(), "visible_to"):
+def check_visibility_rule(model: type[Model]) -> list[CheckMessage]:
+    if is_django_model(model) or hasattr(model._default_manager.all(), "visible_to"):
         return []
-    return [Error(f"{model.__name__} does not say who sees its rows.", hint=HINT, obj=model, id="visibility.E001")]
+    return [Error(f"{model.__name__} has no visibility rule.", hint=HINT, obj=model, id="visibility.E001")]
 
 
 def check_admin(**_options: Any) -> list[CheckMessage]:
-    """A check of Django's, of all models that an admin site shows and of those that its forms offer as a choice."""
-    found = []
+    """A Django system check of all models in an admin site and of their related models."""
+    errors = []
     for site in admin.sites.all_sites:
         for model, model_admin in site._registry.items():
-            found += [error for shown in {model, *related_models(model)} for error in check_rule(shown)]
-            if not is_djangos(model) and not isinstance(model_admin, VisibleRows):
+            errors += [
+                error for related in {model, *get_related_models(model)} for error in check_visibility_rule(related)
+            ]
+            if not is_django_model(model) and not isinstance(model_admin, VisibleRows):
                 name = type(model_admin).__name__
                 hint = "Derive it from BigTableAdmin (core_apps/big_lists), or from VisibleRows."
-                found.append(Error(f"{name} shows all rows to everybody.", hint=hint, obj=model, id="visibility.E002"))
-    return list({(error.id, error.obj): error for error in found}.values())
+                errors.append(Error(f"{name} shows all rows to everybody.", hint=hint, obj=model, id="visibility.E002"))
+    return list({(error.id, error.obj): error for error in errors}.values())
 
 
-def related_models(model: type[Model]) -> Iterator[Any]:
+def get_related_models(model: type[Model]) -> Iterator[Any]:
     fields: list[Field[Any, Any]] = [*model._meta.fields, *model._meta.many_to_many]
     return (field.related_model for field in fields if field.related_model)

@@ -1,4 +1,4 @@
-"""Uploaded files on their way out; who may have one is the caller's to ask."""
+"""Responses with uploaded files. The caller checks permissions."""
 
 from pathlib import PurePosixPath
 from urllib.parse import quote
@@ -9,31 +9,31 @@ from django.http import FileResponse, Http404, HttpResponse
 from django.http.response import HttpResponseBase
 
 HEADERS = {
-    # A name is never used for a second file; a shared cache would show it to everybody.
+    # Names are never reused. Private, because a shared cache would show the file to everybody.
     "Cache-Control": "private, max-age=3600",
-    # Whatever was uploaded, nothing in it runs, and it is taken for nothing but what its name says.
+    # An uploaded file must not run scripts or be sniffed as another type.
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
 }
-# What a browser may show; whatever else lies there is downloaded.
-SHOWN = frozenset({".jpeg", ".jpg", ".png", ".webp"})
+# Shown in the browser; all other files are downloaded.
+INLINE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".webp"})
 
 
-def sent(name: str) -> HttpResponseBase:
-    """The file of that name below MEDIA_ROOT, from here or by nginx. Raises Http404."""
+def build_file_response(name: str) -> HttpResponseBase:
+    """The file below MEDIA_ROOT, sent by Django or by nginx. Raises Http404."""
     try:
         file = default_storage.open(name, "rb")
     except FileNotFoundError:
-        raise Http404(f"The file {name} is gone.") from None
-    is_shown = PurePosixPath(name).suffix.lower() in SHOWN
-    response = FileResponse(file, as_attachment=not is_shown, headers=HEADERS)
+        raise Http404(f"The file {name} does not exist.") from None
+    is_inline = PurePosixPath(name).suffix.lower() in INLINE_SUFFIXES
+    response = FileResponse(file, as_attachment=not is_inline, headers=HEADERS)
     if not settings.MEDIA_ACCEL_URL:
         return response
     file.close()
-    return handed_to_nginx(response, name)
+    return build_accel_response(response, name)
 
 
-def handed_to_nginx(response: FileResponse, name: str) -> HttpResponse:
-    """The same answer, whose body nginx fetches by itself; it unquotes the path."""
+def build_accel_response(response: FileResponse, name: str) -> HttpResponse:
+    """The same response, with the body sent by nginx, which unquotes the path."""
     headers = {header: value for header, value in response.headers.items() if header != "Content-Length"}
     return HttpResponse(headers=headers | {"X-Accel-Redirect": settings.MEDIA_ACCEL_URL + quote(name)})

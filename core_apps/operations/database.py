@@ -1,4 +1,4 @@
-"""What a request is answered with where the database is away or too slow."""
+"""Responses when the database is down or too slow."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ RETRY_AFTER = 5  # seconds
 
 @contextmanager
 def without_limit() -> Iterator[None]:
-    """Lift the statement timeout, which is made for requests. Around a transaction, not inside of it."""
+    """Disables the statement timeout, which is meant for requests. Use outside of a transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
         try:
@@ -28,7 +28,7 @@ def without_limit() -> Iterator[None]:
 
 
 class DatabaseAwayMiddleware:
-    """Answers 503 where the database does not: the fault is not the request's, and it can be sent again."""
+    """Returns 503 for database errors, because the request can be repeated."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -40,9 +40,9 @@ class DatabaseAwayMiddleware:
         if not isinstance(error, OperationalError | InterfaceError):
             return None
         if getattr(error.__cause__, "pgcode", None) == errorcodes.QUERY_CANCELED:
-            logger.warning("A statement was ended after %s s", settings.DATABASE_STATEMENT_TIMEOUT)
+            logger.warning("A query was cancelled after %s s", settings.DATABASE_STATEMENT_TIMEOUT)
             return render(request, "too_slow.html", {"address": request.path}, status=503)
-        logger.error("The database failed: %s", str(error).strip())
-        text = _("The database does not answer at the moment. See whether your change is there, then try again.")
+        logger.error("Database error: %s", str(error).strip())
+        text = _("The database is not available. Check whether your change was saved, then try again.")
         headers = {"Retry-After": str(RETRY_AFTER)}
         return HttpResponse(f"{text}\n", status=503, content_type="text/plain", headers=headers)

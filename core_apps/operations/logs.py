@@ -1,4 +1,4 @@
-"""Log lines: JSON for machines, readable text for a person at a terminal; always one line for one event."""
+"""Log formatting: JSON for machines, text for a terminal; always one line per event."""
 
 import logging
 import re
@@ -9,25 +9,25 @@ from typing import Any
 from django.utils.module_loading import import_string
 from pythonjsonlogger.json import JsonEncoder, JsonFormatter
 
-# The request that the current thread serves, for every line that is logged on its way.
+# The id of the request that the current thread serves, for all of its log lines.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
-# No line tells of threads and processes, so that nobody need ask for them ("Optimization" in Python's logging HOWTO).
+# No format uses threads and processes ("Optimization" in Python's logging HOWTO).
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
-# C0 and C1 controls and the Unicode line separators: whatever could end a line or drive a terminal.
+# C0 and C1 controls and the Unicode line separators, which could end a line or control a terminal.
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def add_request_id(record: logging.LogRecord) -> bool:
-    """A logging filter that lets every record pass, with the request's id on it."""
+    """A logging filter that adds the request id to every record and drops none."""
     if not hasattr(record, "request_id"):
         record.request_id = request_id.get()
     return True
 
 
 class JsonLineFormatter(JsonFormatter):
-    """One JSON object a line with the time in UTC; JSON's own escapes keep a value from ending the line."""
+    """One JSON object per line, with the time in UTC; JSON escapes line breaks in values."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -35,7 +35,7 @@ class JsonLineFormatter(JsonFormatter):
             rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
             timestamp=True,
         )
-        # One for all lines; the formatter's own `json.dumps` makes an encoder for each.
+        # Reused, because the base class creates an encoder for each line.
         self.encoder = JsonEncoder(ensure_ascii=True)
 
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
@@ -43,7 +43,7 @@ class JsonLineFormatter(JsonFormatter):
 
 
 class TextFormatter(logging.Formatter):
-    """For a terminal: time, level, message; control characters are shown, not obeyed."""
+    """For a terminal: time, level, message; control characters are escaped."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
@@ -60,15 +60,15 @@ def escape_controls(text: str) -> str:
     return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
-def logging_config(form: str, level: str) -> dict[str, Any]:
-    """The dictConfig for Django and Gunicorn; form is `json`, `text`, or `auto`: text when a person is watching."""
-    text = form == "text" or (form == "auto" and sys.stderr.isatty())
+def build_logging_config(log_format: str, level: str) -> dict[str, Any]:
+    """The dictConfig for Django and Gunicorn; format is `json`, `text`, or `auto`: text on a terminal."""
+    text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "filters": {
             "request_id": {"()": lambda: add_request_id},
-            "not_of_a_probe": {"()": lambda: import_string("core_apps.operations.probes.not_of_a_probe")},
+            "is_not_probe": {"()": lambda: import_string("core_apps.operations.probes.is_not_probe")},
         },
         "formatters": {"line": {"()": TextFormatter if text else JsonLineFormatter}},
         "handlers": {
@@ -78,8 +78,8 @@ def logging_config(form: str, level: str) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django": {"handlers": [], "level": level, "propagate": True},
-            # One access line for each request says the same of a 4xx; errors keep their traceback.
-            "django.request": {"level": "ERROR", "filters": ["not_of_a_probe"]},
+            # The access log already has the 4xx; errors keep their traceback.
+            "django.request": {"level": "ERROR", "filters": ["is_not_probe"]},
             "django.server": {"handlers": ["null"], "propagate": False},
             "gunicorn.error": {"handlers": [], "propagate": True},
         },

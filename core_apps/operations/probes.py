@@ -1,7 +1,7 @@
-"""Liveness and readiness for orchestrators, answered before any other middleware.
+"""Liveness and readiness probes, answered before any other middleware.
 
-Liveness touches nothing: a restart of web does not bring PostgreSQL back. Readiness asks PostgreSQL and Redis,
-each in a thread of its own, because a server that hangs silently leaves no other way to keep to a time limit.
+Liveness checks nothing else: restarting web does not bring PostgreSQL back. Readiness checks PostgreSQL and Redis, each
+in its own thread, because a hanging server leaves no other way to enforce a time limit.
 """
 
 import logging
@@ -16,11 +16,11 @@ from django_redis import get_redis_connection
 
 LIVENESS_PATHS = frozenset({"/health/", "/api/v1/health/"})
 READINESS_PATH = "/api/v1/ready/"
-BUDGET = 0.9  # seconds for all checks together; the answer is due within one
+BUDGET = 0.9  # seconds for all checks together; probes time out after one
 
 
 class ProbeMiddleware:
-    """Answers the probes for every Host, over plain HTTP and without a log line; passes all else on."""
+    """Answers probes for every Host, over plain HTTP and without an access log line."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -41,17 +41,17 @@ class ProbeMiddleware:
         return response
 
 
-def not_of_a_probe(record: logging.LogRecord) -> bool:
-    """A logging filter: Django reports each 5xx, and an orchestrator asks every few seconds."""
+def is_not_probe(record: logging.LogRecord) -> bool:
+    """A logging filter: Django logs each 5xx, and orchestrators probe every few seconds."""
     request = getattr(record, "request", None)
     return request is None or request.path != READINESS_PATH
 
 
 class Check:
-    """One question to one server, asked by at most one thread at a time however many probes wait for it."""
+    """A check of one server, run by at most one thread, however many probes wait for it."""
 
-    def __init__(self, ask: Callable[[], None]) -> None:
-        self._ask = ask
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
         self._lock = threading.Lock()
         self._thread = threading.Thread()
         self._error: Exception | None = None
@@ -59,52 +59,52 @@ class Check:
     def start(self) -> None:
         with self._lock:
             if not self._thread.is_alive():
-                # A daemon, so that a silent server cannot keep the process from ending.
+                # A daemon thread, so that a hanging server does not block the exit of the process.
                 self._thread = threading.Thread(target=self._run, daemon=True)
                 self._thread.start()
 
-    def failed(self, deadline: float) -> bool:
+    def has_failed(self, deadline: float) -> bool:
         """Whether there is an error, or no answer by the deadline (on time.monotonic's clock)."""
         self._thread.join(max(0.0, deadline - time.monotonic()))
         return self._thread.is_alive() or self._error is not None
 
     def _run(self) -> None:
         try:
-            self._ask()
+            self._check()
             self._error = None
         except Exception as error:
             self._error = error
         finally:
-            connections.close_all()  # this thread's own; the next thread proves that a new one can be made
+            connections.close_all()  # the next check must prove that a new connection can be made
 
 
-class UnappliedMigrations(Exception):
+class UnappliedMigrationsError(Exception):
     """The code is newer than the schema."""
 
 
 _migrated = threading.Event()
 
 
-def ask_database() -> None:
+def check_database() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 
 
-def ask_migrations() -> None:
-    """Asks until the first yes, which holds for the life of the process."""
+def check_migrations() -> None:
+    """Checks until all migrations are applied, which then holds for the life of the process."""
     if _migrated.is_set():
         return
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        raise UnappliedMigrations
+        raise UnappliedMigrationsError
     _migrated.set()
 
 
-def ask_cache() -> None:
+def check_cache() -> None:
     get_redis_connection("default").ping()
 
 
-DATABASE, MIGRATIONS, CACHE = Check(ask_database), Check(ask_migrations), Check(ask_cache)
+DATABASE, MIGRATIONS, CACHE = Check(check_database), Check(check_migrations), Check(check_cache)
 
 
 def liveness() -> HttpResponse:
@@ -112,14 +112,14 @@ def liveness() -> HttpResponse:
 
 
 def readiness() -> JsonResponse:
-    """200 when this process can serve, `degraded` included; 503 with the failing part when it cannot."""
+    """200 if this process can serve, also if `degraded`; otherwise 503 with the failing part."""
     deadline = time.monotonic() + BUDGET
     for check in (DATABASE, MIGRATIONS, CACHE):
         check.start()
-    if DATABASE.failed(deadline):
+    if DATABASE.has_failed(deadline):
         return JsonResponse({"status": "unavailable", "failing": ["database"]}, status=503)
-    if MIGRATIONS.failed(deadline):
+    if MIGRATIONS.has_failed(deadline):
         return JsonResponse({"status": "unavailable", "failing": ["migrations"]}, status=503)
-    if CACHE.failed(deadline):
+    if CACHE.has_failed(deadline):
         return JsonResponse({"status": "degraded", "failing": ["cache"]})
     return JsonResponse({"status": "ready"})

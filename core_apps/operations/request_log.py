@@ -1,4 +1,4 @@
-"""The request's id and its one line in the log."""
+"""The request id and the access log."""
 
 import logging
 import re
@@ -23,15 +23,15 @@ SECRET_ARGUMENTS = frozenset({"token"})
 
 
 class RequestLogMiddleware:
-    """Takes X-Request-Id when it is well-formed, else makes one; returns it and logs the request."""
+    """Uses a well-formed X-Request-Id, or generates one; returns it and logs the request."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        # Not of `request.headers`, which is made from all of META when it is first asked.
-        given = request.META.get("HTTP_X_REQUEST_ID", "")
-        identifier = given if WELL_FORMED.fullmatch(given) else secrets.token_hex(16)
+        # Not `request.headers`, which is built from all of META on first access.
+        header = request.META.get("HTTP_X_REQUEST_ID", "")
+        identifier = header if WELL_FORMED.fullmatch(header) else secrets.token_hex(16)
         started = time.perf_counter()
         token = request_id.set(identifier)
         try:
@@ -45,7 +45,7 @@ class RequestLogMiddleware:
 
 
 def log_request(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
-    path = loggable_path(request)
+    path = get_loggable_path(request)
     milliseconds = round(1000 * seconds, 1)
     logger.info(
         "%s %s %s %s ms",
@@ -58,21 +58,21 @@ def log_request(request: HttpRequest, response: HttpResponse, seconds: float) ->
             "path": path,
             "status": response.status_code,
             "duration_ms": milliseconds,
-            "user_id": user_id(request),
+            "user_id": get_user_id(request),
         },
     )
 
 
-def loggable_path(request: HttpRequest) -> str:
+def get_loggable_path(request: HttpRequest) -> str:
     """The path without its query string and with secret arguments blanked out."""
-    for name, value in url_arguments(request).items():
+    for name, value in get_url_arguments(request).items():
         if name in SECRET_ARGUMENTS:
             return request.path.replace(str(value), "[redacted]")
     return request.path
 
 
-def url_arguments(request: HttpRequest) -> dict[str, Any]:
-    """Those of the view, or of the one that was meant: a slash too few or too many leads to none."""
+def get_url_arguments(request: HttpRequest) -> dict[str, Any]:
+    """The arguments of the view, also for a URL with a missing or an extra slash."""
     if request.resolver_match:
         return request.resolver_match.kwargs
     try:
@@ -81,9 +81,9 @@ def url_arguments(request: HttpRequest) -> dict[str, Any]:
         return {}
 
 
-def user_id(request: HttpRequest) -> str | None:
-    """Of an API token, or of a session that has been read; reading it here could fail, and take the answer along."""
-    if getattr(request, "auth", None):  # set by the API, with the user in the place of the session's
+def get_user_id(request: HttpRequest) -> str | None:
+    """The user of the API token or of a loaded session; loading it here could fail the response."""
+    if getattr(request, "auth", None):  # set by the API, which also sets the user
         return str(request.user.pk)
     session = getattr(request, "session", None)
     return getattr(session, "_session_cache", {}).get(SESSION_KEY)

@@ -1,10 +1,10 @@
-"""Error reports to Sentry. Without a DSN the SDK is not even imported: it costs each request 0.25 ms."""
+"""Error reports to Sentry. Without a DSN the SDK is not imported: it costs 0.25 ms per request."""
 
 import sys
 
 
 def start_sentry(dsn: str, *, environment: str) -> None:
-    """Starts the SDK when there is a DSN; reports carry no personal data and no request bodies."""
+    """Starts the SDK if there is a DSN; reports contain no personal data and no request bodies."""
     if not dsn:
         return
     import sentry_sdk
@@ -13,6 +13,6 @@ def start_sentry(dsn: str, *, environment: str) -> None:
 
 
 def tag_request(request_id: str) -> None:
-    """Puts the request's id on every report of this request."""
+    """Adds the request id to the error reports of this request."""
     if sentry_sdk := sys.modules.get("sentry_sdk"):
         sentry_sdk.set_tag("request_id", request_id)

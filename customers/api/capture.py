@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 
 from core_apps.api.access import CAPTURE
-from core_apps.api.problems import errors_of
+from core_apps.api.problems import flatten_errors
 from core_apps.api.serializers import PublicRelatedField
 from core_apps.api.views import StrictView
 from customers.api.examples import with_example
@@ -109,7 +109,7 @@ class CaptureView(StrictView):
     """
 
     model = Visit
-    scope_names: ClassVar = {"POST": CAPTURE}
+    token_scopes: ClassVar = {"POST": CAPTURE}
 
     @extend_schema(request=EntriesSerializer, responses=OutcomesSerializer)
     def post(self, request: Request) -> Response:
@@ -128,7 +128,7 @@ class CaptureView(StrictView):
         try:
             is_new = self.record(data)
         except (serializers.ValidationError, ValidationError, PermissionDenied) as error:
-            return outcome | {"status": "refused", "errors": list(errors_of(error_detail(error)))}
+            return outcome | {"status": "refused", "errors": list(flatten_errors(error_detail(error)))}
         return outcome | {"status": "recorded" if is_new else "known"}
 
     def record(self, data: dict[str, Any]) -> bool:

@@ -17,19 +17,19 @@ from rest_framework.request import Request
 from core_apps.api import conditions, parameters
 from core_apps.api.access import WRITE
 from core_apps.api.views import StrictView
-from core_apps.media.photos import Photo, photo_of, small_name
-from core_apps.media.responses import sent
+from core_apps.media.photos import Photo, get_small_name, read_photo
+from core_apps.media.responses import build_file_response
 from customers.models import Customer
 
 SIZE = "size"
-SIZES = {"large": lambda name: name, "small": small_name}
+SIZES = {"large": lambda name: name, "small": get_small_name}
 
 
 class PhotoSerializer(serializers.Serializer[Any]):
     photo = serializers.FileField(help_text="JPEG, PNG or WebP, up to 10 MB and 30 megapixels; it is re-encoded.")
 
     def validate_photo(self, upload: Any) -> Photo:
-        return photo_of(upload)
+        return read_photo(upload)
 
 
 class JpegRenderer(JSONRenderer):
@@ -46,8 +46,8 @@ class PhotoView(StrictView):
     renderer_classes = (JSONRenderer, JpegRenderer)
     serializer_class = PhotoSerializer
     query_parameters = frozenset({SIZE})
-    needed: ClassVar = {"GET": "view", "HEAD": "view", "PUT": "change", "DELETE": "change"}
-    scope_names: ClassVar = {"GET": "read", "HEAD": "read", "PUT": WRITE, "DELETE": WRITE}
+    permission_actions: ClassVar = {"GET": "view", "HEAD": "view", "PUT": "change", "DELETE": "change"}
+    token_scopes: ClassVar = {"GET": "read", "HEAD": "read", "PUT": WRITE, "DELETE": WRITE}
 
     def customer(self, public_id: UUID, *, lock: bool = False) -> Customer:
         """Raises Http404."""
@@ -61,18 +61,18 @@ class PhotoView(StrictView):
     )
     def get(self, request: Request, public_id: UUID) -> HttpResponseBase:
         """Return the photo. Raises Http404 if there is none."""
-        named = parameters.one_of(request, SIZE, SIZES)
+        named = parameters.read_choice(request, SIZE, SIZES)
         customer = self.customer(public_id)
         if not customer.photo:
             raise Http404
-        return sent(named(customer.photo.name))
+        return build_file_response(named(customer.photo.name))
 
     @extend_schema(request={"multipart/form-data": PhotoSerializer}, responses={204: None})
     @transaction.atomic
     def put(self, request: Request, public_id: UUID) -> HttpResponse:
         """Replace the photo. Raises ValidationError if the file is not a valid photo."""
         customer = self.customer(public_id, lock=True)
-        conditions.refuse_outdated(request, customer)
+        conditions.check_if_match(request, customer)
         serializer = PhotoSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         customer.photo = serializer.validated_data["photo"]
@@ -83,7 +83,7 @@ class PhotoView(StrictView):
     @transaction.atomic
     def delete(self, request: Request, public_id: UUID) -> HttpResponse:
         customer = self.customer(public_id, lock=True)
-        conditions.refuse_outdated(request, customer)
+        conditions.check_if_match(request, customer)
         customer.photo = ""
         customer.save()
         return HttpResponse(status=204)

@@ -6,7 +6,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
-from core_apps.api.refusals import Conflict
+from core_apps.api.exceptions import ConflictError
 from core_apps.api.views import ResourceViewSet
 from customers.api import filters, serializers
 from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
@@ -16,8 +16,8 @@ from customers.querysets import VIEW_EVERY_CUSTOMER
 class DomainViewSet(ResourceViewSet):
     """Rows limited by `visible_to`."""
 
-    def scope(self) -> str:
-        return "every row" if self.request.user.has_perm(VIEW_EVERY_CUSTOMER) else super().scope()
+    def get_cache_group(self) -> str:
+        return "every row" if self.request.user.has_perm(VIEW_EVERY_CUSTOMER) else super().get_cache_group()
 
 
 class ExhibitionViewSet(DomainViewSet):
@@ -54,13 +54,13 @@ class CustomerViewSet(DomainViewSet):
     filterset_class = filters.CustomerFilter
     list_sorting: ClassVar = {"created_at": ("-created_at", "-pk"), "name": ("family_name", "given_name", "pk")}
 
-    def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def load_related(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         names = Tag.objects.filter(customers=OuterRef("pk")).order_by("name").values("name")
         return rows.select_related("company", "owner").annotate(tag_names=ArraySubquery(names))  # type: ignore[no-any-return]
 
     def perform_destroy(self, instance: Customer) -> None:
         if Customer.objects.filter(pk=instance.pk).with_history().exists():
-            raise Conflict(
+            raise ConflictError(
                 _("A customer with visits or follow-ups cannot be deleted. PATCH “archived” to true instead.")
             )
         super().perform_destroy(instance)
@@ -74,7 +74,7 @@ class VisitViewSet(DomainViewSet):
     filterset_class = filters.VisitFilter
     list_sorting: ClassVar = {"visited_at": ("-visited_at", "-pk")}
 
-    def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def load_related(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.select_related("customer", "exhibition", "captured_by")
 
 
@@ -86,5 +86,5 @@ class FollowUpViewSet(DomainViewSet):
     filterset_class = filters.FollowUpFilter
     list_sorting: ClassVar = {"due_at": ("due_at", "pk")}
 
-    def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def load_related(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.select_related("customer", "visit", "assignee")

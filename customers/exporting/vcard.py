@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 
-from core_apps.common.fields import country_names
+from core_apps.common.fields import get_country_names
 from customers.exporting.rows import TAG_SEPARATOR, Row
 
 LINE = 75  # octets per line, excluding the line break (3.2)
@@ -50,7 +50,7 @@ def escape(special: re.Match[str]) -> str:
 
 @cache
 def country_name(code: str) -> str:
-    return SPECIAL.sub(escape, country_names().get(code, code))
+    return SPECIAL.sub(escape, get_country_names().get(code, code))
 
 
 def fold_line(line: str) -> str:

@@ -361,7 +361,10 @@ class Migration(migrations.Migration):
                 ),
                 ("given_name", models.CharField(blank=True, max_length=100, verbose_name="given name")),
                 ("family_name", models.CharField(blank=True, max_length=100, verbose_name="family name")),
-                ("email", core_apps.common.fields.FoldedEmailField(blank=True, max_length=254, verbose_name="e-mail")),
+                (
+                    "email",
+                    core_apps.common.fields.LowercaseEmailField(blank=True, max_length=254, verbose_name="e-mail"),
+                ),
                 (
                     "phone",
                     models.CharField(

@@ -11,7 +11,7 @@ from django.db.models.functions import Lower, Upper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from core_apps.common.fields import CountryField, FoldedEmailField
+from core_apps.common.fields import CountryField, LowercaseEmailField
 from core_apps.common.models import PublicModel
 from core_apps.media.photos import PhotoField
 from customers.models.company import Company
@@ -44,7 +44,7 @@ class Customer(PublicModel):
 
     given_name = models.CharField(_("given name"), max_length=100, blank=True)
     family_name = models.CharField(_("family name"), max_length=100, blank=True)
-    email = FoldedEmailField(_("e-mail"), blank=True)
+    email = LowercaseEmailField(_("e-mail"), blank=True)
     phone = models.CharField(
         _("phone"),
         max_length=50,

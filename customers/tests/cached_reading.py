@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from core_apps.cache.versioned_cache import answer
+from core_apps.cache.versioned_cache import get_or_compute
 from customers.models import Customer
 
 
@@ -14,4 +14,4 @@ def state(pk: int) -> list[Any]:
 
 
 def read(key: str, pk: int) -> bytes:
-    return answer(f"{key} {pk}", lambda: json.dumps(state(pk)).encode())
+    return get_or_compute(f"{key} {pk}", lambda: json.dumps(state(pk)).encode())

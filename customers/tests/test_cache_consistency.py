@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from core_apps.accounts.models import User
 from core_apps.cache import client
-from core_apps.cache.versioned_cache import remembered
+from core_apps.cache.versioned_cache import get_or_compute_json
 from customers.models import Customer, Tag
 from customers.tests.api import caller_of
 from customers.tests.cached_reading import read, state
@@ -69,7 +69,7 @@ class World:
     def in_request(self, key: int) -> Any:
         """Reads twice in one, whose version is asked for once."""
         with request("GET"):
-            assert remembered("who", lambda: 1) == 1
+            assert get_or_compute_json("who", lambda: 1) == 1
             return [json.loads(read("request", key)) for _ in range(2)][1]
 
     def by_api(self, key: int) -> Any:

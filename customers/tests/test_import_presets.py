@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from core_apps.common.fields import country_names
+from core_apps.common.fields import get_country_names
 from customers.importing import COMPANIES, CUSTOMERS, ImportFileError, Kind, Options, import_file
 from customers.importing.countries import codes_by_name, country_code
 from customers.models import Company, Customer
@@ -210,7 +210,7 @@ def test_country_is_identified_by_code_and_english_name(text, code):
 
 
 def test_no_country_name_means_two_countries():
-    assert {code: country_code(name) for code, name in country_names().items()} == {
-        code: code for code in country_names()
+    assert {code: country_code(name) for code, name in get_country_names().items()} == {
+        code: code for code in get_country_names()
     }
-    assert set(codes_by_name().values()) <= set(country_names())
+    assert set(codes_by_name().values()) <= set(get_country_names())

@@ -50,9 +50,7 @@ def test_form_is_refused_after_another_person_has_saved(alice, bob, client_of, c
     assert answer.status_code == 200
     (error,) = answer.context["adminform"].form.non_field_errors()
     assert re.fullmatch(
-        r"Alice has changed this at .+\. Nothing of yours is saved\."
-        r" Open the page anew in another tab, and make your change there\.",
-        error,
+        r"Alice changed this on .+\. Your changes were not saved\. Reload the page and apply them again\.", error
     )
     customer.refresh_from_db()
     assert (customer.job_title, customer.notes) == ("Director", "")
@@ -66,7 +64,7 @@ def test_form_is_refused_after_a_service_has_written(bob, client_of, customer):
     answer = client.post(address(customer), data | {"job_title": "Buyer"}, secure=True)
 
     (error,) = answer.context["adminform"].form.non_field_errors()
-    assert error.startswith("This was changed at ")
+    assert error.startswith("This was changed on ")
     customer.refresh_from_db()
     assert customer.job_title == ""
 

@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 from django.urls import reverse
 from PIL import Image
 
-from core_apps.media.photos import photo_of
+from core_apps.media.photos import read_photo
 from customers.models import Customer
 from customers.tests.factories import make_customer
 
@@ -67,10 +67,10 @@ def webp(width: int, height: int) -> bytes:
     return b"RIFF" + struct.pack("<I", 30) + b"WEBPVP8X" + struct.pack("<II", 10, 0) + sides + b"VP8L" + bytes(4)
 
 
-NO_PHOTO = "This is not a photo in JPEG, PNG or WebP format. Choose another file."
-TOO_MANY = "This photo has more than 30 megapixels. Choose a smaller one."
-DAMAGED = "This photo is damaged or not complete. Choose another file, or save it once more."
-MOVES = "This picture moves. Choose a still photo."
+NO_PHOTO = "The file is not a JPEG, PNG or WebP image. Choose another file."
+TOO_MANY = "The photo has more than 30 megapixels. Choose a smaller one."
+DAMAGED = "The photo is damaged or incomplete. Choose another file, or save it again."
+MOVES = "Animated images are not supported. Choose a still photo."
 FRAMES = {"save_all": True, "append_images": [Image.new("RGB", (40, 30), "blue")]}
 REFUSED = {
     "script called a photo": (b"<script>alert(1)</script>", NO_PHOTO),
@@ -98,7 +98,7 @@ REFUSED = {
     "moving WebP": (small_image("WEBP", **FRAMES), MOVES),
     "11 MB": (
         small_image() + bytes(11 * 2**20),
-        "This file has 11.0 MB, and a photo may have 10. Choose a smaller one.",
+        "The file is 11.0 MB; the limit is 10 MB. Choose a smaller file.",
     ),
 }
 
@@ -122,7 +122,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
-from core_apps.media.photos.reading import photo_of
+from core_apps.media.photos.image import read_photo
 settings.configure()
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -130,7 +130,7 @@ upload = SimpleUploadedFile("badge.jpg", sys.stdin.buffer.read())
 Image.init()
 before = peak()
 try:
-    photo_of(upload)
+    read_photo(upload)
 except ValidationError:
     pass
 print(peak() - before)
@@ -209,7 +209,7 @@ def test_photo_is_kept_upright_and_without_the_place_where_it_was_taken():
     taken = taken_at_a_place()
     assert Image.open(BytesIO(taken)).getexif().get_ifd(GPS_INFO) == {LATITUDE: (52.0, 31.0, 12.0)}
 
-    photo = photo_of(SimpleUploadedFile("badge.jpg", taken + b"PK\x03\x04<script>alert(1)</script>"))
+    photo = read_photo(SimpleUploadedFile("badge.jpg", taken + b"PK\x03\x04<script>alert(1)</script>"))
 
     large, small = Image.open(photo.file), Image.open(photo.small)
     assert (large.size, small.size) == ((20, 40), (20, 40))
@@ -224,7 +224,7 @@ def test_photo_is_kept_upright_and_without_the_place_where_it_was_taken():
 
 
 def test_transparent_photo_is_drawn_on_white():
-    photo = photo_of(SimpleUploadedFile("badge.png", encoded(Image.new("RGBA", (9, 9), (0, 0, 0, 0)), "PNG")))
+    photo = read_photo(SimpleUploadedFile("badge.png", encoded(Image.new("RGBA", (9, 9), (0, 0, 0, 0)), "PNG")))
 
     assert Image.open(photo.file).getpixel((4, 4)) == (255, 255, 255)
 

@@ -34,12 +34,12 @@ def test_restore_with_the_rows_of_its_manifest_is_proven(manifest, capsys):
 
 
 def test_restore_with_other_rows_is_refused(manifest):
-    with pytest.raises(CommandError, match=r"customers\.Customer has 2 rows, and the manifest 3"):
+    with pytest.raises(CommandError, match=r"customers\.Customer has 2 rows; the manifest says 3"):
         call_command("prove_restore", manifest(3))
 
 
 def test_restore_without_a_file_that_a_row_names_is_refused(manifest):
     Customer.objects.filter(email="1@nordlys.example").update(photo="photos/gone.png")
 
-    with pytest.raises(CommandError, match=r"1 files that rows name are missing, the first is photos/gone\.png"):
+    with pytest.raises(CommandError, match=r"1 uploaded files are missing, the first is photos/gone\.png"):
         call_command("prove_restore", manifest(2))

@@ -219,7 +219,7 @@ def test_malformed_key_is_refused(caller, key):
 
 
 def test_keys_of_a_day_ago_are_forgotten_in_passing(caller, monkeypatch):
-    monkeypatch.setattr(idempotency, "MOST_FORGOTTEN", 2)
+    monkeypatch.setattr(idempotency, "MAX_DELETED", 2)
     for name in ("a", "b", "c"):
         caller.post(TAGS, {"name": name}, headers={KEY: name})
     IdempotencyKey.objects.update(created_at=timezone.now() - timedelta(hours=25))

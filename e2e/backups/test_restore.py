@@ -339,7 +339,7 @@ def test_drill_fails_where_a_row_has_lost_its_file(site: Restorable) -> None:
     site.service.sql("UPDATE customers_customer SET photo = 'photos/gone.png' WHERE family_name = 'kept3'")
     site.back_up()
     said = drill(site, fails=True)
-    assert "1 files that rows name are missing, the first is photos/gone.png" in said
+    assert "1 uploaded files are missing, the first is photos/gone.png" in said
     site.service.sql("UPDATE customers_customer SET photo = 'photos/kept-3.png' WHERE family_name = 'kept3'")
 
 

@@ -32,15 +32,15 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "email",
-                    core_apps.common.fields.FoldedEmailField(
-                        error_messages={"unique": "A user with this e-mail exists."},
+                    core_apps.common.fields.LowercaseEmailField(
+                        error_messages={"unique": "A user with this e-mail already exists."},
                         max_length=254,
                         unique=True,
                         verbose_name="e-mail",
                     ),
                 ),
                 ("name", models.CharField(blank=True, max_length=150, verbose_name="name")),
-                ("is_staff", models.BooleanField(default=False, verbose_name="may use the admin")),
+                ("is_staff", models.BooleanField(default=False, verbose_name="can use the admin")),
                 (
                     "is_active",
                     models.BooleanField(
@@ -89,7 +89,7 @@ class Migration(migrations.Migration):
                 (
                     "name",
                     models.CharField(
-                        help_text="Which program has it, so that you know what stops without it.",
+                        help_text="The program that uses the token.",
                         max_length=100,
                         verbose_name="name",
                     ),
@@ -106,7 +106,7 @@ class Migration(migrations.Migration):
                             ],
                             max_length=10,
                         ),
-                        help_text="What it may do at most; within this, your own rights hold.",
+                        help_text="What the token allows, within your own permissions.",
                         size=None,
                         verbose_name="scopes",
                     ),

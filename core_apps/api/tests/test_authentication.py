@@ -88,7 +88,7 @@ def test_scope_allows_its_own_requests_alone(bob, call, scope, method, path, dat
 
     assert (refused.status_code, done.status_code) == (403, allowed)
     if method != "HEAD":
-        assert refused.json()["detail"] == f"This token has not the scope “{scope}”."
+        assert refused.json()["detail"] == f"This token lacks the “{scope}” scope."
 
 
 def test_scope_gives_no_right_that_the_person_has_not(member_of, call):
@@ -142,8 +142,8 @@ def test_token_of_who_has_left_is_refused(bob, call, field, status):
 
 def test_token_that_expires_is_refused_though_it_is_remembered(bob, call, monkeypatch):
     plain = token_of(bob, days=1)
-    known = authentication.looked_up(ApiToken.objects.get().digest)
-    monkeypatch.setattr(authentication, "remembered", lambda _key, _load: known)
+    known = authentication.load_token(ApiToken.objects.get().digest)
+    monkeypatch.setattr(authentication, "get_or_compute_json", lambda _key, _load: known)
     assert call(plain).status_code == 200
 
     assert known
@@ -238,10 +238,10 @@ def test_person_by_token_is_saved_without_losing_what_was_not_remembered(bob):
     bob.set_password("a password of bob's")
     bob.save()
     token_of(bob)
-    known = authentication.looked_up(ApiToken.objects.get().digest)
+    known = authentication.load_token(ApiToken.objects.get().digest)
     assert known
 
-    person = authentication.user_of(known)
+    person = authentication.build_user(known)
     person.name = "Robert"
     person.save()
 

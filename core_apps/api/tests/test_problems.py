@@ -127,7 +127,7 @@ def test_body_above_the_limit_is_a_problem(alice, client_of, settings):
 
     assert is_problem(plain, 413, HTTPStatus(413).phrase)
     assert is_problem(named, 413, HTTPStatus(413).phrase)
-    assert plain.json()["detail"] == "The body is larger than 2 kB: send it in parts."
+    assert plain.json()["detail"] == "The body is larger than 2 kB. Send it in parts."
 
 
 def test_upload_above_the_limit_is_a_problem(alice, client_of, settings):
@@ -204,7 +204,7 @@ def test_statement_that_takes_too_long_is_a_problem(alice, client_of):
         response = client.get(TAGS, secure=True)
 
     assert is_problem(response, 503, "Service Unavailable")
-    assert response.json()["detail"].startswith("This takes too long:")
+    assert response.json()["detail"].startswith("The query took too long")
 
 
 def test_row_that_came_between_check_and_write_is_a_conflict(alice, client_of):
@@ -226,7 +226,7 @@ def test_row_that_came_between_check_and_write_is_a_conflict(alice, client_of):
 def test_errors_are_told_by_their_place():
     detail = {"interests": [{}, {"name": ["a"]}], "note": ["b", "c"], "non_field_errors": ["d"]}
 
-    told = [(error["field"], error["detail"]) for error in problems.errors_of(detail)]
+    told = [(error["field"], error["detail"]) for error in problems.flatten_errors(detail)]
 
     assert told == [("interests.1.name", "a"), ("note", "b"), ("note", "c"), (None, "d")]
 

@@ -116,7 +116,7 @@ def test_limit_is_exact_for_many_at_a_time():
 
 def is_allowed(limit: int) -> bool:
     try:
-        throttles.count("token 1", limit)
+        throttles.count_request("token 1", limit)
     except Throttled:
         return False
     return True

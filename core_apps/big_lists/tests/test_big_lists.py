@@ -22,7 +22,7 @@ def emails(response: Any) -> list[str]:
 
 
 def links(response: Any) -> dict[str, str]:
-    return {name: LIST + address for name, address in response.context["cl"].pages() if address}
+    return {name: LIST + address for name, address in response.context["cl"].get_page_links() if address}
 
 
 def walk(browser: Any, address: str, direction: str) -> list[list[str]]:
@@ -177,12 +177,12 @@ def test_count_of_many_rows_is_capped(browser):
 
 @pytest.mark.parametrize("most", [100, 3])
 def test_pages_of_a_narrowed_list_are_the_same_whether_few_rows_match_or_many(most, crowd, browser, monkeypatch):
-    monkeypatch.setattr(counts, "MOST_COUNTED", most)
+    monkeypatch.setattr(counts, "MAX_COUNTED", most)
     User.objects.filter(email__in=[f"p{n:02}@example.com" for n in (0, 2, 3, 4, 6, 7, 8, 10)]).update(name="Chosen")
     expected = list(User.objects.filter(name="Chosen").order_by("email").values_list("email", flat=True))
     keyset = Keyset(User.objects.filter(name="Chosen"), ["email", "pk"], 5, lambda rows: rows)
 
-    assert keyset.is_sorted_as_a_whole == (most > 8)
+    assert keyset.should_sort_matches == (most > 8)
     assert walk(browser, f"{LIST}?q=chosen&o=1", "next") == [expected[:5], expected[5:]]
     assert walk(browser, f"{LIST}?q=chosen&o=1&p=last", "previous") == [expected[-5:], expected[:5]]
 
@@ -228,4 +228,4 @@ def test_statement_that_takes_too_long_ends_in_a_page_that_says_what_to_do(brows
 
     assert response.status_code == 503
     assert "<h1>This took too long</h1>" in response.text
-    assert "search for a longer part of a name" in response.text
+    assert "Search for a longer part of a name" in response.text

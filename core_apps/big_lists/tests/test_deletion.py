@@ -5,7 +5,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from core_apps.accounts.models import User
-from core_apps.big_lists.deletion import MOST_DELETED
+from core_apps.big_lists.deletion import MAX_DELETED_ROWS
 from core_apps.big_lists.tests.user_list import LIST, page
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("core_apps.big_lists.tests.user_list")]
@@ -22,7 +22,7 @@ def test_more_than_one_request_can_delete_are_refused(browser):
 
     assert User.objects.count() == 31_001
     messages = [str(message) for message in page(browser).context["messages"]]
-    assert messages == ["No more than 500 can be deleted at once: narrow the list by a search or a filter."]
+    assert messages == ["You can delete at most 500 at once. Narrow the list by a search or a filter."]
 
 
 def test_deletion_of_all_that_match_asks_first_and_lists_a_few(crowd, browser):
@@ -41,7 +41,7 @@ def test_deletion_of_all_that_match_asks_first_and_lists_a_few(crowd, browser):
 
 
 def test_bound_of_a_deletion_fits_into_a_form(settings):
-    assert settings.DATA_UPLOAD_MAX_NUMBER_FIELDS > MOST_DELETED
+    assert settings.DATA_UPLOAD_MAX_NUMBER_FIELDS > MAX_DELETED_ROWS
 
 
 def test_deletion_lists_what_goes_with_it_up_to_a_bound(alice, charlie, browser):

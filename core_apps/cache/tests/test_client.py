@@ -30,20 +30,20 @@ def seconds_for(calls: int) -> float:
     return time.monotonic() - started
 
 
-def test_cache_that_answers_keeps_values():
+def test_cache_stores_values():
     cache.set("answer", 42)
 
     assert cache.get("answer") == 42
 
 
 @pytest.mark.usefixtures("silent_redis")
-def test_silent_redis_costs_one_timeout_and_not_one_for_each_call(connecting):
+def test_silent_redis_costs_one_timeout_for_many_calls(connecting):
     assert seconds_for(100) < 10 * 0.3
     assert connecting.count(current_thread()) == 1
 
 
 @pytest.mark.usefixtures("silent_redis")
-def test_silent_redis_is_logged_once_in_a_pause(caplog):
+def test_silent_redis_is_logged_once_for_many_calls(caplog):
     seconds_for(20)
 
     names = [record.name for record in caplog.records]
@@ -51,7 +51,7 @@ def test_silent_redis_is_logged_once_in_a_pause(caplog):
 
 
 @pytest.mark.usefixtures("silent_redis")
-def test_one_call_tries_again_after_the_pause(connecting, monkeypatch):
+def test_silent_redis_is_tried_once_after_the_pause(connecting, monkeypatch):
     monkeypatch.setattr(client, "PAUSE", 0.6)  # longer than a timeout
     cache.get("anything")
     time.sleep(0.61)
@@ -83,4 +83,4 @@ def test_filter_keeps_other_failures():
     except ValueError as error:
         record = logging.LogRecord("x", logging.ERROR, "", 0, "", (), (type(error), error, None))
 
-    assert client.not_while_away(record)
+    assert client.is_not_circuit_open(record)

@@ -10,7 +10,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.utils import timezone
 
-from core_apps.cache.versioned_cache import version, watched_columns
+from core_apps.cache.versioned_cache import current_version, get_tracked_columns
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,9 +36,9 @@ def run(sql: str) -> None:
 
 
 def steps(write) -> int:
-    before = int(version().partition(".")[2])
+    before = int(current_version().partition(".")[2])
     write()
-    return int(version().partition(".")[2]) - before
+    return int(current_version().partition(".")[2]) - before
 
 
 @pytest.mark.parametrize("kind", WRITES)
@@ -108,5 +108,5 @@ def test_every_table_that_answers_may_show_has_the_trigger():
         cursor.execute("SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'data_version'")
         installed = {table for (table,) in cursor.fetchall()}
 
-    assert installed == set(watched_columns())
+    assert installed == set(get_tracked_columns())
     assert installed >= {"customers_customer", "customers_customer_tags", "accounts_user", "auth_group_permissions"}

@@ -10,10 +10,10 @@ from django_redis import get_redis_connection
 from core_apps.cache import client
 from core_apps.cache.versioned_cache import (
     LARGEST,
-    answer,
+    build_key,
     forget_version,
-    key_of,
-    remembered,
+    get_or_compute,
+    get_or_compute_json,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,63 +48,63 @@ def stored() -> dict[bytes, bytes]:
 
 
 def test_answer_asked_again_is_not_computed_again(names, django_assert_num_queries):
-    first = answer("names", names)
+    first = get_or_compute("names", names)
 
     with django_assert_num_queries(1):
-        assert answer("names", names) == first
+        assert get_or_compute("names", names) == first
     assert names.times == 1
 
 
 def test_answer_after_a_write_is_new(names):
-    answer("names", names)
+    get_or_compute("names", names)
     Group.objects.create(name="Zebra")
 
-    assert answer("names", names).endswith(b"Zebra")
+    assert get_or_compute("names", names).endswith(b"Zebra")
 
 
 def test_answers_of_different_keys_are_different(names):
-    assert answer("other", lambda: b"other") == b"other"
-    assert answer("names", names) != b"other"
+    assert get_or_compute("other", lambda: b"other") == b"other"
+    assert get_or_compute("names", names) != b"other"
 
 
 def test_remembered_value_is_json():
-    assert [remembered("who", lambda: {"pk": 7}) for _ in range(2)] == [{"pk": 7}] * 2
+    assert [get_or_compute_json("who", lambda: {"pk": 7}) for _ in range(2)] == [{"pk": 7}] * 2
     Group.objects.create(name="Zebra")
-    assert [remembered("who", lambda: None) for _ in range(2)] == [None, None]
+    assert [get_or_compute_json("who", lambda: None) for _ in range(2)] == [None, None]
 
 
 def test_answer_in_a_transaction_is_computed(names):
     with transaction.atomic():
         Group.objects.create(name="Zebra")
-        assert answer("names", names).endswith(b"Zebra")
+        assert get_or_compute("names", names).endswith(b"Zebra")
         transaction.set_rollback(True)
 
-    assert not answer("names", names).endswith(b"Zebra")
+    assert not get_or_compute("names", names).endswith(b"Zebra")
 
 
 def test_key_tells_nothing_and_differs_by_part_and_secret(settings):
-    keys = {key_of("a", "bc"), key_of("ab", "c"), key_of("abc")}
+    keys = {build_key("a", "bc"), build_key("ab", "c"), build_key("abc")}
     settings.SECRET_KEY = "another-secret"
 
-    assert len({*keys, key_of("abc")}) == 4
-    assert "secret" not in key_of("secret")
+    assert len({*keys, build_key("abc")}) == 4
+    assert "secret" not in build_key("secret")
 
 
 def test_version_is_asked_for_once_in_a_request_that_reads(names, django_assert_num_queries):
-    answer("names", names)
+    get_or_compute("names", names)
     forget_version({"REQUEST_METHOD": "GET"})
     try:
         with django_assert_num_queries(1):
-            assert remembered("who", lambda: 1) == 1
-            assert [answer("names", names) for _ in range(3)]
+            assert get_or_compute_json("who", lambda: 1) == 1
+            assert [get_or_compute("names", names) for _ in range(3)]
     finally:
         forget_version()
     Group.objects.create(name="Zebra")
-    assert answer("names", names).endswith(b"Zebra")
+    assert get_or_compute("names", names).endswith(b"Zebra")
 
 
 def test_answer_that_is_too_long_is_computed_each_time():
-    times = [answer("huge", lambda: b"x" * (LARGEST + 1)) for _ in range(2)]
+    times = [get_or_compute("huge", lambda: b"x" * (LARGEST + 1)) for _ in range(2)]
 
     assert [len(body) for body in times] == [LARGEST + 1] * 2
     assert list(stored().values()) == [b"-"]
@@ -112,7 +112,7 @@ def test_answer_that_is_too_long_is_computed_each_time():
 
 def test_answer_lives_about_a_minute():
     for number in range(50):
-        answer(f"key {number}", lambda: b"")
+        get_or_compute(f"key {number}", lambda: b"")
     client = get_redis_connection("default")
     left = [client.pttl(key) for key in stored()]
 
@@ -122,7 +122,7 @@ def test_answer_lives_about_a_minute():
 
 
 def test_names_of_keys_in_redis_hold_no_words(names):
-    answer(key_of("ingrid@nordlys.example"), names)
+    get_or_compute(build_key("ingrid@nordlys.example"), names)
 
     assert [key for key in stored() if b"ingrid" in key] == []
 
@@ -130,7 +130,7 @@ def test_names_of_keys_in_redis_hold_no_words(names):
 def in_threads(count: int, compute: Names) -> list[bytes]:
     def ask(_: int) -> bytes:
         try:
-            return answer("names", compute)
+            return get_or_compute("names", compute)
         finally:
             connection.close()
 
@@ -146,15 +146,15 @@ def test_fifty_who_miss_at_a_time_compute_at_most_twice():
 
 
 def test_what_was_read_before_a_write_is_not_kept_behind_it(names):
-    """The write comes when the names are read and the answer is not kept yet."""
+    """The write comes when the names are read and the value is not stored yet."""
 
     def slow() -> bytes:
         before: bytes = names()
         Group.objects.create(name="Zebra")
         return before
 
-    assert not answer("names", slow).endswith(b"Zebra")
-    assert answer("names", names).endswith(b"Zebra")
+    assert not get_or_compute("names", slow).endswith(b"Zebra")
+    assert get_or_compute("names", names).endswith(b"Zebra")
 
 
 def test_failure_is_raised_to_each_and_nothing_is_kept(names):
@@ -163,9 +163,9 @@ def test_failure_is_raised_to_each_and_nothing_is_kept(names):
 
     for _ in range(2):
         with pytest.raises(ValueError, match="no"):
-            answer("names", fail)
+            get_or_compute("names", fail)
 
-    assert answer("names", names) == names()
+    assert get_or_compute("names", names) == names()
 
 
 def test_failure_does_not_make_the_others_wait():
@@ -188,11 +188,11 @@ def test_failure_does_not_make_the_others_wait():
 
 @pytest.mark.parametrize("fault", ["kill", "pause", "flush", "fill", "restore a snapshot"])
 def test_answer_is_right_whatever_redis_does(fault, own_redis, names):
-    answer("names", names)
+    get_or_compute("names", names)
     if fault == "restore a snapshot":
         own_redis.client.save()
     Group.objects.create(name="Zebra")
-    answer("names", names)
+    get_or_compute("names", names)
     if fault == "pause":
         own_redis.process.suspend()
     elif fault == "flush":
@@ -205,18 +205,18 @@ def test_answer_is_right_whatever_redis_does(fault, own_redis, names):
     if fault == "restore a snapshot":
         own_redis.start()
 
-    assert answer("names", names).endswith(b"Zebra")
+    assert get_or_compute("names", names).endswith(b"Zebra")
     Group.objects.create(name="Zulu")
-    assert answer("names", names).endswith(b"Zulu")
+    assert get_or_compute("names", names).endswith(b"Zulu")
 
 
 def test_redis_that_comes_back_is_used_again(own_redis, names, monkeypatch):
     monkeypatch.setattr(client, "PAUSE", 0.1)
     own_redis.kill()
-    assert answer("names", names) == answer("names", names)
+    assert get_or_compute("names", names) == get_or_compute("names", names)
     own_redis.start()
     time.sleep(0.11)
     before = names.times
 
-    assert answer("names", names) == answer("names", names)
+    assert get_or_compute("names", names) == get_or_compute("names", names)
     assert names.times == before + 1

@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.test.utils import isolate_apps
 
-from core_apps.common.visibility import VisibleRows, VisibleToAll, check_admin, visible_rows
+from core_apps.common.visibility import VisibleRows, VisibleToAll, check_admin, filter_visible
 
 
 class OpenAdmin(VisibleRows, ModelAdmin):  # type: ignore[type-arg]
@@ -65,11 +65,11 @@ def test_model_with_a_rule_is_accepted(shown):
 
 
 def test_rows_without_a_rule_are_shown_to_nobody(shown):
-    with pytest.raises(ImproperlyConfigured, match=r"Sponsor does not say who sees its rows\..*visible_to"):
-        visible_rows(shown.Sponsor.objects.all(), user=None)
+    with pytest.raises(ImproperlyConfigured, match=r"Sponsor has no visibility rule\..*visible_to"):
+        filter_visible(shown.Sponsor.objects.all(), user=None)
 
 
 def test_models_of_django_need_no_rule():
     groups = Group.objects.all()
 
-    assert visible_rows(groups, user=None) is groups
+    assert filter_visible(groups, user=None) is groups

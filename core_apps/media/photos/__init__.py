@@ -1,6 +1,6 @@
-"""Photos that people upload: checked, drawn anew without metadata, kept with a thumbnail, deleted with their row."""
+"""Uploaded photos: checked, re-encoded without metadata, stored with a thumbnail, deleted with their row."""
 
-from core_apps.media.photos.fields import PhotoField, small_name
-from core_apps.media.photos.reading import Photo, photo_of
+from core_apps.media.photos.fields import PhotoField, get_small_name
+from core_apps.media.photos.image import Photo, read_photo
 
-__all__ = ["Photo", "PhotoField", "photo_of", "small_name"]
+__all__ = ["Photo", "PhotoField", "get_small_name", "read_photo"]

@@ -1,4 +1,4 @@
-"""Django's PostgreSQL backend, for a server that goes away."""
+"""Django's PostgreSQL backend with a circuit breaker for connecting."""
 
 import time
 from typing import Any
@@ -11,7 +11,7 @@ PAUSE = 1  # seconds
 
 
 class ClosingCursor(CursorWrapper):
-    """Closing a server-side cursor asks the server; Django would let the driver's own error out."""
+    """Closing a server-side cursor sends a query; Django does not wrap the errors of that."""
 
     def close(self) -> None:
         with self.db.wrap_database_errors:
@@ -19,9 +19,9 @@ class ClosingCursor(CursorWrapper):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Refuses to connect for a moment after an attempt that timed out; then one thread tries again.
+    """After a connection attempt has timed out, fails at once for PAUSE seconds; then one thread tries again.
 
-    Every thread of a process would wait for the whole connect_timeout otherwise, and none be left for the probes.
+    Otherwise every thread would wait for the whole connect_timeout, and none would be left for the probes.
     """
 
     _retry_at = 0.0  # on time.monotonic's clock, shared by all threads; 0 while the server answers
@@ -37,7 +37,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         except psycopg2.OperationalError:
             ended = time.monotonic()
             timed_out = ended - started > conn_params["connect_timeout"] - 1
-            DatabaseWrapper._retry_at = ended + PAUSE if timed_out else 0.0  # a refusal costs nobody any time
+            DatabaseWrapper._retry_at = ended + PAUSE if timed_out else 0.0  # a refused connection fails at once
             raise
         DatabaseWrapper._retry_at = 0.0
         return connection

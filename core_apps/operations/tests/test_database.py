@@ -81,10 +81,7 @@ def test_page_without_database_is_503_and_says_what_to_do(client):
     response = client.get("/admin/login/", secure=True)
 
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
-    assert (
-        response.content
-        == b"The database does not answer at the moment. See whether your change is there, then try again.\n"
-    )
+    assert response.content == b"The database is not available. Check whether your change was saved, then try again.\n"
     assert "Content-Security-Policy" in response.headers
 
 

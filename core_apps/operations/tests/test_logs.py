@@ -16,7 +16,7 @@ from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.test import Client
 
-from core_apps.operations.logs import JsonLineFormatter, TextFormatter, add_request_id, logging_config
+from core_apps.operations.logs import JsonLineFormatter, TextFormatter, add_request_id, build_logging_config
 
 CHECKOUT = Path(django_settings.BASE_DIR)
 HOSTILE = "/x\r\nINFO forged\x1b[2Jline\u2028end\x85"
@@ -130,7 +130,7 @@ def test_token_of_a_password_reset_is_not_logged(lines, path):
 
 @pytest.mark.parametrize(("form", "formatter"), [("json", JsonLineFormatter), ("text", TextFormatter)])
 def test_log_format_setting_chooses_the_formatter(form, formatter):
-    assert logging_config(form, "INFO")["formatters"]["line"]["()"] is formatter
+    assert build_logging_config(form, "INFO")["formatters"]["line"]["()"] is formatter
 
 
 LOG_ONE_LINE = "import django, logging; django.setup(); logging.getLogger('customers').warning('hello')"

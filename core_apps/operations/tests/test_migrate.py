@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, OperationalError, connection, connections, transaction
 
 from core_apps.operations.management.commands import migrate as command
-from core_apps.operations.migration_safety import MIGRATE_LOCK, ask, limits_of_migrations, one_at_a_time
+from core_apps.operations.migration_safety import MIGRATE_LOCK, fetch_all, migration_lock, migration_timeouts
 from core_apps.operations.tests.throwaway import NAME, App, applied, migrate
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -74,7 +74,7 @@ def said_by_migrate(name: str = NAME) -> str:
 
 
 def indexes() -> list[tuple[Any, ...]]:
-    return ask(
+    return fetch_all(
         connection,
         "SELECT indexrelid::regclass::text, indisvalid FROM pg_index"
         " WHERE indrelid = 'throwaway_thing'::regclass AND NOT indisprimary",
@@ -106,11 +106,11 @@ def test_migration_behind_a_long_transaction_waits_and_keeps_no_reader_waiting(a
     print(f"of {len(reading)} readings beside a migration that waits the slowest took {max(reading):.2f} s")
     assert applied() == ["0001_initial", "0002_size"]
     assert max(reading) < 1
-    assert "The migration waits for a lock. Next try in 1 s." in said
+    assert "Could not get a lock. Next try in 1 s." in said
 
 
 def test_migration_whose_lock_never_comes_gives_up_and_says_what_to_do(app: App, monkeypatch):
-    monkeypatch.setattr(command, "PATIENCE", 1.2)
+    monkeypatch.setattr(command, "RETRY_SECONDS", 1.2)
     migrate()
     app.add("size", ADD_COLUMN)
 
@@ -131,7 +131,7 @@ def test_migration_that_deadlocks_with_a_visitor_leaves_it_the_way(app: App):
         said = said_by_migrate()
 
     assert visitor.result() == "read"
-    assert "The migration waits for a lock." in said
+    assert "Could not get a lock." in said
     assert applied() == ["0001_initial", "0002_other", "0003_both"]
 
 
@@ -168,7 +168,7 @@ def test_two_migrates_at_once_apply_once(app: App):
         one, other = first.result(), second.result()
 
     assert ("Applying throwaway.0002_slow... OK" in one, "Another migrate" in one) == (True, False)
-    assert "Another migrate is at work; this one waits until it is done." in other
+    assert "Another migrate is running; waiting until it is done." in other
     assert "No migrations to apply." in other
     assert applied() == ["0001_initial", "0002_slow"]
 
@@ -199,9 +199,9 @@ def test_session_has_its_own_limits_again_after_migrate(app: App):
 def test_migrate_that_was_killed_does_not_hold_up_the_next_one(app: App):
     killed = connection.copy()
     killed.inc_thread_sharing()
-    with limits_of_migrations(killed), one_at_a_time(killed, print), ThreadPoolExecutor() as threads:
+    with migration_timeouts(killed), migration_lock(killed, print), ThreadPoolExecutor() as threads:
         statement = threads.submit(killed.cursor().execute, "SELECT pg_sleep(60)")
-        while ask(connection, "SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'") == []:
+        while fetch_all(connection, "SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'") == []:
             time.sleep(0.01)
         with socket(fileno=os.dup(killed.connection.fileno())) as to_server:
             to_server.shutdown(SHUT_RDWR)
@@ -235,5 +235,5 @@ def test_index_that_an_earlier_try_left_invalid_is_built_anew(app: App):
 
     said = said_by_migrate()
 
-    assert "Dropping the index throwaway_by_name, which an earlier try has left unfinished." in said
+    assert "Dropping the INVALID index throwaway_by_name of an earlier attempt." in said
     assert indexes() == [("throwaway_by_name", True)]

@@ -21,7 +21,7 @@ def _fresh_checks(request, monkeypatch) -> Iterator[None]:
     if "silent_port" not in request.fixturenames:
         monkeypatch.setattr(probes, "BUDGET", 30.0)  # only a silent server is about time
     monkeypatch.setattr(probes, "_migrated", threading.Event())
-    for name, ask in (("DATABASE", "ask_database"), ("MIGRATIONS", "ask_migrations"), ("CACHE", "ask_cache")):
+    for name, ask in (("DATABASE", "check_database"), ("MIGRATIONS", "check_migrations"), ("CACHE", "check_cache")):
         monkeypatch.setattr(probes, name, probes.Check(getattr(probes, ask)))
     yield
     for check in (probes.DATABASE, probes.MIGRATIONS):

@@ -55,9 +55,8 @@ def test_refusal_says_the_limit_and_what_to_do():
     response = Client().post("/nothing/", b"", content_type="text/csv", CONTENT_LENGTH=str(10**12), secure=True)
 
     assert response.content.decode() == (
-        "This upload is larger than the limit of 1 MB, and nothing of it was kept. "
-        "Go back and choose a smaller file, such as a photo of fewer pixels. "
-        "Whoever runs this site can raise the limit: UPLOAD_LIMIT_MB.\n"
+        "The upload exceeds the limit of 1 MB; nothing was saved. Go back and choose a smaller file. "
+        "The administrator of this site can raise the limit: UPLOAD_LIMIT_MB.\n"
     )
 
 

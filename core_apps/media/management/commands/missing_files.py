@@ -8,7 +8,7 @@ from django.db.models import FileField
 
 
 class Command(BaseCommand):
-    help = "Prints as JSON how many uploaded files the rows of all tables name, and which of these are not there."
+    help = "Prints as JSON how many uploaded files the database refers to, and which of them are missing."
 
     def handle(self, *args: Any, **options: Any) -> None:
         named, missing = find_missing()
@@ -16,9 +16,9 @@ class Command(BaseCommand):
 
 
 def find_missing() -> tuple[int, list[str]]:
-    """How many files the rows name, and those that are not there."""
+    """The number of files that rows refer to, and the names of missing ones."""
     named, missing = 0, []
-    for field in file_fields():
+    for field in get_file_fields():
         names = field.model._default_manager.exclude(**{field.name: ""}).values_list(field.name, flat=True)
         for name in filter(None, names.iterator()):
             named += 1
@@ -27,6 +27,6 @@ def find_missing() -> tuple[int, list[str]]:
     return named, missing
 
 
-def file_fields() -> Iterator[FileField]:
+def get_file_fields() -> Iterator[FileField]:
     for model in apps.get_models():
         yield from (field for field in model._meta.concrete_fields if isinstance(field, FileField))

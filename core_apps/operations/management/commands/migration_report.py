@@ -14,22 +14,22 @@ class Command(BaseCommand):
 
   {"customers.0001_initial": {"known": true, "applied": true, "breaks_previous_version": false}, ...}
 
-known: this code has it. What is applied and not known came with a newer version.
-breaks_previous_version: the class says so, because it takes away what the version before uses; null where the
-  migration is not known. Ask the newer version, and roll back past none of those."""
-    requires_system_checks = ()  # it is asked in the middle of a deploy
+known: this code has it. A migration that is applied but not known came with a newer version.
+breaks_previous_version: the attribute of the class, set if the previous version does not work with it; null if the
+  migration is not known. Run this in the newer version, and do not roll back past such a migration."""
+    requires_system_checks = ()  # runs during a deploy
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        # The shape above is to be read as it is written.
+        # Keeps the line breaks of the help text.
         return super().create_parser(
             prog_name, subcommand, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(json.dumps(report(), indent=2))
+        self.stdout.write(json.dumps(build_report(), indent=2))
 
 
-def report() -> dict[str, dict[str, bool | None]]:
+def build_report() -> dict[str, dict[str, bool | None]]:
     loader = MigrationLoader(connection)
     known, applied = loader.disk_migrations, loader.applied_migrations
     return {

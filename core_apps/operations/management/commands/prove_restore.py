@@ -14,9 +14,9 @@ from core_apps.media.management.commands.missing_files import find_missing
 
 
 class Command(BaseCommand):
-    help = """Proves that the application serves a restored database: migrates it, and compares the rows of each model
-with the backup's manifest, looks for each uploaded file, and opens each list of the admin as an administrator.
-Only for a database that nobody else uses."""
+    help = """Checks a restored database: migrates it, compares the row count of each model with the manifest of the
+backup, looks for each uploaded file, and opens each admin list as an administrator. Only for a database that nobody
+else uses."""
     requires_migrations_checks = False
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -27,7 +27,7 @@ Only for a database that nobody else uses."""
         rows = check_rows(json.loads(manifest.read_text())["tables"])
         named, missing = find_missing()
         if missing:
-            raise CommandError(f"{len(missing)} files that rows name are missing, the first is {missing[0]}")
+            raise CommandError(f"{len(missing)} uploaded files are missing, the first is {missing[0]}")
         pages = open_pages()
         self.stdout.write(
             f"the application counts {rows} rows, finds {named} files, and shows an administrator {pages} pages"
@@ -35,7 +35,7 @@ Only for a database that nobody else uses."""
 
 
 def check_rows(tables: dict[str, dict[str, Any]]) -> int:
-    """Of the models of this project; Django's own have rows of the migrations that were just applied."""
+    """The number of rows of this project's models; migrations add rows to Django's own. Raises CommandError."""
     total = 0
     for model in apps.get_models():
         expected = tables.get(f"public.{model._meta.db_table}")
@@ -43,13 +43,13 @@ def check_rows(tables: dict[str, dict[str, Any]]) -> int:
             continue
         count = model._base_manager.count()
         if count != expected["rows"]:
-            raise CommandError(f"{model._meta.label} has {count} rows, and the manifest {expected['rows']}")
+            raise CommandError(f"{model._meta.label} has {count} rows; the manifest says {expected['rows']}")
         total += count
     return total
 
 
 def open_pages() -> int:
-    """Every list of the admin, with a session, and the probe of readiness."""
+    """Opens every admin list and the readiness probe; returns their number. Raises CommandError."""
     client = Client(raise_request_exception=False, SERVER_NAME="localhost")
     client.force_login(get_user_model().objects.create_superuser(email="drill@localhost.test", password=None))
     lists = [
@@ -59,5 +59,5 @@ def open_pages() -> int:
     for page in pages:
         status = client.get(page, secure=True).status_code
         if status != 200:
-            raise CommandError(f"{page} answers {status}")
+            raise CommandError(f"{page} returned {status}")
     return len(pages)

@@ -9,23 +9,23 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 MANIFEST = "staticfiles.json"
-KEPT_SECONDS = 30 * 24 * 60 * 60
+RETENTION_SECONDS = 30 * 24 * 60 * 60
 
 
 class Command(BaseCommand):
-    help = "Copies the image's static files beside those of earlier versions, and deletes what was replaced long ago."
+    help = "Adds the static files of this image to those of earlier versions, and deletes old files."
 
     def handle(self, *args: Any, **options: Any) -> None:
         collected, published = Path(settings.BASE_DIR) / "staticfiles", Path(settings.STATIC_ROOT)
-        # Pages of the version that is replaced are still open: the age of its files begins now.
+        # Pages of the previous version are still open: the age of its files starts now.
         names = json.loads(path.read_text())["paths"].values() if (path := published / MANIFEST).exists() else ()
         for file in [published / f"{name}{suffix}" for name in names for suffix in ("", ".gz")]:
             if file.exists():
                 file.touch()
-        # The manifest last: a version that is listed has all its files.
+        # The manifest last, so that all files it lists exist.
         for file in sorted(filter(Path.is_file, collected.rglob("*")), key=lambda file: file.name == MANIFEST):
             copy(file, published / file.relative_to(collected))
-        limit = time.time() - KEPT_SECONDS
+        limit = time.time() - RETENTION_SECONDS
         old = [file for file in published.rglob("*") if file.is_file() and file.stat().st_mtime < limit]
         for file in old:
             file.unlink()
@@ -33,7 +33,7 @@ class Command(BaseCommand):
 
 
 def copy(source: Path, target: Path) -> None:
-    """A name carries the hash of its content: a file that is there is the same, and its age begins anew."""
+    """Overwrites an existing file, whose content is the same by its hash, to renew its age."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.partial")
     shutil.copyfile(source, partial)

@@ -1,49 +1,49 @@
-"""Answers that the framework has no exception for."""
+"""Exceptions for statuses that DRF has none for."""
 
 from http import HTTPStatus
 
 from rest_framework.exceptions import APIException
 
 
-class Refusal(APIException):
-    """`wait`: seconds after which the same request may do better."""
+class ApiError(APIException):
+    """`wait` is the `Retry-After` in seconds."""
 
     def __init__(self, detail: str, wait: int | None = None, code: str | None = None) -> None:
         super().__init__(detail, code)
         self.wait = wait
 
 
-class Conflict(Refusal):
-    """The request is right, and what is there speaks against it."""
+class ConflictError(ApiError):
+    """The request is valid but conflicts with the current data."""
 
     status_code = HTTPStatus.CONFLICT
     default_code = "conflict"
 
 
-class Gone(Refusal):
+class GoneError(ApiError):
     status_code = HTTPStatus.GONE
     default_code = "gone"
 
 
-class Outdated(Refusal):
-    """The condition of the request does not hold (RFC 9110 §15.5.13)."""
+class OutdatedError(ApiError):
+    """The precondition of the request failed (RFC 9110 §15.5.13)."""
 
     status_code = HTTPStatus.PRECONDITION_FAILED
     default_code = "outdated"
 
 
-class TooLarge(Refusal):
+class TooLargeError(ApiError):
     status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     default_code = "too_large"
 
 
-class Unprocessable(Refusal):
+class UnprocessableError(ApiError):
     status_code = HTTPStatus.UNPROCESSABLE_ENTITY
     default_code = "unprocessable"
 
 
-class Unavailable(Refusal):
-    """The fault is not the request's."""
+class UnavailableError(ApiError):
+    """The request is valid and can be repeated."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
     default_code = "unavailable"
