@@ -25,5 +25,5 @@ def test_order_that_no_index_has_is_refused(model, ordering):
     (error,) = check_sorting(model, {"some": ordering}, "SomeAdmin")
 
     assert error.id == "big_lists.E001"
-    assert error.msg.startswith("SomeAdmin sorts by some, and no index begins with the columns ")
+    assert error.msg.startswith("SomeAdmin sorts by some, but no index starts with the columns ")
     assert f"Add models.Index(fields=('{ordering[0]}', '" in str(error.hint)
