@@ -82,6 +82,7 @@ def test_visits_of_several_exhibitions_are_paged_in_one_order(fairs, client_of, 
     while address:
         changes = client.get(address, secure=True).context["cl"]
         pages.append([visit.visited_at.day for visit in changes.result_list])
-        address = dict(changes.get_page_links())["next"] and "/admin/customers/visit/" + dict(changes.get_page_links())["next"]
+        following = dict(changes.get_page_links())["next"]
+        address = following and f"/admin/customers/visit/{following}"
 
     assert pages == [[7, 6], [5, 4], [3, 2], [1]]
