@@ -58,17 +58,15 @@ def check_visibility_rule(model: type[Model]) -> list[CheckMessage]:
 
 def check_admin(**_options: Any) -> list[CheckMessage]:
     """A Django system check of all models in an admin site and of their related models."""
-    errors = []
-    for site in admin.sites.all_sites:
-        for model, model_admin in site._registry.items():
-            errors += [
-                error for related in {model, *get_related_models(model)} for error in check_visibility_rule(related)
-            ]
-            if not is_django_model(model) and not isinstance(model_admin, VisibleRows):
-                name = type(model_admin).__name__
-                hint = "Derive it from BigTableAdmin (core_apps/big_lists), or from VisibleRows."
-                errors.append(Error(f"{name} shows all rows to everybody.", hint=hint, obj=model, id="visibility.E002"))
-    return list({(error.id, error.obj): error for error in errors}.values())
+    registered = [pair for site in admin.sites.all_sites for pair in site._registry.items()]
+    models = {related for model, _ in registered for related in (model, *get_related_models(model))}
+    errors = [error for model in models for error in check_visibility_rule(model)]
+    for model, model_admin in registered:
+        if not is_django_model(model) and not isinstance(model_admin, VisibleRows):
+            name = type(model_admin).__name__
+            hint = "Derive it from BigTableAdmin (core_apps/big_lists), or from VisibleRows."
+            errors.append(Error(f"{name} shows all rows to everybody.", hint=hint, obj=model, id="visibility.E002"))
+    return errors
 
 
 def get_related_models(model: type[Model]) -> Iterator[Any]:
