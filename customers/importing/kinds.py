@@ -34,11 +34,11 @@ class Kind:
     @property
     def inserted_columns(self) -> list[str]:
         """The columns that an INSERT sets: the imported fields, and those without a database default."""
-        fields = self.model._meta.concrete_fields
+        stored = self.stored_columns
         return [
             field.attname
-            for field in fields
-            if field.attname in self.stored_columns or not (field.primary_key or field.has_db_default())
+            for field in self.model._meta.concrete_fields
+            if field.attname in stored or not (field.primary_key or field.has_db_default())
         ]
 
     def blank_values(self) -> dict[str, Any]:
