@@ -31,7 +31,7 @@ def succeed(checkout: Checkout, *target: str) -> None:
     assert run.process.returncode == 0, output
 
 
-def found(checkout: Checkout, pattern: str) -> list[str]:
+def find_files(checkout: Checkout, pattern: str) -> list[str]:
     """Files that have it, binary ones as well."""
     command = ["git", "grep", "-l", "-i", "-E", pattern]
     return subprocess.run(command, cwd=checkout.path, capture_output=True, text=True).stdout.split()
@@ -47,7 +47,7 @@ def test_rename_leaves_nothing_of_the_former_name(fresh: Checkout, title: str, s
     code, output = rename(fresh, title, slug)
 
     assert code == 0, output
-    assert found(fresh, FORMER) == ["LICENSE"]
+    assert find_files(fresh, FORMER) == ["LICENSE"]
     database = slug.replace("-", "_")
     for path, text in (
         ("config/settings.py", f'PROJECT_NAME = "{title}"'),
@@ -78,7 +78,7 @@ def test_renamed_clone_is_renamed_again(fresh: Checkout) -> None:
     assert code == 0, output
     assert "postgresql://contacts:" in (fresh.path / "docker-compose.prod.yml").read_text()
     assert "contacts_db_dev" in (fresh.path / "docker-compose.dev.yml").read_text()
-    assert found(fresh, "^name: acme|^PROJECT_NAME = .Acme") == []
+    assert find_files(fresh, "^name: acme|^PROJECT_NAME = .Acme") == []
 
 
 def test_rename_refuses_names_that_are_missing(fresh: Checkout) -> None:

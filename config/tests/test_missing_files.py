@@ -8,7 +8,7 @@ from customers.models import Customer
 pytestmark = pytest.mark.django_db
 
 
-def found(capsys):
+def run_missing_files(capsys):
     call_command("missing_files")
     return json.loads(capsys.readouterr().out)
 
@@ -21,8 +21,8 @@ def test_missing_files_names_those_of_rows_that_are_not_there(settings, tmp_path
     for name in ("there", "gone"):
         Customer.objects.create(family_name=name, photo=f"photos/{name}.png")
 
-    assert found(capsys) == {"named": 2, "missing": ["photos/gone.png"]}
+    assert run_missing_files(capsys) == {"named": 2, "missing": ["photos/gone.png"]}
 
 
 def test_missing_files_of_no_row_are_none(capsys):
-    assert found(capsys) == {"named": 0, "missing": []}
+    assert run_missing_files(capsys) == {"named": 0, "missing": []}

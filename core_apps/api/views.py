@@ -52,12 +52,12 @@ class StrictView(GenericAPIView[Any]):
         super().initial(request, *args, **kwargs)
         is_supported = hasattr(self, str(request.method).lower())  # else it is a 405
         if is_supported and request.META.get("QUERY_STRING"):
-            parameters.check_parameters(request, self.known_parameters(), self.repeatable_parameters())
+            parameters.check_parameters(request, self.get_known_parameters(), self.get_repeatable_parameters())
 
-    def known_parameters(self) -> frozenset[str]:
+    def get_known_parameters(self) -> frozenset[str]:
         return self.query_parameters
 
-    def repeatable_parameters(self) -> frozenset[str]:
+    def get_repeatable_parameters(self) -> frozenset[str]:
         return frozenset()
 
 
@@ -85,14 +85,14 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
         """Override to join or prefetch what the serializer reads, for the rows of one page or one row."""
         return rows
 
-    def known_parameters(self) -> frozenset[str]:
+    def get_known_parameters(self) -> frozenset[str]:
         names = {*self.query_parameters, FIELDS}
         if self.action == "list":
             names |= {pagination.CURSOR, pagination.SIZE, pagination.ORDERING, *self.filters()}
             names |= {pagination.SEARCH} if pagination.is_searchable(self.model) else set()
         return frozenset(names)
 
-    def repeatable_parameters(self) -> frozenset[str]:
+    def get_repeatable_parameters(self) -> frozenset[str]:
         return frozenset(name for name, one in self.filters().items() if isinstance(one, MultipleChoiceFilter))
 
     def filters(self) -> dict[str, Any]:

@@ -21,8 +21,8 @@ def address(customer: Customer) -> str:
     return reverse("admin:customers_customer_change", args=[customer.pk])
 
 
-def shown(client, customer: Customer) -> dict[str, str]:
-    """What the form that is shown would send."""
+def read_form(client, customer: Customer) -> dict[str, str]:
+    """The data that the form of the page would send."""
     html = client.get(address(customer), secure=True).content.decode()
     version = re.search(r'<input type="hidden" name="version" value="([0-9a-f]+)"', html)
     assert version
@@ -31,7 +31,7 @@ def shown(client, customer: Customer) -> dict[str, str]:
 
 def test_form_without_concurrent_change_is_saved(bob, client_of, customer):
     client = client_of(bob)
-    data = shown(client, customer)
+    data = read_form(client, customer)
 
     answer = client.post(address(customer), data | {"job_title": "Buyer"}, secure=True)
 
@@ -42,8 +42,8 @@ def test_form_without_concurrent_change_is_saved(bob, client_of, customer):
 
 def test_form_is_refused_after_another_person_has_saved(alice, bob, client_of, customer):
     client, other = client_of(bob), client_of(alice)
-    data = shown(client, customer)
-    other.post(address(customer), shown(other, customer) | {"job_title": "Director"}, secure=True)
+    data = read_form(client, customer)
+    other.post(address(customer), read_form(other, customer) | {"job_title": "Director"}, secure=True)
 
     answer = client.post(address(customer), data | {"job_title": "Buyer", "notes": "Mine"}, secure=True)
 
@@ -58,7 +58,7 @@ def test_form_is_refused_after_another_person_has_saved(alice, bob, client_of, c
 
 def test_form_is_refused_after_a_service_has_written(bob, client_of, customer):
     client = client_of(bob)
-    data = shown(client, customer)
+    data = read_form(client, customer)
     archive_customers(Customer.objects.filter(pk=customer.pk))
 
     answer = client.post(address(customer), data | {"job_title": "Buyer"}, secure=True)

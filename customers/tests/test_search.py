@@ -154,7 +154,7 @@ def crowd() -> None:
         )
 
 
-def found(text: str) -> list[str]:
+def search_names(text: str) -> list[str]:
     return sorted(str(customer) for customer in Customer.objects.matching(text))
 
 
@@ -178,7 +178,7 @@ def found(text: str) -> list[str]:
 )
 @pytest.mark.usefixtures("crowd")
 def test_search_finds_only_ingrid(text):
-    assert found(text) == ["Ingrid Haugen"]
+    assert search_names(text) == ["Ingrid Haugen"]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_search_finds_only_ingrid(text):
 )
 @pytest.mark.usefixtures("crowd")
 def test_words_find(text, expected):
-    assert found(text) == expected
+    assert search_names(text) == expected
 
 
 def test_wildcards_are_searched_literally():
@@ -227,14 +227,18 @@ def test_wildcards_are_searched_literally():
         make_customer(given_name="", family_name=name, email="")
 
     words = ("100% wool", "nake_c", "ack\\s")
-    assert [found(text) for text in words] == [["100% Wool"], ["snake_case"], ["back\\slash"]]
+    assert [search_names(text) for text in words] == [["100% Wool"], ["snake_case"], ["back\\slash"]]
 
 
 def test_name_with_figures_is_no_phone_number():
     for name in ("24/7 Logistics", "1-2-3 Mobil", "Studio 54"):
         make_customer(given_name="", family_name=name, email="")
 
-    assert [found(text) for text in ("24/7", "1-2-3", "54")] == [["24/7 Logistics"], ["1-2-3 Mobil"], ["Studio 54"]]
+    assert [search_names(text) for text in ("24/7", "1-2-3", "54")] == [
+        ["24/7 Logistics"],
+        ["1-2-3 Mobil"],
+        ["Studio 54"],
+    ]
 
 
 def test_search_for_500_words_ends(alice, client_of, ingrid):

@@ -143,7 +143,7 @@ def test_postgresql_as_root_serves_from_a_private_directory(
     prefix, user, hindrance, tmp_path: Path, monkeypatch
 ) -> None:
     if os.geteuid() != 0:
-        pytest.skip("only root has to become somebody else")
+        pytest.skip("only as root does PostgreSQL run as another user")
     if subprocess.run([*prefix, "test", "-x", binary("postgres")], capture_output=True).returncode:
         pytest.skip(hindrance)
     monkeypatch.setattr(postgresql, "unprivileged", lambda: prefix)

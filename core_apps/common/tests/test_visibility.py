@@ -17,7 +17,7 @@ class OpenAdmin(VisibleRows, ModelAdmin):  # type: ignore[type-arg]
 
 
 @pytest.fixture
-def shown():
+def trade_fair():
     """Models of a sponsor without a rule and of a hall with one, and what the check says of them on an admin site."""
     with isolate_apps("core_apps.common"):
 
@@ -48,25 +48,25 @@ def shown():
         yield SimpleNamespace(Hall=Hall, Sponsor=Sponsor, Booking=Booking, errors=errors)
 
 
-def test_model_without_a_rule_is_refused(shown):
-    assert shown.errors(shown.Sponsor, OpenAdmin) == {("visibility.E001", "Sponsor")}
+def test_model_without_a_rule_is_refused(trade_fair):
+    assert trade_fair.errors(trade_fair.Sponsor, OpenAdmin) == {("visibility.E001", "Sponsor")}
 
 
-def test_model_without_a_rule_is_refused_as_a_choice_too(shown):
-    assert shown.errors(shown.Booking, OpenAdmin) == {("visibility.E001", "Sponsor")}
+def test_model_without_a_rule_is_refused_as_a_choice_too(trade_fair):
+    assert trade_fair.errors(trade_fair.Booking, OpenAdmin) == {("visibility.E001", "Sponsor")}
 
 
-def test_admin_that_does_not_ask_the_rule_is_refused(shown):
-    assert shown.errors(shown.Hall, ModelAdmin) == {("visibility.E002", "Hall")}
+def test_admin_that_does_not_ask_the_rule_is_refused(trade_fair):
+    assert trade_fair.errors(trade_fair.Hall, ModelAdmin) == {("visibility.E002", "Hall")}
 
 
-def test_model_with_a_rule_is_accepted(shown):
-    assert shown.errors(shown.Hall, OpenAdmin) == set()
+def test_model_with_a_rule_is_accepted(trade_fair):
+    assert trade_fair.errors(trade_fair.Hall, OpenAdmin) == set()
 
 
-def test_rows_without_a_rule_are_shown_to_nobody(shown):
+def test_rows_without_a_rule_are_shown_to_nobody(trade_fair):
     with pytest.raises(ImproperlyConfigured, match=r"Sponsor has no visibility rule\..*visible_to"):
-        filter_visible(shown.Sponsor.objects.all(), user=None)
+        filter_visible(trade_fair.Sponsor.objects.all(), user=None)
 
 
 def test_models_of_django_need_no_rule():
