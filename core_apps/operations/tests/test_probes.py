@@ -113,8 +113,12 @@ def test_readiness_leaves_no_connection_open(closed_port):
     probe(READINESS)
 
     with connections["default"].cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
-        assert cursor.fetchone() == (1,)
+        # The server takes a moment to end the session of a connection that was closed.
+        deadline, sessions = time.monotonic() + 30, (0,)
+        while sessions != (1,) and time.monotonic() < deadline:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+            sessions = cursor.fetchone()
+    assert sessions == (1,)
 
 
 @pytest.mark.django_db(transaction=True)
