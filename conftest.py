@@ -1,8 +1,7 @@
-"""Fixtures for every app: a named cast, and static files without a collected manifest."""
+"""Fixtures of all apps: users, engines, and static files without a manifest."""
 
 import socket
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,12 @@ import redis
 from django.apps import apps
 from django.contrib.auth.models import Group
 from django.test import Client
+from django.utils import translation
 
-from config.local.servers import free_port
+from config.local.servers import find_free_port
 from config.local.valkey import Valkey
 from core_apps.accounts.models import User
+from core_apps.accounts.roles import grant
 from core_apps.cache import client
 from core_apps.operations.postgresql.base import DatabaseWrapper
 
@@ -22,23 +23,29 @@ from core_apps.operations.postgresql.base import DatabaseWrapper
 @pytest.fixture(autouse=True)
 def _static_files_without_manifest(settings):
     """Pages render in tests without `collectstatic`; config/tests/test_static_files.py tests the real storage."""
-    settings.STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns of a missing one
+    settings.STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns if it is missing
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }
 
 
 @pytest.fixture(autouse=True)
-def _no_server_known_to_be_away(monkeypatch):
-    """No test inherits what an earlier one found out."""
+def _reset_circuit_breakers(monkeypatch):
+    """No test depends on outages that an earlier one has met."""
     monkeypatch.setattr(client, "_retry_at", 0.0)
     monkeypatch.setattr(DatabaseWrapper, "_retry_at", 0.0)
 
 
 @pytest.fixture(autouse=True)
-def _no_limit_of_requests_reached(settings):
-    """All tests share an address, and many share a minute."""
+def _raise_rate_limits(settings):
+    """All tests share an address, and many run in the same minute."""
     settings.API_RATE_PER_TOKEN = settings.API_RATE_OF_FAILURES = 1_000_000
+
+
+@pytest.fixture(autouse=True)
+def _english() -> None:
+    """A request in German leaves its language active in the thread."""
+    translation.activate("en")
 
 
 @pytest.fixture
@@ -47,16 +54,29 @@ def alice(db) -> User:
     return User.objects.create_superuser("alice@example.com", name="Alice")
 
 
+@pytest.fixture(scope="session")
+def roles() -> dict[str, list[str]]:
+    """The permissions of each role after all migrations, from django_db_setup."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker, roles) -> None:
+    with django_db_blocker.unblock():
+        for group in Group.objects.all():
+            roles[group.name] = list(group.permissions.values_list("codename", flat=True))
+
+
 @pytest.fixture
-def member_of(db) -> Callable[..., User]:
-    """Makes somebody with the role of that name, and a stand at these exhibitions."""
+def member_of(db, roles) -> Callable[..., User]:
+    """Create a user with this role at the stands of these exhibitions."""
 
     def make(role: str, *exhibitions: Any, name: str = "") -> User:
         name = name or f"{role} {User.objects.count()}"
         email = f"{name.lower().replace(' ', '-')}@example.com"
         user = User.objects.create_user(email, name=name, is_staff=True)
-        if not Group.objects.exists():  # a test that could not be rolled back has emptied the tables
-            import_module("customers.migrations.0001_initial").make_roles(apps, None)
+        if not Group.objects.exists():  # a transactional test has emptied the tables
+            grant(apps, roles)
         user.groups.set([Group.objects.get(name=role)])
         user.exhibitions.set(exhibitions)
         return user
@@ -66,19 +86,19 @@ def member_of(db) -> Callable[..., User]:
 
 @pytest.fixture
 def bob(member_of) -> User:
-    """A manager: sees and edits everything of the domain, and no users."""
+    """A manager, who edits everything of the domain but no users."""
     return member_of("Manager", name="Bob")
 
 
 @pytest.fixture
 def charlie(db) -> User:
-    """Has an account and no rights."""
+    """A user without permissions."""
     return User.objects.create_user("charlie@example.com", name="Charlie")
 
 
 @pytest.fixture
 def client_of() -> Callable[[User], Client]:
-    """A browser that is logged in."""
+    """Return a client that is logged in as the user."""
 
     def log_in(user: User) -> Client:
         client = Client()
@@ -90,7 +110,7 @@ def client_of() -> Callable[[User], Client]:
 
 @pytest.fixture
 def silent_redis(settings) -> Iterator[None]:
-    """Accepts connections, as a paused server's kernel does, and never says a word."""
+    """A server that accepts connections but never responds, like a paused one."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
         settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": address}}
@@ -98,11 +118,11 @@ def silent_redis(settings) -> Iterator[None]:
 
 
 class OwnRedis:
-    """A server that a test may harm; the application uses it."""
+    """A server used by the application that a test may stop."""
 
     def __init__(self, home: Path) -> None:
         self.server = Valkey(home, "a-password")
-        self.port = free_port()
+        self.port = find_free_port()
         self.url = self.server.url(self.port)
         self.start()
         self.client = redis.Redis.from_url(self.url)
@@ -112,7 +132,7 @@ class OwnRedis:
         self.process.wait(5)
 
     def start(self) -> None:
-        """On the same port, with its snapshot if it has one."""
+        """Start on the same port, with the snapshot if there is one."""
         self.process = self.server.launch(self.port)
 
     def stop(self) -> None:

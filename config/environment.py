@@ -1,17 +1,19 @@
-"""Reads variables from the environment and .env, and gathers every fault before it complains."""
+"""Reads settings from the environment and .env, and reports all errors at once."""
 
 import re
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import decouple
 
+from core_apps.common.time_zones import is_regional
+
 T = TypeVar("T")
 
-# Long enough that a random key holds none of them by chance.
+# Long enough that a random key contains none of them by chance.
 PLACEHOLDERS = (
     "changeme",
     "change-me",
@@ -22,98 +24,138 @@ PLACEHOLDERS = (
     "your-secret",
     "secret-key",
 )
-ADVICE = "See .env.example for what each one means."
-SHORTEST_SECRET_KEY = 50  # characters; what Django's own deployment check asks for
+# A host name, a domain with its subdomains (.example.com), or an address; without scheme, port and path.
+HOST = re.compile(r"\.?[\w-]+(\.[\w-]+)*\.?|\[[0-9a-fA-F:.]+\]")
+ADVICE = ".env.example explains each of them."
+MIN_SECRET_KEY_LENGTH = 50  # characters, as in Django's deployment check
 
 
 class Environment:
-    """One variable per call; a fault is noted, a harmless value returned, and reading goes on.
+    """Reads one variable per call. An invalid value is recorded as an error, and a harmless one is returned.
 
-    A variable in the environment wins over the same one in .env; a blank one means the default. Faults name
-    the variable and never show its value, because the message ends up in logs.
+    The environment takes precedence over .env; a blank variable means the default. Error messages name the
+    variable but never show its value, because they end up in logs.
     """
 
     def __init__(self, dotenv: Path) -> None:
         repository = decouple.RepositoryEnv(dotenv) if dotenv.is_file() else decouple.RepositoryEmpty()
         self._config = decouple.Config(repository)
-        self.faults: dict[str, str] = {}
+        self.errors: dict[str, str] = {}
 
-    def fault(self, name: str, reason: str) -> None:
-        """Notes the first reason for each variable; of one whose file cannot be read, nothing else matters."""
-        if f"{name}_FILE" not in self.faults:
-            self.faults.setdefault(name, reason)
+    def add_error(self, name: str, reason: str) -> None:
+        """Record the first error of each variable, and no others for one whose file cannot be read."""
+        if f"{name}_FILE" not in self.errors:
+            self.errors.setdefault(name, reason)
 
-    def text(self, name: str, default: str = "") -> str:
+    def get_text(self, name: str, default: str = "") -> str:
         return str(self._config(name, default="")).strip() or default
 
-    def secret(self, name: str) -> str:
-        """The variable NAME, or the content of the file that NAME_FILE points to."""
-        path = self.text(f"{name}_FILE")
+    def get_secret(self, name: str) -> str:
+        """Return the variable NAME, or the content of the file named by NAME_FILE."""
+        path = self.get_text(f"{name}_FILE")
         if not path:
-            return self.text(name)
+            return self.get_text(name)
         try:
             return Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
-            self.fault(f"{name}_FILE", f"names a file that cannot be read ({reason})")
+            self.add_error(f"{name}_FILE", f"names a file that cannot be read ({reason})")
             return ""
 
-    def flag(self, name: str, *, default: bool) -> bool:
+    def require(self, reason: str, *names: str) -> None:
+        """Record an error for each of the names that is not set, although the variable `reason` is."""
+        for name in names:
+            if not self.get_secret(name):
+                self.add_error(name, f"is missing: {reason} needs it")
+
+    def get_bool(self, name: str, *, default: bool) -> bool:
         return self._cast(name, default, decouple.strtobool, "is not a boolean: write true or false") is True
 
-    def number(self, name: str, *, default: int, least: int = 0) -> int:
-        """A whole number."""
+    def get_int(self, name: str, *, default: int, minimum: int = 0) -> int:
         value = self._cast(name, default, int, "is not a whole number")
-        if value < least:
-            self.fault(name, f"is less than {least}")
+        if value < minimum:
+            self.add_error(name, f"is less than {minimum}")
         return value
 
-    def choice(self, name: str, options: tuple[str, ...]) -> str:
-        """One of the options; the first is the default."""
-        value = self.text(name, options[0])
+    def get_choice(self, name: str, options: tuple[str, ...]) -> str:
+        """Return one of the options; the first is the default."""
+        value = self.get_text(name, options[0])
         if value not in options:
-            self.fault(name, f"is none of {', '.join(options)}")
+            self.add_error(name, f"must be one of {', '.join(options)}")
         return value
 
-    def words(self, name: str) -> list[str]:
-        """A comma-separated list."""
-        return _split(self.text(name))
+    def get_list(self, name: str) -> list[str]:
+        return _split(self.get_text(name))
 
-    def url_path(self, name: str) -> str:
-        """A path such as /protected-media/, or blank."""
-        path = self.text(name)
+    def get_pairs(self, name: str) -> dict[str, str]:
+        """Return the values by name of NAME=value,NAME=value."""
+        pairs = [pair.partition("=") for pair in _split(self.get_secret(name))]
+        if not all(separator for _name, separator, _value in pairs):
+            self.add_error(name, "is not of the form NAME=value,NAME=value")
+        return {key: value for key, _separator, value in pairs}
+
+    def get_url_path(self, name: str) -> str:
+        """Return a path such as /protected-media/, or blank."""
+        path = self.get_text(name)
         if path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/", path):
-            self.fault(name, "is no path with / at both ends, such as /protected-media/")
+            self.add_error(name, "must be a path that starts and ends with /, such as /protected-media/")
         return path
 
-    def secret_key(self) -> str:
-        key = self.secret("SECRET_KEY")
+    def get_secret_key(self) -> str:
+        key = self.get_secret("SECRET_KEY")
         self._check_secret_key("SECRET_KEY", key)
         return key
 
-    def secret_key_fallbacks(self) -> list[str]:
-        """Former keys, newest first; what they signed stays valid."""
-        keys = _split(self.secret("SECRET_KEY_FALLBACKS"))
+    def get_secret_key_fallbacks(self) -> list[str]:
+        """Return the former keys, newest first; their signatures stay valid."""
+        keys = _split(self.get_secret("SECRET_KEY_FALLBACKS"))
         for key in keys:
             self._check_secret_key("SECRET_KEY_FALLBACKS", key)
         return keys
 
-    def allowed_hosts(self, *, debug: bool) -> list[str]:
-        hosts = self.words("ALLOWED_HOSTS")
+    def get_allowed_hosts(self, *, debug: bool) -> list[str]:
+        hosts = self.get_list("ALLOWED_HOSTS")
         if not hosts:
-            self.fault("ALLOWED_HOSTS", "is missing: list the host names the site answers to")
+            self.add_error("ALLOWED_HOSTS", "is missing: list the host names of the site")
+        for host in hosts:
+            if host != "*" and not HOST.fullmatch(host):
+                self.add_error(
+                    "ALLOWED_HOSTS", f"contains {host}: write host names only, such as {_suggest_host(host)}"
+                )
         if "*" in hosts:
-            self.fault("ALLOWED_HOSTS", "is *, which lets anybody choose the links in e-mails")
+            self.add_error("ALLOWED_HOSTS", "is *, which lets anybody choose the host of links in e-mails")
         if debug and any(_is_public(host) for host in hosts):
-            self.fault("DEBUG", "is on while ALLOWED_HOSTS names a public host: it would show secrets")
+            self.add_error("DEBUG", "is on while ALLOWED_HOSTS contains a public host: error pages would show secrets")
         return hosts
 
-    def database(self) -> dict[str, Any]:
-        """DATABASE_URL (`postgresql://user:password@host:port/name?sslmode=require`) as Django's connection settings.
+    def get_site_url(self, name: str, hosts: list[str], *, https: bool, port: int) -> str:
+        """Return a URL without a slash at its end; by default, that of the first host."""
+        url = self.get_text(name)
+        if url and not re.fullmatch(r"https?://[^/?#\s]+", url):
+            self.add_error(name, "must be like https://crm.example.com, without a path")
+        host = hosts[0].lstrip(".") if hosts else "localhost"
+        return url or (f"https://{host}" if https else f"http://{host}:{port}")
 
-        What stands behind the question mark goes to libpq as it is.
+    def get_country(self, name: str) -> str:
+        """Return an ISO 3166-1 alpha-2 code, or blank."""
+        code = self.get_text(name)
+        if code and not re.fullmatch(r"[A-Z]{2}", code):
+            self.add_error(name, "must be a country code of two capital letters, such as DE or GB")
+        return code
+
+    def get_time_zone(self, name: str) -> str:
+        zone = self.get_text(name, "UTC")
+        if is_regional(zone):
+            return zone
+        self.add_error(name, "must be an IANA name such as Europe/Berlin, or UTC")
+        return "UTC"
+
+    def get_database(self) -> dict[str, Any]:
+        """Return DATABASE_URL (`postgresql://user:password@host:port/name?sslmode=require`) as Django's settings.
+
+        The query string is passed to libpq.
         """
-        url = self._url("DATABASE_URL", "postgresql://user:password@host:5432/name", "postgres")
+        url = self._get_url("DATABASE_URL", "postgresql://user:password@host:5432/name", "postgres")
         return {
             "ENGINE": "django.db.backends.postgresql",
             "NAME": unquote(url.path.lstrip("/")),
@@ -124,54 +166,68 @@ class Environment:
             "OPTIONS": dict(parse_qsl(url.query)),
         }
 
-    def redis_url(self) -> str:
-        """REDIS_URL, e.g. `redis://:password@host:6379/0`; `rediss` for TLS."""
-        return self._url("REDIS_URL", "redis://:password@host:6379/0", "rediss").geturl()
+    def get_networks(self, name: str) -> list[IPv4Network | IPv6Network]:
+        """Return networks such as `10.1.0.0/16`, from a comma-separated list."""
+        try:
+            return [ip_network(text) for text in self.get_list(name)]
+        except ValueError as error:
+            self.add_error(name, f"must be networks such as 10.1.0.0/16, comma-separated ({error})")
+            return []
 
-    def refuse_faults(self) -> None:
-        """Ends the process with one message that lists every fault.
+    def get_redis_url(self, name: str) -> str:
+        """Return a URL such as `redis://:password@host:6379/0`; `rediss` for TLS."""
+        return self._get_url(name, "redis://:password@host:6379/0", "rediss").geturl()
 
-        SystemExit and not ImproperlyConfigured: it reaches the person without a traceback from manage.py
-        and Gunicorn alike.
+    def exit_on_errors(self) -> None:
+        """Exit with one message that lists every error.
+
+        Raises SystemExit rather than ImproperlyConfigured because neither manage.py nor Gunicorn shows a
+        traceback for it.
         """
-        if self.faults:
-            faults = "\n".join(f"  - {name} {reason}" for name, reason in self.faults.items())
-            refusal = "Exhibition CRM cannot start: these variables are wrong."
-            raise SystemExit(f"{refusal}\n{faults}\n{ADVICE}")
+        if self.errors:
+            errors = "\n".join(f"  - {name} {reason}" for name, reason in self.errors.items())
+            message = "Exhibition CRM cannot start. These settings are wrong:"
+            raise SystemExit(f"{message}\n{errors}\n{ADVICE}")
 
     def _cast(self, name: str, default: T, cast: Callable[[str], T], reason: str) -> T:
-        value = self.text(name)
+        value = self.get_text(name)
         if not value:
             return default
         try:
             return cast(value)
         except ValueError:
-            self.fault(name, reason)
+            self.add_error(name, reason)
             return default
 
     def _check_secret_key(self, name: str, key: str) -> None:
         if not key:
-            self.fault(name, "is missing: generate one of 50 or more random characters")
+            self.add_error(name, "is missing: generate one of 50 or more random characters")
         elif _is_placeholder(key) or len(set(key)) < 5:
-            self.fault(name, "is a placeholder: generate a random one")
-        elif len(key) < SHORTEST_SECRET_KEY:
-            self.fault(name, f"is shorter than {SHORTEST_SECRET_KEY} characters")
+            self.add_error(name, "is a placeholder: generate a random one")
+        elif len(key) < MIN_SECRET_KEY_LENGTH:
+            self.add_error(name, f"is shorter than {MIN_SECRET_KEY_LENGTH} characters")
 
-    def _url(self, name: str, form: str, other_scheme: str) -> SplitResult:
-        """The URL in the variable: with the form's scheme or the other one, a host and a path, which Redis can omit."""
-        value, wanted = self.secret(name), urlsplit(form)
+    def _get_url(self, name: str, example: str, other_scheme: str) -> SplitResult:
+        """Return the URL. It needs the scheme of `example` or the other one, a host and, except for Redis, a path."""
+        value, expected = self.get_secret(name), urlsplit(example)
         try:
             url = urlsplit(value)
-            right = url.scheme in (wanted.scheme, other_scheme) and url.hostname and url.port != 0
-        except ValueError:  # a port that is no number, a bracket without its pair
-            right = False
-        if right and (len(url.path) > 1 or wanted.path == "/0"):
+            valid = url.scheme in (expected.scheme, other_scheme) and url.hostname and url.port != 0
+        except ValueError:  # a port that is not a number, an unbalanced bracket
+            valid = False
+        if valid and (len(url.path) > 1 or expected.path == "/0"):
             if any(_is_placeholder(password) for password in _passwords(url)):
-                self.fault(name, "has a placeholder for a password: generate a random one")
+                self.add_error(name, "has a placeholder as its password: generate a random one")
             return url
-        fault = "malformed" if value else "missing"
-        self.fault(name, f"is {fault}: {form}, special characters percent-encoded")
-        return wanted
+        problem = "malformed" if value else "missing"
+        self.add_error(name, f"is {problem}: write {example}, with special characters percent-encoded")
+        return expected
+
+
+def _suggest_host(text: str) -> str:
+    """Return the host name of a URL, or an example."""
+    host = re.sub(r"^\w+://|[:/].*$", "", text)
+    return host if HOST.fullmatch(host) else "crm.example.com"
 
 
 def _split(value: str) -> list[str]:
@@ -179,7 +235,7 @@ def _split(value: str) -> list[str]:
 
 
 def _passwords(url: SplitResult) -> list[str]:
-    """In the URL's own place, and behind the question mark, where libpq and redis-py take one too."""
+    """Return the passwords of the URL: libpq and redis-py also accept one in the query string."""
     return [unquote(url.password or ""), *(value for name, value in parse_qsl(url.query) if name == "password")]
 
 
@@ -188,7 +244,7 @@ def _is_placeholder(secret: str) -> bool:
 
 
 def _is_public(host: str) -> bool:
-    """Whether strangers could reach the host: neither a bare or local name nor a private address."""
+    """Return whether the host is a public name or address rather than a local or private one."""
     name = host.strip(".[]").lower()
     try:
         return ip_address(name).is_global

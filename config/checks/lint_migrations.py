@@ -1,7 +1,7 @@
-"""Refuses a migration that breaks the version which still serves while it is applied.
+"""Refuses migrations that break the previous version, which still serves while they are applied.
 
-django-migration-linter finds most of it in the SQL. Here are what it misses, with the table's and the column's
-name, and the mark of a second step of expand/contract, which may break the version before its own.
+Extends django-migration-linter, which finds most problems in the SQL, by those it misses, by the names of tables
+and columns, and by the mark of contracting migrations (expand/contract), which may break the previous version.
 """
 
 import re
@@ -18,21 +18,23 @@ from django_migration_linter.sql_analyser.postgresql import PostgresqlAnalyser
 
 from core_apps.operations.migration_safety import breaks_previous_version
 
-IN_TWO_STEPS = {
+BREAKING_CHANGES = {
     "DROP_COLUMN": "drops a column, which the running version still reads and writes",
     "DROP_TABLE": "drops a table, which the running version still uses",
-    "RENAME_COLUMN": "renames a column, which the running version knows by its old name",
-    "RENAME_TABLE": "renames a table, which the running version knows by its old name",
-    "ALTER_COLUMN": "changes a column's type, and keeps everybody waiting while it is rewritten",
+    "RENAME_COLUMN": "renames a column, which the running version uses by its old name",
+    "RENAME_TABLE": "renames a table, which the running version uses by its old name",
+    "ALTER_COLUMN": "changes a column's type, and blocks the table while it is rewritten",
     "NOT_NULL": "forbids NULL, which the running version may write",
     "ADD_UNIQUE": "forbids duplicates, which the running version may write",
 }
-NOT_FILLED = "adds a column that must be filled, and the running version does not fill it: give it a db_default"
+REQUIRED_COLUMN = "adds a required column, which the running version does not fill: give it a db_default"
 BLOCKING = (
-    "builds an index while all writers wait: use AddIndexConcurrently, alone in a migration with atomic = False;"
-    " a foreign key or unique field comes without its index before"
+    "blocks all writes while it builds an index: use AddIndexConcurrently, alone in a migration with atomic = False;"
+    " add a foreign key or unique field without its index first"
 )
-SEEN_HERE = {"NOT_NULL", "ADD_UNIQUE", "CREATE_INDEX", "CREATE_INDEX_EXCLUSIVE"}
+# Of django-otp: they change tables that a migration before them creates in the same deploy.
+TOGETHER = ("0002_throttling", "0002_auto_20190420_0723")
+CHECKED_HERE = {"NOT_NULL", "ADD_UNIQUE", "CREATE_INDEX", "CREATE_INDEX_EXCLUSIVE"}
 
 ALTERED = re.compile(r'ALTER TABLE (?:IF EXISTS )?(?:ONLY )?"?(\w+)')
 NEW_COLUMN = re.compile(r'ADD COLUMN (?:IF NOT EXISTS )?"?(?P<column>\w+)"? (?P<definition>.*?)(?=, ADD |;|$)')
@@ -42,63 +44,66 @@ INDEX = re.compile(r'CREATE (?:UNIQUE )?INDEX (CONCURRENTLY )?.*?\bON (?:ONLY )?
 CREATED = re.compile(r'CREATE TABLE (?:IF NOT EXISTS )?"?(\w+)"?')
 
 REFUSED = """
-Refused: while a version is replaced, the one before it works on the new schema. Add first, and take away in a later
-version by a migration that says `breaks_previous_version = True` and why: docs/operations.md, Migrations."""
+Refused: during a deploy the previous version uses the new schema. Add first, and remove in a later version by a
+migration that sets `breaks_previous_version = True` and says why: docs/operations.md, Migrations."""
 
 
 class Analyser(PostgresqlAnalyser):
     def __init__(self, exclude_migration_tests: Iterable[str] | None) -> None:
         super().__init__(exclude_migration_tests)
         self.migration_checks = [
-            replace(check, message=IN_TWO_STEPS.get(check.code, check.message))
+            replace(check, message=BREAKING_CHANGES.get(check.code, check.message))
             for check in self.migration_checks
-            if check.code not in SEEN_HERE
+            if check.code not in CHECKED_HERE
         ]
 
     def analyse(self, sql_statements: list[str]) -> None:
+        """Add the issues found here, except those of tables that the migration itself creates."""
         super().analyse(sql_statements)
         script = "\n".join(sql_statements)
         new = CREATED.findall(script)
-        for issue in [issue for sql in sql_statements for issue in [*alterations(sql, script), *indexes(sql)]]:
+        for issue in [
+            issue for sql in sql_statements for issue in [*find_constraints(sql, script), *find_indexes(sql)]
+        ]:
             if issue.table not in new:
                 (self.ignored if issue.code in self.exclude_migration_tests else self.errors).append(issue)
 
 
-def alterations(sql: str, script: str) -> Iterable[Issue]:
-    """What a statement demands of a table's rows, and the running version does not know of."""
+def find_constraints(sql: str, script: str) -> Iterable[Issue]:
+    """Yield the constraints that a statement adds and the running version does not meet."""
     for table in ALTERED.findall(sql):
         for column, definition in NEW_COLUMN.findall(sql):
             dropped = f'ALTER TABLE "{table}" ALTER COLUMN "{column}" DROP DEFAULT' in script
             if "NOT NULL" in definition and (dropped or not re.search(r"\b(DEFAULT|GENERATED)\b", definition)):
-                yield Issue("NOT_NULL", NOT_FILLED, table, column)
+                yield Issue("NOT_NULL", REQUIRED_COLUMN, table, column)
             if re.search(r"\bUNIQUE\b", definition):
                 yield Issue("CREATE_INDEX", BLOCKING, table, column)
         for column in SET_NOT_NULL.findall(sql):
-            yield Issue("NOT_NULL", IN_TWO_STEPS["NOT_NULL"], table, column)
+            yield Issue("NOT_NULL", BREAKING_CHANGES["NOT_NULL"], table, column)
         if UNIQUE.search(sql):
-            yield Issue("ADD_UNIQUE", IN_TWO_STEPS["ADD_UNIQUE"], table)
+            yield Issue("ADD_UNIQUE", BREAKING_CHANGES["ADD_UNIQUE"], table)
 
 
-def indexes(sql: str) -> Iterable[Issue]:
+def find_indexes(sql: str) -> Iterable[Issue]:
     for concurrently, table in INDEX.findall(sql):
         if not concurrently:
             yield Issue("CREATE_INDEX", BLOCKING, table)
         if UNIQUE.search(sql):
-            yield Issue("ADD_UNIQUE", IN_TWO_STEPS["ADD_UNIQUE"], table)
+            yield Issue("ADD_UNIQUE", BREAKING_CHANGES["ADD_UNIQUE"], table)
 
 
 class Linter(MigrationLinter):
     def __init__(self) -> None:
-        # Without its cache, which knows whether a migration has changed, and not whether these rules have.
-        super().__init__(no_cache=True)
+        # Without its cache, which ignores changes of these rules.
+        super().__init__(no_cache=True, ignore_name=TOGETHER)
         self.sql_analyser_class = Analyser
 
     def lint_migration(self, migration: Migration) -> None:
-        self.exclude_migration_tests = list(IN_TWO_STEPS) if breaks_previous_version(migration) else []
+        self.exclude_migration_tests = list(BREAKING_CHANGES) if breaks_previous_version(migration) else []
         super().lint_migration(migration)
 
     def get_sql(self, app_label: str, migration_name: str) -> list[str]:
-        """Whole statements, each on one line, however they were written."""
+        """Return whole statements, each on one line."""
         text = "\n".join(super().get_sql(app_label, migration_name))
         text = sqlparse.format(text, strip_comments=True, keyword_case="upper")
         return [" ".join(statement.split()) for statement in sqlparse.split(text)]
@@ -106,12 +111,12 @@ class Linter(MigrationLinter):
     def analyse_data_migration(self, migration: Migration) -> tuple[list[Issue], list[Issue], list[Issue]]:
         errors, ignored, warnings = super().analyse_data_migration(migration)
         if not migration.atomic and len(migration.operations) > 1:
-            message = "has several operations and atomic = False: a try that fails between them cannot be repeated"
+            message = "has several operations and atomic = False: if it fails between them, it cannot be repeated"
             errors.append(Issue("SEVERAL_OPERATIONS", message))
         return errors, ignored, warnings
 
     def lint_runsql(self, runsql: object) -> tuple[list[Issue], list[Issue], list[Issue]]:
-        """Nothing: forwards, it is among the statements of get_sql; backwards, no deploy runs it."""
+        """Find nothing: get_sql contains the forward SQL, and deploys never run the backward SQL."""
         return [], [], []
 
 

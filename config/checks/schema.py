@@ -1,6 +1,6 @@
-"""Keeps docs/openapi.yaml in step with the code: `python -m config.checks.schema [--check]`.
+"""Updates docs/openapi.yaml, or checks that it matches the code: `python -m config.checks.schema [--check]`.
 
-A change that would break a program that uses the API is refused; BREAKING=1 writes it all the same.
+Refuses changes that break API clients, unless BREAKING=1 is set.
 """
 
 import os
@@ -17,27 +17,27 @@ FILE = Path(__file__).resolve().parents[2] / "docs/openapi.yaml"
 
 
 def main(*, check: bool) -> None:
-    made = FILE.with_name(f".{FILE.name}")
+    new_file = FILE.with_name(f".{FILE.name}")
     try:
-        call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(made))
-        refuse_breaking(made)
-        if check and (not FILE.exists() or made.read_text() != FILE.read_text()):
-            sys.exit(f"{FILE.name} is not the schema of this code. Write it: make schema")
+        call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(new_file))
+        refuse_breaking(new_file)
+        if check and (not FILE.exists() or new_file.read_text() != FILE.read_text()):
+            sys.exit(f"{FILE.name} does not match the code. Update it: make schema")
         if not check:
-            made.replace(FILE)
+            new_file.replace(FILE)
     finally:
-        made.unlink(missing_ok=True)
+        new_file.unlink(missing_ok=True)
 
 
-def refuse_breaking(made: Path) -> None:
+def refuse_breaking(new_file: Path) -> None:
     if not FILE.exists() or os.environ.get("BREAKING") == "1":
         return
-    old, new = (yaml.safe_load(path.read_text()) for path in (FILE, made))
-    if changes := Changes(old, new).breaking():
+    old, new = (yaml.safe_load(path.read_text()) for path in (FILE, new_file))
+    if changes := Changes(old, new).find_breaking():
         sys.exit(
-            "Programs that use the API would break:\n  "
+            "These changes break API clients:\n  "
             + "\n  ".join(changes)
-            + "\nKeep the old beside the new; or, where nobody uses it: make schema BREAKING=1"
+            + "\nKeep the old beside the new or, if no client uses it: make schema BREAKING=1"
         )
 
 

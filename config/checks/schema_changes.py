@@ -1,6 +1,6 @@
-"""What of a changed OpenAPI schema breaks a program that was written for the one before.
+"""Finds changes of an OpenAPI schema that break existing clients.
 
-What is sent may be taken less strictly and never more; what comes back may hold more and never less.
+Requests may become less strict but not stricter; responses may gain fields but not lose them.
 """
 
 from collections.abc import Iterator
@@ -8,131 +8,131 @@ from itertools import chain
 from typing import Any
 
 Schema = dict[str, Any]
-NARROWER_BELOW = ("maxLength", "maximum", "maxItems")  # where a lower number allows less
-NARROWER_ABOVE = ("minLength", "minimum", "minItems")
+UPPER_LIMITS = ("maxLength", "maximum", "maxItems")
+LOWER_LIMITS = ("minLength", "minimum", "minItems")
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
 class Changes:
-    """Between two documents; each change is a sentence that begins with its place."""
+    """Compares two documents; each change is a sentence that starts with its place."""
 
     def __init__(self, old: Schema, new: Schema) -> None:
         self.old, self.new = old, new
 
-    def breaking(self) -> list[str]:
-        return list(dict.fromkeys(chain.from_iterable(self.of_path(path) for path in self.old["paths"])))
+    def find_breaking(self) -> list[str]:
+        return list(dict.fromkeys(chain.from_iterable(self.compare_path(path) for path in self.old["paths"])))
 
-    def of_path(self, path: str) -> Iterator[str]:
+    def compare_path(self, path: str) -> Iterator[str]:
         for method in METHODS:
             before = self.old["paths"][path].get(method)
             after = self.new["paths"].get(path, {}).get(method)
             place = f"{method.upper()} {path}"
             if before and not after:
-                yield f"{place} is gone"
+                yield f"{place} was removed"
             elif before:
-                yield from self.of_operation(place, before, after)
+                yield from self.compare_operation(place, before, after)
 
-    def of_operation(self, place: str, before: Schema, after: Schema) -> Iterator[str]:
-        yield from self.of_parameters(place, before, after)
-        yield from self.of_body(place, before, after)
+    def compare_operation(self, place: str, before: Schema, after: Schema) -> Iterator[str]:
+        yield from self.compare_parameters(place, before, after)
+        yield from self.compare_body(place, before, after)
         for status, response in before["responses"].items():
             if status not in after["responses"]:
-                yield f"{place} does not answer {status} any more"
+                yield f"{place} no longer returns {status}"
                 continue
-            old, new = content(self.old, response), content(self.new, after["responses"][status])
+            old, new = get_content(self.old, response), get_content(self.new, after["responses"][status])
             for kind in old:
                 if kind not in new:
-                    yield f"{place} does not answer {kind} any more"
+                    yield f"{place} no longer returns {kind}"
                 else:
-                    yield from self.of_answer(f"{place} {status}", old[kind], new[kind])
+                    yield from self.compare_response(f"{place} {status}", old[kind], new[kind])
 
-    def of_parameters(self, place: str, before: Schema, after: Schema) -> Iterator[str]:
+    def compare_parameters(self, place: str, before: Schema, after: Schema) -> Iterator[str]:
         old, new = ({(one["in"], one["name"]): one for one in side.get("parameters", [])} for side in (before, after))
         for key in old.keys() - new.keys():
-            yield f"{place}: the parameter {key[1]} is gone"
+            yield f"{place}: the parameter {key[1]} was removed"
         for key, parameter in new.items():
             if parameter.get("required") and not old.get(key, {}).get("required"):
-                yield f"{place}: the parameter {key[1]} is needed now"
+                yield f"{place}: the parameter {key[1]} is now required"
             if key in old:
-                yield from self.of_request(f"{place}: {key[1]}", old[key]["schema"], parameter["schema"])
+                yield from self.compare_request(f"{place}: {key[1]}", old[key]["schema"], parameter["schema"])
 
-    def of_body(self, place: str, before: Schema, after: Schema) -> Iterator[str]:
+    def compare_body(self, place: str, before: Schema, after: Schema) -> Iterator[str]:
         old, new = (side.get("requestBody", {}).get("content", {}) for side in (before, after))
         for kind in old:
             if kind not in new:
-                yield f"{place} does not take {kind} any more"
+                yield f"{place} no longer accepts {kind}"
             else:
-                yield from self.of_request(place, old[kind]["schema"], new[kind]["schema"])
+                yield from self.compare_request(place, old[kind]["schema"], new[kind]["schema"])
 
-    def of_request(self, place: str, before: Schema, after: Schema) -> Iterator[str]:
-        old, new = resolved(self.old, before), resolved(self.new, after)
-        yield from narrowed(place, old, new)
+    def compare_request(self, place: str, before: Schema, after: Schema) -> Iterator[str]:
+        old, new = merge_parts(self.old, before), merge_parts(self.new, after)
+        yield from find_restrictions(place, old, new)
         for name in new.get("required", []):
             if name not in old.get("required", []):
-                yield f"{place}: {name} is needed now"
+                yield f"{place}: {name} is now required"
         for name, schema in old.get("properties", {}).items():
             if name not in new.get("properties", {}):
-                yield f"{place}: {name} cannot be sent any more"
+                yield f"{place}: {name} is no longer accepted"
             else:
-                yield from self.of_request(f"{place}: {name}", schema, new["properties"][name])
+                yield from self.compare_request(f"{place}: {name}", schema, new["properties"][name])
         if "items" in old and "items" in new:
-            yield from self.of_request(f"{place}: each", old["items"], new["items"])
+            yield from self.compare_request(f"{place}: each", old["items"], new["items"])
 
-    def of_answer(self, place: str, before: Schema, after: Schema) -> Iterator[str]:
-        old, new = resolved(self.old, before), resolved(self.new, after)
-        if added := types(new) - types(old):
-            yield f"{place} can be {' or '.join(sorted(added))} now"
+    def compare_response(self, place: str, before: Schema, after: Schema) -> Iterator[str]:
+        old, new = merge_parts(self.old, before), merge_parts(self.new, after)
+        if added := get_types(new) - get_types(old):
+            yield f"{place} can now be {' or '.join(sorted(added))}"
         for name, schema in old.get("properties", {}).items():
             if name not in new.get("properties", {}):
-                yield f"{place}: {name} is gone"
+                yield f"{place}: {name} was removed"
                 continue
             if name in old.get("required", []) and name not in new.get("required", []):
-                yield f"{place}: {name} may be missing now"
-            yield from self.of_answer(f"{place}: {name}", schema, new["properties"][name])
+                yield f"{place}: {name} may now be missing"
+            yield from self.compare_response(f"{place}: {name}", schema, new["properties"][name])
         if "items" in old and "items" in new:
-            yield from self.of_answer(f"{place}: each", old["items"], new["items"])
+            yield from self.compare_response(f"{place}: each", old["items"], new["items"])
 
 
-def narrowed(place: str, old: Schema, new: Schema) -> Iterator[str]:
-    if lost := types(old) - types(new):
-        yield f"{place} cannot be {' or '.join(sorted(lost))} any more"
+def find_restrictions(place: str, old: Schema, new: Schema) -> Iterator[str]:
+    if lost := get_types(old) - get_types(new):
+        yield f"{place} can no longer be {' or '.join(sorted(lost))}"
     values = [value for value in old.get("enum", ["any other"]) if value not in new.get("enum", [value])]
     if values:
-        yield f"{place} cannot be {' or '.join(map(str, values))} any more"
-    for limits, sign in ((NARROWER_BELOW, 1), (NARROWER_ABOVE, -1)):
+        yield f"{place} can no longer be {' or '.join(map(str, values))}"
+    for limits, sign in ((UPPER_LIMITS, 1), (LOWER_LIMITS, -1)):
         for limit in limits:
             if limit in new and (limit not in old or sign * new[limit] < sign * old[limit]):
-                yield f"{place}: {limit} is {new[limit]} now"
+                yield f"{place}: {limit} is now {new[limit]}"
     for rule in ("pattern", "format"):
         if rule in new and new[rule] != old.get(rule):
-            yield f"{place}: {rule} is {new[rule]} now"
+            yield f"{place}: {rule} is now {new[rule]}"
 
 
-def types(schema: Schema) -> set[str]:
-    named = schema.get("type", [])
-    return {named} if isinstance(named, str) else set(named)
+def get_types(schema: Schema) -> set[str]:
+    names = schema.get("type", [])
+    return {names} if isinstance(names, str) else set(names)
 
 
-def content(document: Schema, response: Schema) -> dict[str, Schema]:
-    return {kind: one["schema"] for kind, one in pointed_to(document, response).get("content", {}).items()}
+def get_content(document: Schema, response: Schema) -> dict[str, Schema]:
+    return {kind: one["schema"] for kind, one in follow_reference(document, response).get("content", {}).items()}
 
 
-def resolved(document: Schema, schema: Schema) -> Schema:
-    """With the parts of `allOf`, `oneOf` and `anyOf` in one: their types and values together."""
-    schema = pointed_to(document, schema)
-    parts = [resolved(document, part) for kind in ("allOf", "oneOf", "anyOf") for part in schema.get(kind, [])]
+def merge_parts(document: Schema, schema: Schema) -> Schema:
+    """Return the schema with the types and values of its `allOf`, `oneOf` and `anyOf` merged."""
+    schema = follow_reference(document, schema)
+    parts = [merge_parts(document, part) for kind in ("allOf", "oneOf", "anyOf") for part in schema.get(kind, [])]
     whole: Schema = {}
     for part in (*parts, schema):
         values = [*whole.get("enum", []), *part.get("enum", [])]
-        kinds = sorted(types(whole) | types(part))
+        kinds = sorted(get_types(whole) | get_types(part))
         whole = whole | part | ({"enum": values} if values else {}) | ({"type": kinds} if kinds else {})
     return whole
 
 
-def pointed_to(document: Schema, thing: Schema) -> Schema:
-    found: Schema = thing
-    if "$ref" in thing:
-        found = document
-        for step in thing["$ref"].removeprefix("#/").split("/"):
-            found = found[step]
-    return found
+def follow_reference(document: Schema, schema: Schema) -> Schema:
+    if "$ref" not in schema:
+        return schema
+    target = document
+    for key in schema["$ref"].removeprefix("#/").split("/"):
+        target = target[key]
+    return target

@@ -5,7 +5,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from config.checks import lint_migrations
-from config.checks.lint_migrations import BLOCKING, IN_TWO_STEPS, NOT_FILLED, Linter
+from config.checks.lint_migrations import BLOCKING, BREAKING_CHANGES, REQUIRED_COLUMN, Linter
 from core_apps.operations.tests.throwaway import NAME, App, app_in
 
 MARK = "breaks_previous_version = True"
@@ -19,8 +19,8 @@ def app(settings, transactional_db, tmp_path) -> Iterator[App]:
         yield made
 
 
-def verdict(name: str, capsys) -> tuple[bool, list[str]]:
-    """Whether the linter refuses the throwaway app's migration, and what it says of it."""
+def lint(name: str, capsys) -> tuple[bool, list[str]]:
+    """Return whether the linter refuses the throwaway app's migration, and its output."""
     linter = Linter()
     linter.lint_all_migrations(NAME, name)
     return linter.has_errors, [line.strip() for line in capsys.readouterr().out.splitlines()]
@@ -58,14 +58,14 @@ IN_TWO = [
 
 @pytest.mark.parametrize(("operation", "code", "where"), IN_TWO)
 def test_migration_that_breaks_the_running_version_is_refused(operation, code, where, app: App, capsys):
-    refused, said = verdict(app.add("contract", operation), capsys)
+    refused, said = lint(app.add("contract", operation), capsys)
 
-    assert (refused, f"{IN_TWO_STEPS[code]} {where}".strip() in said) == (True, True), said
+    assert (refused, f"{BREAKING_CHANGES[code]} {where}".strip() in said) == (True, True), said
 
 
 @pytest.mark.parametrize(("operation", "code", "where"), IN_TWO)
 def test_migration_that_breaks_the_running_version_is_accepted_with_the_mark(operation, code, where, app: App, capsys):
-    refused, said = verdict(app.add("contract", operation, attributes=MARK), capsys)
+    refused, said = lint(app.add("contract", operation, attributes=MARK), capsys)
 
     assert (refused, said[0]) == (False, "(throwaway, 0002_contract)... OK (ignored)"), said
 
@@ -84,16 +84,16 @@ def test_column_that_the_running_version_does_not_fill_needs_a_database_default(
     name = app.add("size", add(field), add("models.IntegerField(db_default=1)", "weight"))
 
     expected = (
-        ["(throwaway, 0002_size)... ERR", f"{NOT_FILLED} {SIZE}"] if refused else ["(throwaway, 0002_size)... OK"]
+        ["(throwaway, 0002_size)... ERR", f"{REQUIRED_COLUMN} {SIZE}"] if refused else ["(throwaway, 0002_size)... OK"]
     )
-    assert verdict(name, capsys) == (refused, expected)
+    assert lint(name, capsys) == (refused, expected)
 
 
-def test_null_that_is_forbidden_is_refused_with_and_without_a_default(app: App, capsys):
+def test_set_not_null_is_refused_with_and_without_a_default(app: App, capsys):
     app.add("size", add("models.IntegerField(null=True)"))
     name = app.add("full", 'migrations.AlterField("thing", "size", models.IntegerField(db_default=1))')
 
-    assert verdict(name, capsys)[1][1:] == [f"{IN_TWO_STEPS['NOT_NULL']} {SIZE}"]
+    assert lint(name, capsys)[1][1:] == [f"{BREAKING_CHANGES['NOT_NULL']} {SIZE}"]
 
 
 @pytest.mark.parametrize("attributes", ["", MARK])
@@ -106,10 +106,10 @@ def test_null_that_is_forbidden_is_refused_with_and_without_a_default(app: App, 
         (add('models.ForeignKey("throwaway.Other", models.CASCADE, null=True)'), TABLE),
     ],
 )
-def test_index_that_keeps_writers_waiting_is_refused_marked_or_not(operation, where, attributes, app: App, capsys):
+def test_index_that_blocks_writes_is_refused_with_and_without_the_mark(operation, where, attributes, app: App, capsys):
     # Behind one on a new table, which is fine.
     new = 'migrations.AddIndex("other", models.Index(fields=["id"], name="throwaway_other_id"))'
-    refused, said = verdict(app.add("index", OTHER, new, operation, attributes=attributes), capsys)
+    refused, said = lint(app.add("index", OTHER, new, operation, attributes=attributes), capsys)
 
     assert (refused, said[1:]) == (True, [f"{BLOCKING} {where}"])
 
@@ -117,25 +117,25 @@ def test_index_that_keeps_writers_waiting_is_refused_marked_or_not(operation, wh
 def test_index_that_is_built_concurrently_is_accepted(app: App, capsys):
     name = app.add("index", f'AddIndexConcurrently("thing", {INDEX})', attributes="atomic = False")
 
-    assert verdict(name, capsys) == (False, ["(throwaway, 0002_index)... OK"])
+    assert lint(name, capsys) == (False, ["(throwaway, 0002_index)... OK"])
 
 
-def test_table_that_the_migration_makes_itself_may_have_anything(app: App, capsys):
+def test_table_created_by_the_migration_is_not_checked(app: App, capsys):
     filled = 'migrations.AddField("other", "size", models.IntegerField(default=1, unique=True))'
     index = 'migrations.AddIndex("other", models.Index(fields=["size"], name="throwaway_size"))'
 
-    assert verdict(app.add("other", OTHER, filled, index), capsys) == (False, ["(throwaway, 0002_other)... OK"])
+    assert lint(app.add("other", OTHER, filled, index), capsys) == (False, ["(throwaway, 0002_other)... OK"])
 
 
 def test_several_operations_outside_of_a_transaction_are_refused(app: App, capsys):
     index = f'AddIndexConcurrently("thing", {INDEX})'
-    refused, said = verdict(
+    refused, said = lint(
         app.add("both", add("models.IntegerField(null=True)"), index, attributes="atomic = False"), capsys
     )
 
     assert (refused, said[1:]) == (
         True,
-        ["has several operations and atomic = False: a try that fails between them cannot be repeated"],
+        ["has several operations and atomic = False: if it fails between them, it cannot be repeated"],
     )
 
 
@@ -160,7 +160,7 @@ def test_column_renamed_over_three_deploys_fails_no_version_on_the_way(app: App,
     ]
 
     for name, columns in steps:
-        refused, said = verdict(name, capsys)
+        refused, said = lint(name, capsys)
         call_command("migrate", NAME, name, verbosity=0)
         # As the version before writes, which still serves.
         with connection.cursor() as cursor:
