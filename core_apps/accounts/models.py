@@ -3,6 +3,7 @@ import secrets
 from datetime import timedelta
 from typing import Any, ClassVar, Self
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permission, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core_apps.accounts.scopes import Scope
 from core_apps.common.fields import LowercaseEmailField
+from core_apps.common.time_zones import TimeZoneField
 from core_apps.common.visibility import VisibleToAll
 
 
@@ -42,6 +44,18 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(_("name"), max_length=150, blank=True)
     is_staff = models.BooleanField(_("can use the admin"), default=False)
     is_active = models.BooleanField(_("active"), default=True, help_text=_("Clear this instead of deleting the user."))
+    time_zone = TimeZoneField(
+        _("time zone"), blank=True, db_default="", default="", help_text=_("Blank for the time zone of the team.")
+    )
+    language = models.CharField(
+        _("language of e-mails"), max_length=10, choices=settings.LANGUAGES, blank=True, db_default="", default=""
+    )
+    daily_digest = models.BooleanField(
+        _("daily e-mail"),
+        db_default=True,
+        default=True,
+        help_text=_("At seven in the morning: follow-ups that are due, overdue or unassigned."),
+    )
     date_joined = models.DateTimeField(_("date joined"), default=timezone.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager.from_queryset(VisibleToAll)()
@@ -57,6 +71,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.CheckConstraint(name="user_email_lower_case", condition=Q(email=Lower(F("email")))),
             models.CheckConstraint(name="user_email_not_blank", condition=~Q(email="")),
         )
+        permissions = (("require_two_factor", _("Must use two-factor authentication")),)
 
     def __str__(self) -> str:
         return self.name or self.email
@@ -135,3 +150,13 @@ class ApiToken(models.Model):
 def token_digest(plain: str) -> str:
     """Needs neither salt nor a slow hash: a token is 256 random bits."""
     return hashlib.sha512(plain.encode()).hexdigest()
+
+
+class PasswordGuesses(models.Model):
+    """The times of recent failed guesses; core_apps/accounts/guesses.py says which accounts share a counter."""
+
+    counter = models.PositiveIntegerField(primary_key=True)
+    times = ArrayField(models.DateTimeField(), default=list)
+
+    def __str__(self) -> str:
+        return str(self.counter)

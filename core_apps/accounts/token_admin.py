@@ -8,11 +8,13 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core_apps.accounts.models import ApiToken
 from core_apps.accounts.scopes import Scope
+from core_apps.accounts.sessions import recent_password_required
 from core_apps.common.visibility import VisibleRows
 
 DEFAULT_DAYS, MAX_DAYS = 90, 365
@@ -66,6 +68,7 @@ class ApiTokenAdmin(VisibleRows, admin.ModelAdmin):  # type: ignore[type-arg]
         """Disables bulk deletion, which skips the confirmation of each token."""
         return {}
 
+    @method_decorator(recent_password_required)
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -85,7 +88,7 @@ class ApiTokenAdmin(VisibleRows, admin.ModelAdmin):  # type: ignore[type-arg]
             **self.admin_site.each_context(request),
             "title": gettext("Your new API token"),
             "opts": self.opts,
-            "token": obj,
+            "row": obj,
             "address": request.build_absolute_uri("/api/v1/"),
         }
         return TemplateResponse(request, "accounts/new_token.html", context)

@@ -1,5 +1,6 @@
 """Permissions of the API: Django's, as in the admin; the scopes of a token narrow them."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -47,9 +48,21 @@ def get_required_permission(request: Request, view: Any) -> str | None:
     return action and f"{opts.app_label}.{action}_{opts.model_name}"
 
 
+def get_scopes(request: Request) -> Collection[str] | None:
+    """Those of the token; None for a session, which has no limit by scope."""
+    scopes: Collection[str] | None = getattr(request.auth, "scopes", None)
+    return scopes
+
+
+def may_read(request: Request) -> bool:
+    """False for a token that may write only."""
+    scopes = get_scopes(request)
+    return scopes is None or READ in scopes
+
+
 def check_scope(request: Request, view: Any) -> None:
-    """Raises PermissionDenied. `request.auth` is the token; a session has none and no limit by scope."""
-    scopes = getattr(request.auth, "scopes", None)
+    """Raises PermissionDenied."""
+    scopes = get_scopes(request)
     required = (getattr(view, "token_scopes", None) or SCOPES).get(str(request.method))
     if scopes is not None and required and required not in scopes:
         raise PermissionDenied(_("This token lacks the “%(scope)s” scope.") % {"scope": required})

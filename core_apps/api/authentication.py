@@ -38,6 +38,7 @@ class AuthenticatedToken:
     """The token of a request, as `request.auth`."""
 
     pk: int
+    name: str
     scopes: frozenset[str]
 
 
@@ -57,7 +58,8 @@ class TokenAuthentication(authentication.TokenAuthentication):
         if token is None:
             raise AuthenticationFailed(_("This token is not valid: it is unknown, revoked or expired."))
         LAST_USES.record(token["id"])
-        return build_user(token), AuthenticatedToken(token["id"], frozenset(token["scopes"]))
+        name = token.get("name", "")  # blank if the previous version has cached it
+        return build_user(token), AuthenticatedToken(token["id"], name, frozenset(token["scopes"]))
 
 
 def find_token(plain: str) -> dict[str, Any] | None:
@@ -78,6 +80,7 @@ def load_token(digest: str) -> dict[str, Any] | None:
         return None
     return {
         "id": token.pk,
+        "name": token.name,
         "scopes": token.scopes,
         "expiry": token.expiry.timestamp(),
         "user": {name: getattr(token.user, name) for name in USER_FIELDS},

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -21,6 +22,7 @@ from core_apps.api.exceptions import ConflictError, TooLargeError
 
 API = "/api/"
 MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 100  # in one response
 WHOLE = ("non_field_errors", "__all__")  # keys of Django and DRF for errors of no field
 
 Error = dict[str, str | None]
@@ -42,7 +44,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     known = to_api_exception(error)
     if known is None:
         return None
-    errors = list(flatten_errors(known.detail)) if isinstance(known, exceptions.ValidationError) else []
+    errors = list_errors(known.detail) if isinstance(known, exceptions.ValidationError) else []
     detail = _("See “errors” for the fields to correct.") if errors else str(known.detail)
     body = problem(known.status_code, detail, errors)
     return Response(body, status=known.status_code, headers=build_headers(known), content_type=MEDIA_TYPE)
@@ -104,6 +106,11 @@ def build_headers(error: exceptions.APIException) -> dict[str, str]:
     if (wait := getattr(error, "wait", None)) is not None:
         headers["Retry-After"] = str(int(wait))
     return headers
+
+
+def list_errors(detail: Any) -> list[Error]:
+    """Return the first MAX_ERRORS errors: a body may have any number of unknown fields."""
+    return list(islice(flatten_errors(detail), MAX_ERRORS))
 
 
 def flatten_errors(detail: Any, path: tuple[str, ...] = ()) -> Iterator[Error]:

@@ -1,12 +1,15 @@
 """Serializers that run the validation of the models, which DRF does not."""
 
 import copy
-from typing import Any
+from datetime import UTC
+from typing import Any, ClassVar
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import models
+from django.utils.timezone import is_naive
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
@@ -21,6 +24,21 @@ JSON_TYPES = (
     (serializers.DateTimeField, str),
     (serializers.DateField, str),
 )
+
+
+class DateTimeField(serializers.DateTimeField):
+    """A date and time with its offset from UTC, as in RFC 3339."""
+
+    default_error_messages = {"no_offset": gettext_lazy("Add the offset from UTC: 2026-11-29T16:35:00+01:00.")}  # noqa: RUF012 - DRF's own attribute
+
+    def __init__(self, **options: Any) -> None:
+        """Represents times in UTC: cached responses are shared by people with different time zones."""
+        super().__init__(**{"default_timezone": UTC} | options)
+
+    def enforce_timezone(self, value: Any) -> Any:
+        if is_naive(value):
+            self.fail("no_offset")
+        return super().enforce_timezone(value)
 
 
 class RelatedField(serializers.SlugRelatedField[Any]):
@@ -51,6 +69,10 @@ class PublicRelatedField(RelatedField):
 
 class ModelSerializer(serializers.ModelSerializer[Any]):
     """Rejects unknown fields and validates the row by its model."""
+
+    serializer_field_mapping: ClassVar = serializers.ModelSerializer.serializer_field_mapping | {
+        models.DateTimeField: DateTimeField
+    }
 
     def get_validators(self) -> list[Any]:
         """Empty: `validate` checks the constraints of the model."""

@@ -22,7 +22,7 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ModelViewSet
 
 from core_apps.api import conditions, idempotency, pagination, parameters
-from core_apps.api.access import RolePermission
+from core_apps.api.access import RolePermission, may_read
 from core_apps.api.exceptions import GoneError
 from core_apps.api.serializers import keep_fields
 from core_apps.api.throttles import throttle_request
@@ -32,6 +32,7 @@ from core_apps.cache.versioned_cache import build_key, get_or_compute
 from core_apps.common.visibility import check_visibility_rule, filter_visible
 
 FIELDS = "fields"
+ID = "id"
 # Part of the cache keys: other code may show other fields. Workers share the value of the process that forked them.
 PROCESS_ID = secrets.token_hex(8)
 
@@ -136,13 +137,17 @@ class ResourceViewSet(StrictView, ModelViewSet[Any]):
         return conditions.add_etag(render_json(self.serialize(row)), row)
 
     def serialize(self, rows: Any, *, many: bool = False) -> Any:
-        """The fields that `?fields=` selects. Raises ValidationError for an unknown field."""
+        """The fields that `?fields=` selects; of what a write-only token wrote, the id alone, so that it cannot read.
+
+        Raises ValidationError for an unknown field.
+        """
         serializer: Any = self.get_serializer(rows, many=many)
         one = serializer.child if many else serializer
-        keep_fields(one, parameters.read_list(self.request, FIELDS, one.fields))
+        selected = parameters.read_list(self.request, FIELDS, one.fields)
+        keep_fields(one, selected if may_read(self.request) else [ID])
         return serializer.data
 
-    # Writes: each is one transaction, and returns the row as a GET would.
+    # Writes: each is one transaction, and returns the row as a GET would, where the token may read.
 
     @transaction.atomic
     def create(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]

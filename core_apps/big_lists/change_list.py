@@ -1,13 +1,15 @@
+from functools import partial
 from typing import Any
 
-from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR, ChangeList
+from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from core_apps.big_lists.pagination import LAST, Keyset, Ordering, reverse
+from core_apps.common.change_list import StrictChangeList
 
 
-class BigChangeList(ChangeList):
+class BigChangeList(StrictChangeList):
     """A change list with keyset pagination."""
 
     model_admin: Any  # a BigTableAdmin
@@ -17,7 +19,8 @@ class BigChangeList(ChangeList):
         sortings = self.model_admin.list_sorting
         chosen = self.params.get(ORDER_VAR, "").partition(".")[0]
         number = chosen.removeprefix("-")
-        column = self.list_display[int(number)] if number.isdecimal() and int(number) < len(self.list_display) else ""
+        columns = {str(place): name for place, name in enumerate(self.list_display)}
+        column = columns.get(number, "")
         if column not in sortings:
             return next(iter(sortings)), False
         return str(column), chosen.startswith("-") != sortings[column][0].startswith("-")
@@ -37,9 +40,8 @@ class BigChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         is_restricted = bool(self.root_queryset.query.where)
-        keyset = Keyset(
-            self.queryset, self.get_sorting(), self.list_per_page, self.load_related, is_restricted=is_restricted
-        )
+        load = partial(self.load_related, request)
+        keyset = Keyset(self.queryset, self.get_sorting(), self.list_per_page, load, is_restricted=is_restricted)
         self.result_count, self.page = keyset.count, keyset.page(request.GET.get(PAGE_VAR, ""))
         self.result_list = self.page.rows
         # The search form links to all rows only if something narrows them.
@@ -48,8 +50,8 @@ class BigChangeList(ChangeList):
         self.show_admin_actions = True
         self.can_show_all, self.multi_page, self.paginator = False, False, None
 
-    def load_related(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return self.apply_select_related(self.model_admin.load_related(rows))
+    def load_related(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return self.apply_select_related(self.model_admin.load_related(request, rows))
 
     def get_page_links(self) -> list[tuple[str, str | None]]:
         """Names of page links for the template, and their URLs; None if there is no such page."""

@@ -3,11 +3,10 @@
 The API's ETag contains the same version of a row.
 """
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
@@ -18,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from core_apps.common.models import TimeStampedModel, get_row_version
+from core_apps.history.models import RowChange
 
 VERSION = "version"
 
@@ -29,10 +29,17 @@ class VersionField(forms.CharField):
         return False
 
 
-class VersionForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Contains the version of the row that the user saw."""
+class UnlabelledInput(forms.HiddenInput):
+    """The admin writes a label for each field, and HTML allows none for one that is hidden."""
 
-    version = VersionField(widget=forms.HiddenInput, required=False)
+    def id_for_label(self, id_: str) -> str:
+        return ""
+
+
+class VersionForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Contains the version of the row that the user saw, and leaves times alone that the user did not change."""
+
+    version = VersionField(widget=UnlabelledInput, required=False)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -44,7 +51,14 @@ class VersionForm(forms.ModelForm):  # type: ignore[type-arg]
         seen = self.cleaned_data.get(VERSION)
         if self.instance.pk and seen and (row := self.get_changed_row(seen)):
             raise ValidationError(build_message(row), code="outdated")
+        self.restore_unchanged_times()
         return values
+
+    def restore_unchanged_times(self) -> None:
+        """The inputs show neither microseconds nor which of two equal times is meant when clocks are put back."""
+        for name in self.cleaned_data.keys() - set(self.changed_data) if self.instance.pk else ():
+            if isinstance(self.initial.get(name), datetime):
+                self.cleaned_data[name] = self.initial[name]
 
     def get_changed_row(self, version: str) -> Model | None:
         """The row if its version differs; locked until the end of the admin's transaction."""
@@ -61,10 +75,9 @@ def build_message(row: Any) -> SafeString:
 
 
 def get_last_editor(row: Any) -> str:
-    """Blank if the last change did not come from an admin form."""
-    entries = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(row), object_id=str(row.pk))
-    last = entries.filter(action_time__gte=row.updated_at).select_related("user").order_by("-action_time").first()
-    return str(last.user) if last else ""
+    """Blank if the history does not know."""
+    last = RowChange.objects.of(row).filter(change__at__gte=row.updated_at).first()
+    return str(last.change.user or last.change) if last else ""
 
 
 class OptimisticLocking:

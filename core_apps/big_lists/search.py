@@ -51,9 +51,11 @@ def matching(text: str, column: str = "search_text") -> Q | None:
 
 
 def split_words(text: str) -> list[str]:
-    """The words to search for; a phone number in any format becomes one word of digits."""
+    """The words to search for, without commas; a phone number in any format becomes one word of digits."""
     words: list[str] = []
-    for is_numeric, some in groupby(text.translate(WIDE).split(), key=lambda word: bool(PHONE.fullmatch(word))):
+    for is_numeric, some in groupby(
+        text.translate(WIDE).replace(",", " ").split(), key=lambda word: bool(PHONE.fullmatch(word))
+    ):
         parts = list(some)
         number = extract_digits(" ".join(parts)) if is_numeric else ""
         words += [number] if len(number) >= SHORTEST_PHONE else map(normalize_word, parts)

@@ -22,6 +22,8 @@ from django.db import connection
 from django.utils.crypto import salted_hmac
 from django_redis import get_redis_connection
 
+from core_apps.tasks.jobs import Job
+
 Json = Any
 TTL = 60.0  # seconds
 JITTER = 0.1  # of TTL: values that were computed together do not expire together
@@ -31,7 +33,7 @@ LARGEST = 1_000_000  # bytes
 COMPUTING, UNCACHED, STORED = b"!", b"-", b"="
 SAFE_METHODS = ("GET", "HEAD")
 # No cached value shows tables of these apps, or these columns, which each login or use of a token writes.
-UNTRACKED_APPS = frozenset({"admin", "api", "contenttypes", "sessions"})
+UNTRACKED_APPS = frozenset({"admin", "api", "contenttypes", "history", "sessions", "tasks", "webhooks"})
 UNTRACKED_COLUMNS = frozenset({"last_login", "last_used_at"})
 
 # With the OID of the database: the versions of a restored one must not collide with the old ones.
@@ -146,6 +148,7 @@ def install_triggers(**_signal: Any) -> None:
 def get_tracked_columns() -> dict[str, Sequence[str]]:
     """By table, the columns whose change counts; an empty sequence means all of them."""
     models = apps.get_models(include_auto_created=True)
-    tracked = [model for model in models if model._meta.app_label not in UNTRACKED_APPS]
+    # Nor those of jobs, which write their progress each second.
+    tracked = [model for model in models if model._meta.app_label not in UNTRACKED_APPS and not issubclass(model, Job)]
     columns = {model._meta.db_table: {str(field.column) for field in model._meta.concrete_fields} for model in tracked}
     return {table: sorted(of - UNTRACKED_COLUMNS) if of & UNTRACKED_COLUMNS else () for table, of in columns.items()}

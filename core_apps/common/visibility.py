@@ -7,14 +7,20 @@ from collections.abc import Iterator
 from typing import Any, Self, TypeVar
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Field, Model, QuerySet
 from django.http import HttpRequest
 
+from core_apps.common.change_list import StrictChangeList
+
 M = TypeVar("M", bound=Model)
 
-HINT = "Add visible_to(user) to its QuerySet, or derive that from VisibleToAll (core_apps/common/visibility.py)."
+HINT = (
+    "Add visible_to(user) to its QuerySet or, if all users may see all rows, objects = VisibleToAll.as_manager()"
+    " (core_apps/common/visibility.py)."
+)
 
 
 class VisibleToAll(QuerySet[M]):
@@ -27,6 +33,9 @@ class VisibleToAll(QuerySet[M]):
 class VisibleRows:
     """A ModelAdmin mixin: lists and form choices contain only rows visible to the user."""
 
+    def get_changelist(self, request: HttpRequest, **_options: Any) -> type[ChangeList]:
+        return StrictChangeList
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return filter_visible(super().get_queryset(request), request.user)  # type: ignore[misc]
 
@@ -34,6 +43,19 @@ class VisibleRows:
         queryset = super().get_field_queryset(db, field, request)  # type: ignore[misc]
         rows = field.remote_field.model._default_manager.using(db) if queryset is None else queryset
         return filter_visible(rows, request.user)
+
+
+class ApplicationRows(VisibleRows):
+    """Rows that the application writes: people look at them, and act on them by actions only."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return [field.name for field in self.opts.fields]  # type: ignore[attr-defined]
 
 
 def filter_visible(rows: QuerySet[Any], user: Any) -> QuerySet[Any]:

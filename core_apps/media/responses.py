@@ -19,14 +19,14 @@ HEADERS = {
 INLINE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".webp"})
 
 
-def build_file_response(name: str) -> HttpResponseBase:
-    """The file below MEDIA_ROOT, sent by Django or by nginx. Raises Http404."""
+def build_file_response(name: str, download_name: str = "") -> HttpResponseBase:
+    """The file below MEDIA_ROOT, sent by Django or by nginx; downloaded under the other name. Raises Http404."""
     try:
         file = default_storage.open(name, "rb")
     except FileNotFoundError:
         raise Http404(f"The file {name} does not exist.") from None
-    is_inline = PurePosixPath(name).suffix.lower() in INLINE_SUFFIXES
-    response = FileResponse(file, as_attachment=not is_inline, headers=HEADERS)
+    is_inline = PurePosixPath(name).suffix.lower() in INLINE_SUFFIXES and not download_name
+    response = FileResponse(file, as_attachment=not is_inline, filename=download_name, headers=HEADERS)
     if not settings.MEDIA_ACCEL_URL:
         return response
     file.close()

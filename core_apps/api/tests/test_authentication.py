@@ -91,6 +91,17 @@ def test_scope_allows_its_own_requests_alone(bob, call, scope, method, path, dat
         assert refused.json()["detail"] == f"This token lacks the “{scope}” scope."
 
 
+def test_token_that_only_writes_is_told_the_id_alone(bob, call):
+    made = call(token_of(bob, "write"), "POST", TAGS, '{"name": "VIP"}')
+    row = call(token_of(bob), path=f"{TAGS}{made.json()['id']}/").json()
+    changed = call(token_of(bob, "write"), "PATCH", f"{TAGS}{row['id']}/?fields=name", "{}")
+
+    assert (made.status_code, made.json()) == (201, {"id": row["id"]})
+    assert (changed.status_code, changed.json()) == (200, {"id": row["id"]})
+    assert row["name"] == "VIP"
+    assert call(token_of(bob, "read", "write"), "PATCH", f"{TAGS}{row['id']}/", "{}").json() == row
+
+
 def test_scope_gives_no_right_that_the_person_has_not(member_of, call):
     plain = token_of(member_of("Read-only"))
 

@@ -65,7 +65,7 @@ def test_page_loads_only_files_of_ours(client):
     page = client.get(PAGE, secure=True)
 
     html = page.content.decode()
-    addresses = re.findall(r'(?:src|href)="([^"]+)"', html)
+    addresses = re.findall(r'<(?:script src|link [^>]*href)="([^"]+)"', html)
     assert (page.status_code, len(addresses)) == (200, 5)
     assert all(finders.find(address.removeprefix("/static/")) for address in addresses)
     assert not re.search(r"<style|<script>|\sstyle=|\son[a-z]+=", html)

@@ -211,7 +211,7 @@ def test_row_that_came_between_check_and_write_is_a_conflict(alice, client_of):
     client = client_of(alice)
 
     def come_first(execute, sql, params, many, context):
-        if sql.startswith('INSERT INTO "customers_tag"'):
+        if 'INSERT INTO "customers_tag"' in sql:
             with connection.cursor() as cursor:
                 cursor.execute("INSERT INTO customers_tag (name) VALUES ('vip')")
         return execute(sql, params, many, context)

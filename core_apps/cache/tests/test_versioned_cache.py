@@ -42,7 +42,7 @@ def names() -> Names:
     return Names()
 
 
-def stored() -> dict[bytes, bytes]:
+def read_entries() -> dict[bytes, bytes]:
     client = get_redis_connection("default")
     return {key: client.get(key) for key in client.keys("versioned:*")}
 
@@ -107,14 +107,14 @@ def test_answer_that_is_too_long_is_computed_each_time():
     times = [get_or_compute("huge", lambda: b"x" * (LARGEST + 1)) for _ in range(2)]
 
     assert [len(body) for body in times] == [LARGEST + 1] * 2
-    assert list(stored().values()) == [b"-"]
+    assert list(read_entries().values()) == [b"-"]
 
 
 def test_answer_lives_about_a_minute():
     for number in range(50):
         get_or_compute(f"key {number}", lambda: b"")
     client = get_redis_connection("default")
-    left = [client.pttl(key) for key in stored()]
+    left = [client.pttl(key) for key in read_entries()]
 
     assert min(left) > 53_000
     assert max(left) <= 66_000
@@ -124,7 +124,7 @@ def test_answer_lives_about_a_minute():
 def test_names_of_keys_in_redis_hold_no_words(names):
     get_or_compute(build_key("ingrid@nordlys.example"), names)
 
-    assert [key for key in stored() if b"ingrid" in key] == []
+    assert [key for key in read_entries() if b"ingrid" in key] == []
 
 
 def in_threads(count: int, compute: Names) -> list[bytes]:

@@ -36,6 +36,8 @@
     [".datetime input:not([aria-label])", nameMoment],
     // In a list of its own making.
     ["ul > .select2-selection__clear", cross => cross.setAttribute("role", "listitem")],
+    // Pictures whose text only an image may have.
+    [".search-label-icon[aria-label]", icon => icon.setAttribute("role", "img")],
     // Its label is a picture alone.
     ["#searchbar", field => field.setAttribute("aria-label", field.form.querySelector("[type=submit]").value)],
   ];
