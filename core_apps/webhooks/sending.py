@@ -1,0 +1,77 @@
+"""Sends one event, signed as Standard Webhooks 1.0.0 says: https://www.standardwebhooks.com."""
+
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult
+
+from core_apps.webhooks.addresses import check_url
+
+TIMEOUT = 15  # seconds
+MAX_RESPONSE = 2**16  # bytes
+KEPT = 500  # characters of a response
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    text: str
+    retry_after: str
+
+
+class PinnedConnection(http.client.HTTPConnection):
+    """Connects to the address that was checked, whatever the name resolves to by now."""
+
+    def __init__(self, url: SplitResult, address: str) -> None:
+        is_tls = url.scheme == "https"
+        super().__init__(url.hostname or "", url.port or (443 if is_tls else 80), timeout=TIMEOUT)
+        self.address = address
+        self.context = ssl.create_default_context() if is_tls else None
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection((self.address, self.port), self.timeout)
+        if self.context:
+            self.sock = self.context.wrap_socket(self.sock, server_hostname=self.host)
+
+
+def post(url: str, body: bytes, headers: dict[str, str]) -> Answer:
+    """POST the body. Redirects are not followed.
+
+    Raises AddressError for a URL that is not allowed, and OSError or HTTPException if there is no answer.
+    """
+    parts, address = check_url(url)
+    connection = PinnedConnection(parts, address)
+    target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+    try:
+        connection.request("POST", target, body, headers)
+        response = connection.getresponse()
+        text = response.read(MAX_RESPONSE).decode(errors="replace").replace("\0", "")
+        return Answer(response.status, text[:KEPT], response.getheader("Retry-After", ""))
+    finally:
+        connection.close()
+
+
+def build_headers(identifier: str, timestamp: int, body: bytes, secrets: list[str]) -> dict[str, str]:
+    signatures = (sign(secret, f"{identifier}.{timestamp}.".encode() + body) for secret in secrets)
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "exhibition-crm-webhooks",
+        "webhook-id": identifier,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": " ".join(signatures),
+    }
+
+
+def sign(secret: str, content: bytes) -> str:
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    return f"v1,{base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()}"
+
+
+def build_body(event: str, timestamp: str, data: dict[str, Any]) -> bytes:
+    return json.dumps({"type": event, "timestamp": timestamp, "data": data}, separators=(",", ":")).encode()
