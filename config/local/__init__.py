@@ -1,1 +1,1 @@
-"""What `make run`, `make manage` and `make test` need on a bare machine; nothing of it is in an image."""
+"""Runs `make run`, `make manage` and `make test` on a bare machine; not part of any image."""

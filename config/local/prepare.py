@@ -1,4 +1,4 @@
-"""Brings the database and the static files to where the application can serve."""
+"""Prepares the database and the static files for the application."""
 
 import hashlib
 import os
@@ -9,7 +9,7 @@ import django
 
 django.setup()
 
-from django.conf import settings  # noqa: E402 - what follows needs the set-up
+from django.conf import settings  # noqa: E402 - needs django.setup()
 from django.contrib.staticfiles.finders import get_finders  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import OperationalError, connection, transaction  # noqa: E402
@@ -35,23 +35,23 @@ def require_database() -> None:
         connection.ensure_connection()
     except OperationalError as error:
         server = f"{connection.settings_dict['HOST']}:{connection.settings_dict['PORT'] or 5432}"
-        sys.exit(f"The database at {server} cannot be used. Is DATABASE_URL right?\n{error}".strip())
+        sys.exit(f"The database at {server} cannot be used. Check DATABASE_URL.\n{error}".strip())
 
 
 def create_administrator() -> None:
-    # One transaction, so that a stop in between cannot leave an administrator whose password nobody has seen.
+    # In one transaction, so that an interrupted start leaves no administrator whose password nobody has seen.
     with transaction.atomic():
         password = create_first_administrator(email=ADMINISTRATOR)
         if password is None:
             return
         login = f"E-mail: {ADMINISTRATOR}\nPassword: {password}\n"
         write_secret(LOCAL / "administrator.txt", login)
-    print(f"First administrator, kept in .local/administrator.txt:\n{login}", flush=True)
+    print(f"First administrator, also in .local/administrator.txt:\n{login}", flush=True)
 
 
 def collect_static_files() -> None:
-    """Collect, unless every source file is as it was: hashing and compressing them costs most of a start."""
-    state = f"{settings.STATIC_ROOT}\n{digest_of_sources()}"
+    """Collect static files if a source file has changed: hashing and compressing take most of a start."""
+    state = f"{settings.STATIC_ROOT}\n{compute_source_digest()}"
     stamp = LOCAL / "static.stamp"
     collected = (Path(settings.STATIC_ROOT) / "staticfiles.json").exists()
     if collected and stamp.exists() and stamp.read_text() == state:
@@ -60,8 +60,8 @@ def collect_static_files() -> None:
     stamp.write_text(state)
 
 
-def digest_of_sources() -> str:
-    """Of every source file's path, size and time of change."""
+def compute_source_digest() -> str:
+    """Return a digest of the paths, sizes and modification times of all static files."""
     digest = hashlib.sha256()
     for finder in get_finders():
         for name, storage in finder.list([]):

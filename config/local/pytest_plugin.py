@@ -1,4 +1,4 @@
-"""Gives a test run engines and settings of its own; loaded by `addopts`, so plain `pytest` has them too."""
+"""Gives a test run its own engines and settings; loaded by `addopts`, so that plain `pytest` has them too."""
 
 import os
 import re
@@ -16,9 +16,10 @@ from config.local.servers import RunError
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
-    """Set the environment up before pytest-django, in the same hook, imports the settings."""
+    """Set the environment before pytest-django imports the settings in the same hook."""
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-        os.environ["REDIS_URL"] = with_database(os.environ["REDIS_URL"], 1 + int(worker.removeprefix("gw")))
+        for name in ("REDIS_URL", "BROKER_URL"):
+            os.environ[name] = replace_database(os.environ[name], 1 + int(worker.removeprefix("gw")))
     else:
         stack = ExitStack()
         early_config.add_cleanup(stack.close)
@@ -29,19 +30,19 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
 def start_engines(stack: ExitStack) -> dict[str, str]:
     """Start engines that stop with the stack, and return the environment for this run and its workers.
 
-    What a person's environment names is used; what .env names is not, for tests empty the cache they are given.
+    Servers set in the environment are used; those in .env are not, because tests empty their cache.
     """
-    given = [name for name in SERVERS if os.environ.get(name)]
+    external = [name for name in SERVERS if os.environ.get(name)]
     try:
         directory = stack.enter_context(scratch_directory(LOCAL / "test"))
-        urls = stack.enter_context(engines(directory, durable=False, given=given))
+        urls = stack.enter_context(engines(directory, durable=False, external=external))
     except RunError as error:
         raise pytest.UsageError(str(error)) from None
-    return testing_environment(directory) | urls
+    return build_test_environment(directory) | urls
 
 
-def testing_environment(directory: Path) -> dict[str, str]:
-    """Only what has no default: tests see what production does, whatever the person has set."""
+def build_test_environment(directory: Path) -> dict[str, str]:
+    """Return only settings without a default, so that tests run with production's settings whatever is in .env."""
     documented = re.findall(r"^#?([A-Z_]+)=", (CHECKOUT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
     return {name: "" for name in documented if name not in SERVERS} | {
         "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -49,11 +50,11 @@ def testing_environment(directory: Path) -> dict[str, str]:
         "ALLOWED_HOSTS": "testserver,localhost",
         "STATIC_ROOT": str(directory / "static"),
         "MEDIA_ROOT": str(directory / "media"),
-        "WEB_CONCURRENCY": "0",  # Gunicorn reads it as well, and takes no blank
+        "WEB_CONCURRENCY": "0",  # Gunicorn reads it too, and refuses a blank value
     }
 
 
-def with_database(url: str, number: int) -> str:
-    """Return the Redis URL with the database that is `number` after its own."""
+def replace_database(url: str, number: int) -> str:
+    """Return the Redis URL with `number` added to that of its database."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=f"/{int(parts.path.strip('/') or 0) + number}"))

@@ -1,4 +1,4 @@
-"""`make run`: serves until somebody stops it."""
+"""`make run`: serves the site until it is stopped."""
 
 import signal
 import sys
@@ -18,7 +18,7 @@ def request_stop(number: int, frame: object) -> None:
 def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, request_stop)
-    # Not before: Ctrl-C while these load has to be answered as well.
+    # Imported after the handlers are set, so that Ctrl-C works while they load.
     from config.local.serve import serve
     from config.local.servers import RunError
 

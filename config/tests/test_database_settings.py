@@ -8,20 +8,20 @@ pytestmark = pytest.mark.django_db
     ("setting", "expected"),
     [("statement_timeout", "15s"), ("lock_timeout", "3s"), ("idle_in_transaction_session_timeout", "30s")],
 )
-def test_session_has_its_limits_from_the_server(setting, expected):
+def test_server_enforces_the_timeouts(setting, expected):
     with connection.cursor() as cursor:
         cursor.execute(f"SHOW {setting}")
         assert cursor.fetchone() == (expected,)
 
 
-def test_statement_past_its_limit_is_ended_by_the_server():
+def test_server_cancels_a_statement_after_the_timeout():
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = '50ms'")
         with pytest.raises(OperationalError, match="canceling statement due to statement timeout"):
             cursor.execute("SELECT pg_sleep(5)")
 
 
-def test_connection_keeps_to_named_settings(settings):
+def test_connection_uses_the_settings(settings):
     database = settings.DATABASES["default"]
 
     assert database["OPTIONS"]["connect_timeout"] == settings.DATABASE_CONNECT_TIMEOUT == 3

@@ -10,17 +10,18 @@ from django.conf import settings
 from config.environment import Environment
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-RIGHT = {
+VALID = {
     "SECRET_KEY": "kR7vQ2mZ9xL4tB8nW3cF6hJ1pD5gS0yA-uE_iO7kR7vQ2mZ9xL4tB8nW",
     "ALLOWED_HOSTS": "crm.example.com",
     "DATABASE_URL": "postgresql://crm:p%40ss@db:5432/exhibition",
     "REDIS_URL": "redis://:secret@redis:6379/0",
+    "BROKER_URL": "redis://:secret@broker:6379/0",
 }
 
 
 def start(**changes: str) -> subprocess.CompletedProcess[str]:
-    """Starts the application in a process of its own, as manage.py does, with exactly these variables."""
-    environment = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "config.settings"} | RIGHT | changes
+    """Run the deployment check in a new process with only these variables."""
+    environment = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "config.settings"} | VALID | changes
     return subprocess.run(
         [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
         cwd=CHECKOUT,
@@ -31,12 +32,12 @@ def start(**changes: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def faults(result: subprocess.CompletedProcess[str]) -> list[str]:
+def find_errors(result: subprocess.CompletedProcess[str]) -> list[str]:
     return re.findall(r"^  - (\w+)", result.stderr, re.MULTILINE)
 
 
 def test_deployment_check_with_production_defaults_is_clean():
-    """But for the preload list, which a domain joins by its owner's decision."""
+    """Except for HSTS preloading, which the owner of a domain has to decide."""
     default, preloaded = start(), start(SECURE_HSTS_PRELOAD="true")
 
     assert re.findall(r"\b[a-z]+\.[CEWID]\d{3}\b", default.stderr) == ["security.W021"]
@@ -58,6 +59,16 @@ def test_deployment_check_with_production_defaults_is_clean():
         ({"DEBUG": "true"}, ["DEBUG"]),
         ({"DEBUG": "true", "ALLOWED_HOSTS": "localhost,8.8.8.8"}, ["DEBUG"]),
         ({"DEBUG": "perhaps"}, ["DEBUG"]),
+        *(
+            ({"ALLOWED_HOSTS": hosts}, ["ALLOWED_HOSTS"])
+            for hosts in ("https://crm.example.com", "localhost:8000", "a b")
+        ),
+        ({"PHONE_REGION": "Germany"}, ["PHONE_REGION"]),
+        ({"PHONE_REGION": "de"}, ["PHONE_REGION"]),
+        *(
+            ({"TIME_ZONE": zone}, ["TIME_ZONE"])
+            for zone in ("Berlin", "CET", "localtime", "Europe/Entenhausen", "UTC+1")
+        ),
         ({"CONN_MAX_AGE": "soon"}, ["CONN_MAX_AGE"]),
         ({"DATABASE_LOCK_TIMEOUT": "-1"}, ["DATABASE_LOCK_TIMEOUT"]),
         ({"DATABASE_URL": ""}, ["DATABASE_URL"]),
@@ -78,18 +89,22 @@ def test_deployment_check_with_production_defaults_is_clean():
         ({"MEDIA_ACCEL_URL": "/"}, ["MEDIA_ACCEL_URL"]),
         ({"SECURE_HSTS_PRELOAD": "perhaps", "HTTPS": "false"}, ["SECURE_HSTS_PRELOAD"]),
         ({"LOG_FORMAT": "xml"}, ["LOG_FORMAT"]),
+        (
+            {"WHATSAPP_TOKEN": "t", "WHATSAPP_PHONE_NUMBER_ID": "1"},
+            ["WHATSAPP_APP_SECRET", "WHATSAPP_VERIFY_TOKEN"],
+        ),
         ({"SECRET_KEY_FILE": "/nonexistent/secret"}, ["SECRET_KEY_FILE"]),
         ({"DATABASE_URL_FILE": "/"}, ["DATABASE_URL_FILE"]),
     ],
 )
-def test_start_with_a_wrong_variable_is_refused_by_its_name(changes, expected):
+def test_start_with_an_invalid_variable_names_it(changes, expected):
     result = start(**changes)
 
-    assert faults(result) == expected
+    assert find_errors(result) == expected
     assert result.returncode == 1
 
 
-def test_start_with_many_faults_lists_them_all_in_one_message_without_values():
+def test_start_with_many_errors_lists_them_all_without_values():
     wrong = {
         "SECRET_KEY": "placeholder-marker-1",
         "ALLOWED_HOSTS": "*",
@@ -101,7 +116,7 @@ def test_start_with_many_faults_lists_them_all_in_one_message_without_values():
 
     result = start(**wrong)
 
-    assert faults(result) == ["DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "EMAIL_PORT"]
+    assert find_errors(result) == ["DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "EMAIL_PORT"]
     assert "marker" not in result.stdout + result.stderr
     assert "Traceback" not in result.stderr
 
@@ -109,7 +124,7 @@ def test_start_with_many_faults_lists_them_all_in_one_message_without_values():
 def test_placeholder_password_is_refused_without_showing_it():
     result = start(DATABASE_URL="postgresql://crm:changeme-marker@db/exhibition")
 
-    assert "  - DATABASE_URL has a placeholder for a password: generate a random one\n" in result.stderr
+    assert "  - DATABASE_URL has a placeholder as its password: generate a random one\n" in result.stderr
     assert "marker" not in result.stdout + result.stderr
 
 
@@ -123,51 +138,51 @@ def test_placeholder_password_is_refused_without_showing_it():
     ],
 )
 def test_start_with_an_unusual_variable_is_allowed(changes):
-    assert faults(start(**changes)) == []
+    assert find_errors(start(**changes)) == []
 
 
 @pytest.mark.parametrize("hosts", ["localhost,127.0.0.1,[::1]", "web,10.0.0.7,.localhost", "crm.test"])
 def test_debug_with_private_hosts_is_allowed(hosts):
-    assert faults(start(DEBUG="true", ALLOWED_HOSTS=hosts)) == []
+    assert find_errors(start(DEBUG="true", ALLOWED_HOSTS=hosts)) == []
 
 
 def test_secret_from_a_file_is_read_without_its_newline(tmp_path, monkeypatch):
-    (tmp_path / "key").write_text(RIGHT["SECRET_KEY"] + "\n")
+    (tmp_path / "key").write_text(VALID["SECRET_KEY"] + "\n")
     monkeypatch.delenv("SECRET_KEY", raising=False)
     monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "key"))
 
     env = Environment(tmp_path / ".env")
 
-    assert (env.secret_key(), env.faults) == (RIGHT["SECRET_KEY"], {})
+    assert (env.get_secret_key(), env.errors) == (VALID["SECRET_KEY"], {})
 
 
-def test_environment_wins_over_dotenv(tmp_path, monkeypatch):
+def test_environment_takes_precedence_over_dotenv(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("PHONE_REGION=DE\nEMAIL_HOST=mail.example.com\n")
     monkeypatch.setenv("PHONE_REGION", "GB")
     monkeypatch.delenv("EMAIL_HOST", raising=False)
 
     env = Environment(tmp_path / ".env")
 
-    assert (env.text("PHONE_REGION"), env.text("EMAIL_HOST")) == ("GB", "mail.example.com")
+    assert (env.get_text("PHONE_REGION"), env.get_text("EMAIL_HOST")) == ("GB", "mail.example.com")
 
 
 def test_blank_variable_means_the_default(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("EMAIL_HOST=mail.example.com\n")
     monkeypatch.setenv("EMAIL_HOST", " ")
 
-    assert Environment(tmp_path / ".env").text("EMAIL_HOST", "localhost") == "localhost"
+    assert Environment(tmp_path / ".env").get_text("EMAIL_HOST", "localhost") == "localhost"
 
 
 def test_secret_key_fallbacks_are_split_at_commas(tmp_path, monkeypatch):
-    monkeypatch.setenv("SECRET_KEY_FALLBACKS", f"{RIGHT['SECRET_KEY']}, {RIGHT['SECRET_KEY'][::-1]}")
+    monkeypatch.setenv("SECRET_KEY_FALLBACKS", f"{VALID['SECRET_KEY']}, {VALID['SECRET_KEY'][::-1]}")
 
-    assert Environment(tmp_path / ".env").secret_key_fallbacks() == [RIGHT["SECRET_KEY"], RIGHT["SECRET_KEY"][::-1]]
+    assert Environment(tmp_path / ".env").get_secret_key_fallbacks() == [VALID["SECRET_KEY"], VALID["SECRET_KEY"][::-1]]
 
 
 def test_database_url_with_encoded_characters_is_decoded(tmp_path, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgres://c%2Frm:p%40ss@db.internal/exhibition?sslmode=require")
 
-    assert Environment(tmp_path / ".env").database() == {
+    assert Environment(tmp_path / ".env").get_database() == {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": "exhibition",
         "USER": "c/rm",
@@ -178,42 +193,59 @@ def test_database_url_with_encoded_characters_is_decoded(tmp_path, monkeypatch):
     }
 
 
-def test_database_url_with_a_directory_for_a_host_means_its_socket(tmp_path, monkeypatch):
+def test_database_url_with_a_directory_as_host_uses_its_socket(tmp_path, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgres://crm@%2Frun%2Fpostgresql/exhibition")
 
-    assert Environment(tmp_path / ".env").database()["HOST"] == "/run/postgresql"
+    assert Environment(tmp_path / ".env").get_database()["HOST"] == "/run/postgresql"
 
 
-def asked() -> set[str]:
-    """Every name that the settings and Gunicorn's configuration read, from their source."""
+def test_url_instead_of_a_host_is_refused_with_the_right_form():
+    result = start(ALLOWED_HOSTS="https://crm.example.com:8000/")
+
+    assert "contains https://crm.example.com:8000/: write host names only, such as crm.example.com\n" in result.stderr
+
+
+def find_settings() -> set[str]:
+    """Return the variables that the source of the settings and of Gunicorn's configuration reads."""
     source = "".join(
         (CHECKOUT / "config" / f"{name}.py").read_text() for name in ("settings", "environment", "gunicorn")
     )
-    calls = r"(?:env|self|os\.environ)\.(?:text|secret|flag|number|choice|words|url_path|get|_url)\(\s*\"([A-Z_]+)\""
+    calls = r"(?:env|self|os\.environ)\.(?:get_\w+|_get_url|get)\(\s*\"([A-Z_]+)\""
     return set(re.findall(calls, source))
 
 
-def interpolated() -> set[str]:
-    """Every name that the compose files read, but for those that the Makefile or Compose works out."""
+def find_compose_variables() -> set[str]:
+    """Return the variables of the compose files, except those that the Makefile or Compose sets."""
     files = [*CHECKOUT.glob("docker-compose*.yml"), *CHECKOUT.glob("docker/compose/*.yml")]
     names = {name for file in files for name in re.findall(r"\$\{([A-Z_]+)", file.read_text())}
-    worked_out = set(re.findall(r"^export (\w+)", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
-    return names - worked_out - {"COMPOSE_PROJECT_NAME"}
+    exported = set(re.findall(r"^export (\w+)", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+    return names - exported - {"COMPOSE_PROJECT_NAME"}
 
 
-def test_env_example_lists_every_variable_and_no_other():
+def test_env_example_lists_exactly_the_variables_in_use():
     lines = (CHECKOUT / ".env.example").read_text(encoding="utf-8")
 
-    assert set(re.findall(r"^#?([A-Z_]+)=", lines, re.MULTILINE)) == asked() | interpolated() | {
+    assert set(re.findall(r"^#?([A-Z_]+)=", lines, re.MULTILINE)) == find_settings() | find_compose_variables() | {
         "COMPOSE_PROFILES"
     }  # Compose's own
+
+
+def test_containers_are_given_every_setting_by_name():
+    of_each_tier = {"ALLOWED_HOSTS", "BROKER_URL", "DATABASE_URL", "REDIS_URL", "SECRET_KEY"}
+    of_the_image = {"MEDIA_ROOT", "PORT", "PROBE_PORT", "STATIC_ROOT", "WEB_HOST"}
+    given = re.findall(
+        r"^ +([A-Z_]+): \$\{\1:-\}$", (CHECKOUT / "docker/compose/application.yml").read_text(), re.MULTILINE
+    )
+
+    # The dev tier alone has DEBUG.
+    assert set(given) == find_settings() - of_each_tier - of_the_image - {"DEBUG"}
 
 
 def test_env_example_defaults_are_those_of_the_settings():
     lines = dict(re.findall(r"^#([A-Z_]+)=(.+)$", (CHECKOUT / ".env.example").read_text(), re.MULTILINE))
     named = {name: str(getattr(settings, name)) for name in lines if hasattr(settings, name)}
     rates = ("API_RATE_PER_TOKEN", "API_RATE_OF_FAILURES")
-    for name in ("STATIC_ROOT", "MEDIA_ROOT", "EMAIL_BACKEND", *rates):  # a test run has its own
+    for name in ("STATIC_ROOT", "MEDIA_ROOT", *rates):  # a test run has its own
         named.pop(name)
 
     assert {name: lines[name] for name in named} == {
@@ -223,6 +255,6 @@ def test_env_example_defaults_are_those_of_the_settings():
 
 def test_env_example_names_every_secret_that_can_come_from_a_file():
     source = (CHECKOUT / "config/settings.py").read_text() + (CHECKOUT / "config/environment.py").read_text()
-    secrets = set(re.findall(r"(?:secret|_url)\(\"([A-Z_]+)\"", source))
+    secrets = set(re.findall(r"(?:get_secret|get_pairs|get_redis_url|_get_url)\(\"([A-Z_]+)\"", source))
 
     assert set(re.findall(r"\b([A-Z_]+)_FILE\b", (CHECKOUT / ".env.example").read_text())) == secrets

@@ -13,7 +13,7 @@ def run_missing_files(capsys):
     return json.loads(capsys.readouterr().out)
 
 
-def test_missing_files_names_those_of_rows_that_are_not_there(settings, tmp_path, capsys):
+def test_missing_files_are_listed_with_their_rows(settings, tmp_path, capsys):
     settings.MEDIA_ROOT = tmp_path
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/there.png").touch()
@@ -24,5 +24,5 @@ def test_missing_files_names_those_of_rows_that_are_not_there(settings, tmp_path
     assert run_missing_files(capsys) == {"named": 2, "missing": ["photos/gone.png"]}
 
 
-def test_missing_files_of_no_row_are_none(capsys):
+def test_missing_files_without_rows_lists_none(capsys):
     assert run_missing_files(capsys) == {"named": 0, "missing": []}

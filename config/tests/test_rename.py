@@ -1,6 +1,6 @@
 import pytest
 
-from config.rename import DATABASE, faults, renamed
+from config.rename import DATABASE, find_invalid_arguments, replace_names
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,8 @@ from config.rename import DATABASE, faults, renamed
         ("", "", ["NAME=''", "SLUG=''"]),
     ],
 )
-def test_names_that_something_would_not_take_are_refused(title, slug, named):
-    assert [fault.split(" cannot ")[0] for fault in faults(title, slug)] == named
+def test_invalid_names_are_refused(title, slug, named):
+    assert [error.split(" is not ")[0] for error in find_invalid_arguments(title, slug)] == named
 
 
 @pytest.mark.parametrize(
@@ -36,5 +36,5 @@ def test_names_that_something_would_not_take_are_refused(title, slug, named):
         ("docker-compose.yml", f"# of all {DATABASE}s", f"# of all {DATABASE}s"),
     ],
 )
-def test_the_domains_word_stays(path, text, expected):
-    assert renamed(text, path, "Acme Leads", "acme-leads") == expected
+def test_exhibitions_of_the_domain_keep_their_name(path, text, expected):
+    assert replace_names(text, path, "Acme Leads", "acme-leads") == expected

@@ -42,7 +42,7 @@ def _failing_view(settings):
 
 
 @pytest.mark.parametrize("url", ["/", "/admin/login/", "/nothing/", "/static/admin/css/base.css"])
-def test_every_answer_carries_the_same_headers(url, client):
+def test_every_response_has_the_same_headers(url, client):
     headers = client.get(url, secure=True).headers
 
     assert sorted(headers["Content-Security-Policy"].split("; ")) == POLICY
@@ -50,7 +50,7 @@ def test_every_answer_carries_the_same_headers(url, client):
 
 
 @pytest.mark.usefixtures("_failing_view")
-def test_failed_page_carries_the_policy(client):
+def test_error_page_has_the_policy(client):
     response = client.get("/fails/", secure=True)
 
     assert response.status_code == 500

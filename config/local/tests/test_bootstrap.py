@@ -13,7 +13,7 @@ def test_bootstrap_parses_on_every_python_it_has_to_refuse() -> None:
     ast.parse(Path(bootstrap.__file__).read_text(), feature_version=(3, 6))
 
 
-def test_bootstrap_imports_the_standard_library_alone() -> None:
+def test_bootstrap_imports_only_the_standard_library() -> None:
     code = "import runpy, sys; runpy.run_path(sys.argv[1])"
     subprocess.run([sys.executable, "-I", "-S", "-c", code, bootstrap.__file__], check=True)
 
@@ -27,10 +27,10 @@ def test_bootstrap_imports_the_standard_library_alone() -> None:
         ),
         (
             "WARNING: Retrying after connection broken by 'x'\nERROR: No matching distribution found for y",
-            "The packages could not be fetched: the package index does not answer.",
+            "Downloading the packages failed: the package index does not answer.",
         ),
-        ("ERROR: disk full", f"The installation failed. The end of {bootstrap.LOG}:"),
+        ("ERROR: disk full", f"The installation failed. Last lines of {bootstrap.LOG}:"),
     ],
 )
 def test_failed_installation_is_explained(output: str, first_line: str) -> None:
-    assert bootstrap.explanation(output).splitlines()[0] == first_line
+    assert bootstrap.explain(output).splitlines()[0] == first_line

@@ -13,7 +13,7 @@ import redis
 from config.local import postgresql
 from config.local.engines import engines, stop
 from config.local.postgresql import AS_NOBODY, IN_NAMESPACE
-from config.local.servers import RunError, binary
+from config.local.servers import RunError, find_binary
 
 USER = """
 import sys
@@ -90,10 +90,10 @@ def test_engines_without_the_password_refuse(tmp_path: Path) -> None:
         assert [process for process in processes if password in " ".join(process.info["cmdline"] or ())] == []
 
 
-def test_engine_that_the_person_provides_is_not_started(tmp_path: Path) -> None:
-    with engines(tmp_path, given=["DATABASE_URL"]) as running:
-        assert list(running) == ["REDIS_URL"]
-        assert processes_of(tmp_path) == ["valkey-server"]
+def test_external_engine_is_not_started(tmp_path: Path) -> None:
+    with engines(tmp_path, external=["DATABASE_URL"]) as running:
+        assert list(running) == ["REDIS_URL", "BROKER_URL"]
+        assert processes_of(tmp_path) == ["valkey-server", "valkey-server"]
 
 
 def test_engines_with_a_second_user_stop_after_the_last(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_postgresql_with_a_broken_pid_file_starts(initialized: Path, content: st
         assert query(running["DATABASE_URL"], "SELECT 1") == [(1,)]
 
 
-def test_foreign_process_with_the_recorded_pid_is_spared(initialized: Path) -> None:
+def test_other_process_with_the_recorded_pid_is_not_stopped(initialized: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as foreign:
         pid_file(initialized).write_text(f"{foreign.pid}\n{initialized / 'postgres'}\n0\n5432\n")
         stop(initialized)
@@ -144,9 +144,9 @@ def test_postgresql_as_root_serves_from_a_private_directory(
 ) -> None:
     if os.geteuid() != 0:
         pytest.skip("only as root does PostgreSQL run as another user")
-    if subprocess.run([*prefix, "test", "-x", binary("postgres")], capture_output=True).returncode:
+    if subprocess.run([*prefix, "test", "-x", find_binary("postgres")], capture_output=True).returncode:
         pytest.skip(hindrance)
-    monkeypatch.setattr(postgresql, "unprivileged", lambda: prefix)
+    monkeypatch.setattr(postgresql, "get_unprivileged_prefix", lambda: prefix)
     tmp_path.chmod(0o700)
     with engines(tmp_path / "engines", durable=False) as running:
         pid = int(pid_file(tmp_path / "engines").read_text().split()[0])
@@ -166,7 +166,7 @@ def test_postgresql_killed_in_use_recovers_with_its_data(tmp_path: Path) -> None
     assert processes_of(tmp_path) == []
 
 
-def test_postgresql_interrupted_while_initializing_begins_anew(tmp_path: Path) -> None:
+def test_postgresql_interrupted_while_initializing_starts_again(tmp_path: Path) -> None:
     (tmp_path / "postgres.new").mkdir()
     (tmp_path / "postgres.new" / "PG_VERSION").write_text("18\n")
     with engines(tmp_path, durable=False) as running:

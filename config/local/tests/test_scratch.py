@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 from config.local.engines import scratch_directory
-from config.local.pytest_plugin import with_database
+from config.local.pytest_plugin import replace_database
 
 USER = """
 import sys
@@ -33,6 +33,6 @@ def test_scratch_directory_of_another_process_is_removed_only_after_its_death(tm
         assert list(tmp_path.glob("*/")) == [directory]
 
 
-def test_worker_takes_the_redis_database_after_the_url_s_own() -> None:
-    assert with_database("redis://:pw@127.0.0.1:6379/2", 3) == "redis://:pw@127.0.0.1:6379/5"
-    assert with_database("rediss://host", 1) == "rediss://host/1"
+def test_worker_uses_a_redis_database_after_that_of_the_url() -> None:
+    assert replace_database("redis://:pw@127.0.0.1:6379/2", 3) == "redis://:pw@127.0.0.1:6379/5"
+    assert replace_database("rediss://host", 1) == "rediss://host/1"
