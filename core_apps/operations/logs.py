@@ -77,6 +77,9 @@ def build_logging_config(log_format: str, level: str) -> dict[str, Any]:
         },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
+            # Otherwise a line for each wake-up.
+            "celery.app.trace": {"level": "WARNING"},
+            "celery.worker.strategy": {"level": "WARNING"},
             "django": {"handlers": [], "level": level, "propagate": True},
             # The access log already has the 4xx; errors keep their traceback.
             "django.request": {"level": "ERROR", "filters": ["is_not_probe"]},

@@ -52,6 +52,17 @@ def test_request_makes_one_json_line_with_all_its_fields(lines, alice, client_of
     assert response.headers["X-Request-Id"] == "front-door.1"
 
 
+def test_warning_of_python_is_one_json_line():
+    """As for a date without a zone, which a query string of the admin may have."""
+    code = "import django, warnings; django.setup(); warnings.warn('received a naive datetime', RuntimeWarning)"
+    environment = os.environ | {"LOG_FORMAT": "json", "DJANGO_SETTINGS_MODULE": "config.settings"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, env=environment, capture_output=True, text=True)
+
+    (line,) = map(json.loads, done.stderr.splitlines())
+    assert (line["level"], line["logger"]) == ("WARNING", "py.warnings")
+    assert "RuntimeWarning: received a naive datetime" in line["message"]
+
+
 def test_request_of_nobody_has_no_user(lines):
     Client().get("/admin/login/", secure=True)
 

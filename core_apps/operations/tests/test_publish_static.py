@@ -26,7 +26,7 @@ def collect(image, *names: str) -> None:
         path.write_text(content)
 
 
-def published(image) -> list[str]:
+def list_published(image) -> list[str]:
     volume = image / "volume"
     return sorted(str(path.relative_to(volume)) for path in volume.rglob("*") if path.is_file())
 
@@ -39,7 +39,7 @@ def let_pass(image, days: int) -> None:
 def test_publish_static_fills_an_empty_volume(image):
     call_command("publish_static")
 
-    assert published(image) == ["css/base.1.css", "logo.1.svg", "staticfiles.json"]
+    assert list_published(image) == ["css/base.1.css", "logo.1.svg", "staticfiles.json"]
 
 
 def test_publish_static_keeps_replaced_files_for_a_month(image):
@@ -49,8 +49,8 @@ def test_publish_static_keeps_replaced_files_for_a_month(image):
     call_command("publish_static")
     let_pass(image, days=29)
     call_command("publish_static")
-    assert published(image) == ["css/base.1.css", "css/base.2.css", "logo.1.svg", "staticfiles.json"]
+    assert list_published(image) == ["css/base.1.css", "css/base.2.css", "logo.1.svg", "staticfiles.json"]
 
     let_pass(image, days=2)
     call_command("publish_static")
-    assert published(image) == ["css/base.2.css", "logo.1.svg", "staticfiles.json"]
+    assert list_published(image) == ["css/base.2.css", "logo.1.svg", "staticfiles.json"]

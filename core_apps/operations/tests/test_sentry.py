@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import ClassVar
 
+import brotli
 import pytest
 from django.conf import settings
 
@@ -35,7 +36,9 @@ class Sentry(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.received.append(gzip.decompress(body))
+        # The SDK takes Brotli where a package has brought it.
+        decompress = brotli.decompress if self.headers["Content-Encoding"] == "br" else gzip.decompress
+        self.received.append(decompress(body))
         self.send_response(200)
         self.end_headers()
 
