@@ -8,14 +8,31 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from core_apps.big_lists.admin import BigTableAdmin
+from core_apps.history.models import RowChange, RowChangeQuerySet
+from core_apps.messaging.campaigns import MAX_RECIPIENTS, create_campaign
+from core_apps.messaging.suppression import list_unsubscribed
+from customers.admin.columns import contact, format_day
 from customers.admin.export import ExportMixin
-from customers.admin.filters import ArchivedFilter, OwnerFilter, RecentExhibitionFilter, TagFilter
+from customers.admin.filters import (
+    ArchivedFilter,
+    ContactFilter,
+    GradeFilter,
+    OwnerFilter,
+    RecentExhibitionFilter,
+    TagFilter,
+    parse_key,
+)
+from customers.exporting import FORMATS
 from customers.models import Customer, Tag
+from customers.querysets import ARCHIVE_CUSTOMER, VIEW_EVERY_CUSTOMER
 from customers.services.customers import (
     archive_customers,
     assign_customers,
@@ -54,22 +71,25 @@ class CustomerForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class CustomerActionForm(ActionForm):
-    tag = forms.ModelChoiceField(Tag.objects.all(), required=False, label=_("tag"))
+    tag = forms.ModelChoiceField(Tag.objects.all(), required=False, label=capfirst(_("tag")))
 
 
 @admin.register(Customer)
 class CustomerAdmin(ExportMixin, BigTableAdmin):
     form = CustomerForm
+    export_formats = tuple(FORMATS)
     action_form = CustomerActionForm
-    list_display = ("name", "company", "job_title", "email", "phone", "stage", "owner", "created_at")
+    list_display = ("name", "company", "grade", "next_follow_up", contact, "stage", "owner", "created")
     list_sorting: ClassVar = {
-        "created_at": ("-created_at", "-pk"),
+        "created": ("-created_at", "-pk"),
         "name": ("family_name", "given_name", "pk"),
     }
     list_filter = (
         "stage",
         OwnerFilter,
         RecentExhibitionFilter,
+        GradeFilter,
+        ContactFilter,
         TagFilter,
         ArchivedFilter,
         "source",
@@ -86,12 +106,30 @@ class CustomerAdmin(ExportMixin, BigTableAdmin):
         (_("Sales"), {"fields": (("stage", "source"), "owner", "tags", "notes")}),
         (_("Record"), {"fields": ("public_id", ("created_at", "updated_at", "archived_at")), "classes": ("collapse",)}),
     )
-    actions = ("assign_to_me", "add_tag", "remove_tag", "archive", "unarchive")
+    actions = ("assign_to_me", "add_tag", "remove_tag", "write_campaign", "archive", "unarchive")
     change_form_template = "admin/customers/customer/change_form.html"
 
     @admin.display(description=_("name"), ordering="family_name")
     def name(self, customer: Customer) -> str:
         return str(customer)
+
+    @admin.display(description=_("grade"))
+    def grade(self, customer: Any) -> str | None:
+        return next((visit.grade for visit in customer.latest_visit), None) or None
+
+    @admin.display(description=_("next follow-up"))
+    def next_follow_up(self, customer: Any) -> SafeString | None:
+        for follow_up in customer.next_follow_up:
+            url = reverse("admin:customers_followup_change", args=[follow_up.pk])
+            return format_html('<a href="{}">{}</a>', url, format_day(follow_up.due_at))
+        return None
+
+    @admin.display(description=_("created"), ordering="created_at")
+    def created(self, customer: Customer) -> str | None:
+        return format_day(customer.created_at)
+
+    def load_related(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.with_lead(request.user)  # type: ignore[attr-defined,no-any-return]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
@@ -115,7 +153,12 @@ class CustomerAdmin(ExportMixin, BigTableAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         customer = self.get_object(request, object_id)
-        context = {"timeline": build_timeline(customer, request.user)} if customer else {}  # type: ignore[arg-type]
+        context: dict[str, Any] = {}
+        if customer:
+            context = {
+                "timeline": build_timeline(customer, request.user),  # type: ignore[arg-type]
+                "unsubscribed": list_unsubscribed(customer),
+            }
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def get_urls(self) -> list[URLPattern]:
@@ -127,20 +170,28 @@ class CustomerAdmin(ExportMixin, BigTableAdmin):
         customer = self.get_object(request, object_id)
         if customer is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
-        if not self.has_change_permission(request, customer):
+        if not self.has_archive_permission(request):
             return HttpResponse(status=403)
         one = Customer.objects.filter(pk=customer.pk)
         if customer.archived_at:
             unarchive_customers(one)
-            self.log_archive(request, customer, _("%s was restored from the archive."))
+            message = _("%s was restored from the archive.")
         else:
             archive_customers(one)
-            self.log_archive(request, customer, _("%s was archived, with all visits and follow-ups."))
+            message = _("%s was archived, with all visits and follow-ups.")
+        self.message_user(request, message % customer, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:customers_customer_change", args=[customer.pk]))
 
-    def log_archive(self, request: HttpRequest, customer: Customer, message: Any) -> None:
-        self.log_change(request, customer, [{"changed": {"fields": ["archived"]}}])
-        self.message_user(request, message % customer, messages.SUCCESS)
+    def has_campaign_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("messaging.add_campaign")
+
+    def has_archive_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(ARCHIVE_CUSTOMER)
+
+    def get_history(self, request: HttpRequest, row: Any) -> RowChangeQuerySet:
+        """With the changes of visits and follow-ups, deleted ones included, for who sees those of every exhibition."""
+        every = request.user.has_perm(VIEW_EVERY_CUSTOMER)
+        return RowChange.objects.about(row.pk) if every else super().get_history(request, row)
 
     # Actions: each is a bulk operation on the queryset.
 
@@ -158,17 +209,25 @@ class CustomerAdmin(ExportMixin, BigTableAdmin):
         if tag := self.get_tag(request):
             self.report_count(request, untag_customers(queryset, tag))
 
-    @admin.action(description=_("Archive"), permissions=["change"])
+    @admin.action(description=_("Write an e-mail to them"), permissions=["campaign"])
+    def write_campaign(self, request: HttpRequest, queryset: QuerySet[Customer]) -> HttpResponse | None:
+        if queryset.count() > MAX_RECIPIENTS:
+            text = _("A campaign has at most %d recipients: narrow the list.") % MAX_RECIPIENTS
+            self.message_user(request, text, messages.ERROR)
+            return None
+        campaign = create_campaign(queryset, request.user)
+        return HttpResponseRedirect(reverse("admin:messaging_campaign_change", args=[campaign.pk]))
+
+    @admin.action(description=_("Archive"), permissions=["archive"])
     def archive(self, request: HttpRequest, queryset: QuerySet[Customer]) -> None:
         self.report_count(request, archive_customers(queryset))
 
-    @admin.action(description=_("Restore from the archive"), permissions=["change"])
+    @admin.action(description=_("Restore from the archive"), permissions=["archive"])
     def unarchive(self, request: HttpRequest, queryset: QuerySet[Customer]) -> None:
         self.report_count(request, unarchive_customers(queryset))
 
     def get_tag(self, request: HttpRequest) -> Tag | None:
-        number = request.POST.get("tag", "")
-        tag = Tag.objects.filter(pk=number).first() if number.isdecimal() else None
+        tag = Tag.objects.filter(pk=parse_key(request.POST.get("tag"))).first()
         if tag is None:
             self.message_user(request, _("Choose a tag next to the action."), messages.WARNING)
         return tag

@@ -1,17 +1,31 @@
 """List filters with at most one query and a limited number of choices."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core_apps.accounts.models import User
 from customers.models import Customer, Exhibition, FollowUp, Tag, Visit
+from customers.querysets import is_contacted
 
 Lookups = list[tuple[Any, Any]]
+
+
+def parse_key(text: str | None) -> int:
+    """Return the primary key in a query string; 0, which no row has, if it is not one of a bigint column."""
+    return int(text) if text and text.isdecimal() and len(text) < 19 else 0
+
+
+def parse_day(values: Any) -> date | None:
+    """Return the day of a time in a query string; raises ValueError."""
+    return date.fromisoformat(values[-1][:10]) if values else None
 
 
 class DefaultFilter(admin.SimpleListFilter):
@@ -75,19 +89,29 @@ class StateFilter(DefaultFilter):
 
 
 class OwnerFilter(admin.SimpleListFilter):
+    """Filters customers by owner, and visits by the owner of their customer; offers the first colleagues by name."""
+
     title = _("owner")
     parameter_name = "owned"
+    max_colleagues = 20
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
-        return [("me", _("Mine")), ("nobody", _("No owner"))]
+        colleagues = User.objects.filter(is_active=True).exclude(pk=request.user.pk or 0).order_by("name", "email")
+        named = [(colleague.pk, str(colleague)) for colleague in colleagues[: self.max_colleagues]]
+        return [("me", _("Mine")), ("nobody", _("No owner")), *named]
 
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Customer]:
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Customer] | QuerySet[Visit]:
+        own = Customer.objects.order_by()
         match self.value():
             case "me":
-                queryset = queryset.owned_by(request.user)
+                own = own.owned_by(request.user)  # type: ignore[arg-type]
             case "nobody":
-                queryset = queryset.unowned()
-        return queryset  # type: ignore[no-any-return]
+                own = own.unowned()
+            case key if number := parse_key(key):
+                own = own.filter(owner=number)
+            case _:
+                return queryset  # type: ignore[no-any-return]
+        return queryset.filter(**{"customer__in" if queryset.model is Visit else "pk__in": own.values("pk")})  # type: ignore[no-any-return]
 
 
 class TagFilter(admin.SimpleListFilter):
@@ -101,11 +125,70 @@ class TagFilter(admin.SimpleListFilter):
         return list(Tag.objects.values_list("pk", "name")[: self.max_tags])
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Customer]:
-        number = self.value() or ""
-        return queryset.tagged_with(int(number)) if number.isdecimal() else queryset  # type: ignore[no-any-return]
+        number = parse_key(self.value())
+        return queryset.tagged_with(number) if number else queryset  # type: ignore[no-any-return]
 
 
-class RecentExhibitionFilter(admin.SimpleListFilter):
+class LocalDayFilter(admin.DateFieldListFilter):
+    """Filters visits by the days that the list shows, which are those of each exhibition's time zone."""
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Visit]:
+        names = (self.lookup_kwarg_since, self.lookup_kwarg_until)
+        try:
+            days = [parse_day(self.used_parameters.get(name)) for name in names]
+        except ValueError as error:
+            raise IncorrectLookupParameters(error) from error
+        return queryset.met_between(*days) if any(days) else queryset  # type: ignore[no-any-return]
+
+
+class LeadFilter(admin.SimpleListFilter):
+    """Filters visits, or customers by a visit that meets the conditions of all these filters."""
+
+    parameter_name: str
+
+    @classmethod
+    def build_condition(cls, value: str) -> Any:
+        """Return None for a value that is none of the choices."""
+        raise NotImplementedError
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Customer] | QuerySet[Visit]:
+        kinds = [type(self)] if queryset.model is Visit else LEAD_FILTERS
+        values = [(kind, request.GET.get(kind.parameter_name, "")) for kind in kinds]
+        conditions = [one for kind, value in values if (one := kind.build_condition(value)) is not None]
+        # Of customers, one filter applies the conditions of all.
+        if not conditions or type(self) is not kinds[0]:
+            return queryset  # type: ignore[no-any-return]
+        if queryset.model is Visit:
+            return queryset.filter(*conditions)  # type: ignore[no-any-return]
+        return queryset.met(Visit.objects.visible_to(request.user).filter(*conditions))  # type: ignore[no-any-return]
+
+
+class GradeFilter(LeadFilter):
+    title = _("grade")
+    parameter_name = "grade"
+    none = "none"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        return [*Visit.Grade.choices, (self.none, _("Not graded"))]
+
+    @classmethod
+    def build_condition(cls, value: str) -> Any:
+        return Q(grade=value.replace(cls.none, "")) if value in (*Visit.Grade.values, cls.none) else None
+
+
+class ContactFilter(LeadFilter):
+    title = _("contact since the visit")
+    parameter_name = "contacted"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Lookups:
+        return [("no", _("Not yet contacted")), ("yes", _("Contacted"))]
+
+    @classmethod
+    def build_condition(cls, value: str) -> Any:
+        return {"yes": is_contacted(), "no": ~is_contacted()}.get(value)
+
+
+class RecentExhibitionFilter(LeadFilter):
     """Offers the ten latest exhibitions."""
 
     title = _("exhibition")
@@ -116,7 +199,10 @@ class RecentExhibitionFilter(admin.SimpleListFilter):
         exhibitions = Exhibition.objects.visible_to(request.user).started_before(timezone.now())[: self.max_exhibitions]
         return [(exhibition.pk, str(exhibition)) for exhibition in exhibitions]
 
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Customer] | QuerySet[Visit]:
-        number = self.value() or ""
-        exhibition = Exhibition.objects.filter(pk=number).first() if number.isdecimal() else None
-        return queryset.met_at(exhibition) if exhibition else queryset  # type: ignore[no-any-return]
+    @classmethod
+    def build_condition(cls, value: str) -> Any:
+        key = parse_key(value)
+        return Q(exhibition=key) if key else None
+
+
+LEAD_FILTERS: list[type[LeadFilter]] = [GradeFilter, ContactFilter, RecentExhibitionFilter]

@@ -4,17 +4,17 @@ import csv
 from collections.abc import Iterable, Iterator
 from io import StringIO
 
-from customers.exporting.rows import HEADINGS, TAG_SEPARATOR, Row
+from customers.exporting.tables import HEADINGS, TAG_SEPARATOR, Row
 from customers.spreadsheets import escape_formula
 
 BYTE_ORDER_MARK = "\ufeff"
 
 
-def write_csv(batches: Iterable[list[Row]]) -> Iterator[bytes]:
+def write_csv(batches: Iterable[list[Row]], headings: Row = HEADINGS) -> Iterator[bytes]:
     text = StringIO(BYTE_ORDER_MARK, newline="")
     text.seek(0, 2)
     writer = csv.writer(text)
-    writer.writerow(HEADINGS)
+    writer.writerow(headings)
     for batch in batches:
         writer.writerows(map(escape_row, batch))
         yield drain(text)

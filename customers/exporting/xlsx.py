@@ -9,7 +9,9 @@ from datetime import datetime
 from itertools import chain, islice
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from customers.exporting.rows import BATCH_SIZE, HEADINGS, TAG_SEPARATOR, Row
+from customers.exporting.rows import BATCH_SIZE
+from customers.exporting.tables import HEADINGS, TAG_SEPARATOR, Row
+from customers.spreadsheets import protect_cell
 
 BATCHES_PER_SHEET = 1_048_575 // BATCH_SIZE  # Excel's maximum of rows, less the headings
 COMPRESSION = 1  # of 9: a quarter larger than usual, and three times as fast
@@ -68,7 +70,9 @@ class ZipBuffer:
         return content
 
 
-def write_xlsx(batches: Iterable[list[Row]], batches_per_sheet: int = BATCHES_PER_SHEET) -> Iterator[bytes]:
+def write_xlsx(
+    batches: Iterable[list[Row]], headings: Row = HEADINGS, batches_per_sheet: int = BATCHES_PER_SHEET
+) -> Iterator[bytes]:
     """Yield the workbook; an aborted download cannot be opened, as the archive's directory comes last."""
     buffer, sheets = ZipBuffer(), 0
     with ZipFile(buffer, "w", ZIP_DEFLATED, compresslevel=COMPRESSION) as archive:  # type: ignore[call-overload]
@@ -77,7 +81,7 @@ def write_xlsx(batches: Iterable[list[Row]], batches_per_sheet: int = BATCHES_PE
         while batch is not None:
             sheets += 1
             with archive.open(f"xl/worksheets/sheet{sheets}.xml", "w") as sheet:
-                sheet.write((SHEET_START + build_cells(DIVIDER.join(HEADINGS))).encode())
+                sheet.write((SHEET_START + build_cells(DIVIDER.join(headings))).encode())
                 for rows in chain([batch], islice(batches, batches_per_sheet - 1)):
                     sheet.write("".join(map(build_row, rows)).encode())
                     yield buffer.take()
@@ -90,6 +94,8 @@ def write_xlsx(batches: Iterable[list[Row]], batches_per_sheet: int = BATCHES_PE
 
 def build_row(row: Row) -> str:
     text = DIVIDER.join(row[:-1])
+    if "'" in text or '="' in text:
+        text = DIVIDER.join(map(protect_cell, row[:-1]))
     if ILLEGAL.search(text):
         text = ILLEGAL.sub("", text)
     if "_x" in text:
@@ -98,8 +104,8 @@ def build_row(row: Row) -> str:
     text = text.replace("\r", "_x000D_").replace(TAG_SEPARATOR, ", ")
     # Readers may strip a text and join its lines.
     is_spaced = SPACE_BEFORE in text or SPACE_AFTER in text or "\n" in text or "\t" in text
-    created = (datetime.fromisoformat(row[-1]) - DAY_0).total_seconds() / SECONDS_PER_DAY
-    cells = build_cells(text, f'<c s="1"><v>{created:.8f}</v></c>')
+    days = (datetime.fromisoformat(row[-1]) - DAY_0).total_seconds() / SECONDS_PER_DAY
+    cells = build_cells(text, f'<c s="1"><v>{days:.8f}</v></c>')
     return cells.replace("<t>", PRESERVED) if is_spaced else cells
 
 
@@ -116,7 +122,7 @@ def build_workbook_parts(sheets: int) -> Iterator[tuple[str, str]]:
     rels = '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
     yield "[Content_Types].xml", f'<Types xmlns="{PACKAGE}/content-types">{rels}{types}</Types>'
     yield "_rels/.rels", build_relationships([("officeDocument", "xl/workbook.xml")])
-    named = "".join(f'<sheet name="Customers {number}" sheetId="{number}" r:id="rId{number}"/>' for number in numbers)
+    named = "".join(f'<sheet name="Rows {number}" sheetId="{number}" r:id="rId{number}"/>' for number in numbers)
     yield "xl/workbook.xml", f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheets>{named}</sheets></workbook>'
     targets = [("worksheet", f"worksheets/sheet{number}.xml") for number in numbers]
     yield "xl/_rels/workbook.xml.rels", build_relationships([*targets, ("styles", "styles.xml")])

@@ -3,6 +3,8 @@
 import codecs
 from typing import BinaryIO, NamedTuple
 
+from django.utils.translation import gettext as _
+
 from customers.importing.problems import ImportFileError
 
 CHUNK = 2**20  # bytes
@@ -13,32 +15,45 @@ BYTE_ORDER_MARKS = {
 }
 
 
-def detect_encoding(file: BinaryIO, stated: str = "") -> str:
+class Encoding(NamedTuple):
+    name: str
+    is_guess: bool = False
+
+    def __str__(self) -> str:
+        if self.is_guess:
+            return _("Encoding %s (a guess: if the rows below look wrong, state another one)") % self.name
+        return _("Encoding %s") % self.name
+
+
+def detect_encoding(file: BinaryIO, stated: str = "") -> Encoding:
     """Return the encoding of the whole file: the stated one, otherwise the detected one.
 
     Reads the file in chunks. Raises ImportFileError with the line number if a part cannot be decoded.
     """
     encoding = check_encoding_name(stated) if stated else detect_unicode(file)
+    is_guess = False
     failure = find_decode_failure(file, encoding or "utf-8")
     if failure and not encoding:
         if failure.after_non_ascii:
             raise ImportFileError(
-                f"The file mixes encodings: line {failure.line} is not UTF-8, the lines before it are. "
-                "Save the file as UTF-8 or specify its encoding."
+                _(
+                    "The file mixes encodings: line %s is not UTF-8, the lines before it are. "
+                    "Save the file as UTF-8 or specify its encoding."
+                )
+                % failure.line
             )
-        encoding, failure = "cp1252", find_decode_failure(file, "cp1252")
+        encoding, is_guess, failure = "cp1252", True, find_decode_failure(file, "cp1252")
     if failure:
-        raise ImportFileError(
-            f"Line {failure.line} is not valid {encoding}. Save the file as UTF-8 or specify its encoding."
-        )
-    return encoding or "utf-8"
+        text = _("Line %(line)s is not valid %(encoding)s. Save the file as UTF-8 or specify its encoding.")
+        raise ImportFileError(text % {"line": failure.line, "encoding": encoding})
+    return Encoding(encoding or "utf-8", is_guess)
 
 
 def check_encoding_name(name: str) -> str:
     try:
         "x".encode(name)  # fails for codecs that are not for text
     except (LookupError, UnicodeError):
-        raise ImportFileError(f"Unknown encoding “{name}”. Use a name such as utf-8 or windows-1252.") from None
+        raise ImportFileError(_("Unknown encoding “%s”. Use a name such as utf-8 or windows-1252.") % name) from None
     return codecs.lookup(name).name
 
 

@@ -13,11 +13,12 @@ from customers.importing.rows import Row
 
 
 class Table:
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, *, is_correction: bool = False) -> None:
         meta = kind.model._meta
         self.name = connection.ops.quote_name(meta.db_table)
         self._kind = kind
-        self._keys = {"line": "integer", "employer": "text"} | column_types(kind.model, kind.key_columns)
+        self._conditions = [*kind.match_conditions, *(kind.correction_conditions if is_correction else ())]
+        self._keys = {"line": "integer", "employer": "text"} | column_types(kind.model, kind.identifying_columns)
         self._inserted = column_types(kind.model, kind.inserted_columns)
         self._updated = column_types(kind.model, ("id", *kind.stored_columns))
 
@@ -27,8 +28,8 @@ class Table:
         execute("CREATE TEMP TABLE import_seen (key text PRIMARY KEY, line integer NOT NULL) ON COMMIT DROP")
 
     def keys(self, rows: Sequence[Row]) -> str:
-        """Return the rows as the JSON that `find_repeats` and `find_matches` take."""
-        columns = self._kind.key_columns
+        """Return the rows as the JSON that the methods below take."""
+        columns = self._kind.identifying_columns
         return to_json(
             {"line": row.line, "employer": row.employer, **{column: row.values[column] for column in columns}}
             for row in rows
@@ -50,6 +51,26 @@ class Table:
         )
         return dict(repeats)
 
+    def forget(self, rows: str) -> None:
+        """Let a later row with the key of one of these be the first."""
+        execute(
+            f"DELETE FROM import_seen seen USING {recordset(self._keys)} WHERE seen.key = {self._kind.key}",
+            rows,
+        )
+
+    def find_similar(self, rows: str) -> list[tuple[int, str, int]]:
+        """Return, for each row that has one, its line, what it shares with a similar record, and that one's id."""
+        found = query(
+            f"WITH r AS MATERIALIZED (SELECT * FROM {recordset(self._keys)}) "
+            + " UNION ALL ".join(
+                f"SELECT r.line, '{common}', min(t.id) FROM r JOIN {self.name} t ON {condition} GROUP BY r.line"
+                for common, condition in self._kind.similar_conditions.items()
+            ),
+            rows,
+        )
+        by_line = {line: (line, common, key) for line, common, key in reversed(found)}  # the first condition wins
+        return [by_line[line] for line in sorted(by_line)]
+
     def find_matches(self, rows: str) -> dict[int, list[dict[str, Any]]]:
         """Return the existing records of each row, by its line."""
         columns = ("id", *self._kind.stored_columns)
@@ -57,7 +78,7 @@ class Table:
         matches = query(
             f"WITH r AS MATERIALIZED (SELECT * FROM {recordset(self._keys)}) "
             + " UNION ALL ".join(
-                f"SELECT r.line, {column_list} FROM r JOIN {self.name} t ON {s}" for s in self._kind.match_conditions
+                f"SELECT r.line, {column_list} FROM r JOIN {self.name} t ON {s}" for s in self._conditions
             ),
             rows,
         )

@@ -8,9 +8,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from customers.importing import ImportFileError, Kind, Mode, Options, Report, import_file
+from customers.importing.problems import escape_control
 
 ROWS_REJECTED, UNUSABLE, INTERRUPTED = 1, 2, 130  # exit codes; the last one is the shell's for Ctrl-C
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "|"}
+MAX_VALUE = 40  # characters of a value in the sample
 
 
 class ImportCommand(BaseCommand):
@@ -18,7 +19,7 @@ class ImportCommand(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         fields = ", ".join(self.kind.fields)
-        parser.add_argument("file", type=Path, help="CSV with a header row; delimiter: comma, semicolon, tab or |")
+        parser.add_argument("file", type=Path, help="CSV with a header row, Excel workbook (.xlsx) or vCards")
         parser.add_argument(
             "--map",
             action="append",
@@ -32,8 +33,14 @@ class ImportCommand(BaseCommand):
         parser.add_argument(
             "--encoding", default="", help="encoding of the file, such as windows-1252; detected by default"
         )
-        parser.add_argument("--errors", type=Path, metavar="CSV", help="write the rejected rows to this file")
-        parser.add_argument("--strict", action="store_true", help="write nothing if a row is rejected")
+        parser.add_argument(
+            "--errors", type=Path, metavar="CSV", help="write rejected rows, and those with values left out, here"
+        )
+        parser.add_argument(
+            "--strict",
+            action="store_true",
+            help="reject rows with any invalid value or a repeat, and then write nothing",
+        )
         parser.add_argument("--dry-run", action="store_true", help="write nothing; report what would happen")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -44,7 +51,7 @@ class ImportCommand(BaseCommand):
             raise CommandError(f"{file}: {error}", returncode=UNUSABLE) from None
         except KeyboardInterrupt:
             raise CommandError("Interrupted. Nothing was written.", returncode=INTERRUPTED) from None
-        self._print_rejects(report)
+        self._print_faults(report)
         self._print_summary(report)
         if report.rejected:
             raise CommandError(f"Rows rejected: {report.rejected:,}.", returncode=ROWS_REJECTED)
@@ -63,27 +70,55 @@ class ImportCommand(BaseCommand):
         with tqdm(total=size, unit="B", unit_scale=True, leave=False, disable=not sys.stderr.isatty()) as bar:
             return import_file(file, self.kind, chosen, lambda position: bar.update(position - bar.n))
 
-    def _print_rejects(self, report: Report) -> None:
-        for reject in report.rejects:
-            for column, value, reason in reject.problems:
-                where = f", {column} “{value}”" if column else ""
-                self.stderr.write(f"Line {reject.line}{where}: {reason}")
+    def _print_faults(self, report: Report) -> None:
+        """Print the rejected rows as errors, the values left out as part of the report."""
+        for stream, rows, what in ((self.stderr, report.rejects, ""), (self.stdout, report.omissions, " left out")):
+            for row in rows:
+                for column, value, reason in row.problems:
+                    where = f", {column} “{value}”{what}" if column else ""
+                    stream.write(f"Line {row.line}{where}: {reason}")
         if report.rejected > len(report.rejects):
-            self.stderr.write(
-                f"… and {report.rejected - len(report.rejects):,} more; use --errors FILE to write all of them."
-            )
+            more = report.rejected - len(report.rejects)
+            self.stderr.write(f"… and {more:,} more; use --errors FILE to write all of them.")
+        if (more := report.left_out - sum(len(row.problems) for row in report.omissions)) > 0:
+            self.stdout.write(f"… and {more:,} more values left out; use --errors FILE to write all of their rows.")
 
     def _print_summary(self, report: Report) -> None:
-        for outcome in ("rows", "created", "updated", "unchanged", "skipped", "rejected"):
+        for outcome in ("rows", "created", "updated", "unchanged", "repeated", "skipped", "rejected"):
             self.stdout.write(f"{outcome:<10}{getattr(report, outcome):>12,}")
-        self.stdout.write(f"Encoding {report.encoding}, delimiter {DELIMITERS[report.delimiter]}.")
-        if report.employers:
-            self.stdout.write(f"Companies created for customers: {report.employers:,}.")
-        if report.ignored:
-            self.stdout.write(f"Columns ignored: {', '.join(report.ignored)}.")
+        self.stdout.write(f"{report.description}.")
+        self._print_columns(report)
+        if report.repeats:
+            lines = ", ".join(f"{line:,} as {first:,}" for line, first in report.repeats)
+            more = ", …" if report.repeated > len(report.repeats) else ""
+            self.stdout.write(f"Lines for the same {self.kind.model._meta.verbose_name}: {lines}{more}.")
+        for line, common, label in report.lookalikes:
+            self.stdout.write(f"Line {line:,} may be {escape_control(label)}: same {common}.")
+        if report.similar > len(report.lookalikes):
+            self.stdout.write(f"… and {report.similar - len(report.lookalikes):,} more that may be known.")
+        self._print_sample(report)
         self.stdout.write(f"{report.seconds:.1f} s, {report.rows / report.seconds:,.0f} rows/s.")
         if not report.written:
             self.stdout.write("Nothing was written; this is what would have happened.")
+
+    def _print_columns(self, report: Report) -> None:
+        if report.employers:
+            self.stdout.write(f"Companies created for customers: {report.employers:,}.")
+        for field, headers in report.alternatives.items():
+            self.stdout.write(f"{self.kind.labels[field].capitalize()}: the first filled of {', '.join(headers)}.")
+        if report.ignored:
+            self.stdout.write(f"Columns ignored: {', '.join(report.ignored)}.")
+
+    def _print_sample(self, report: Report) -> None:
+        if report.sample:
+            self.stdout.write("As stored:")
+        for line, values in report.sample:
+            texts = (f"{label}: {shorten_value(value)}" for label, value in values.items())
+            self.stdout.write(f"  line {line:,}  {' | '.join(texts)}")
+
+
+def shorten_value(value: str) -> str:
+    return escape_control(value if len(value) <= MAX_VALUE else f"{value[: MAX_VALUE - 1]}…")
 
 
 def parse_mapping(text: str) -> tuple[str, str]:

@@ -10,12 +10,12 @@ import django.db.models.functions.datetime
 import django.db.models.functions.text
 import django.utils.timezone
 from django.conf import settings
-from django.contrib.auth.management import create_permissions
 from django.db import migrations, models
 
 import core_apps.common.fields
+import core_apps.common.time_zones
 import customers.models.customer
-import customers.models.rules
+from core_apps.accounts.roles import grant
 
 FUNCTIONS = r"""
 CREATE FUNCTION customers_write_company_search_text() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -84,23 +84,8 @@ ROLES = {
 }
 
 
-def make_roles(apps: Any, schema_editor: Any) -> None:
-    """The four roles, as groups; the site's administrators may change them afterwards."""
-    make_permissions(apps)
-    Group = apps.get_model("auth", "Group")
-    Permission = apps.get_model("auth", "Permission")
-    for name, codenames in ROLES.items():
-        role, _ = Group.objects.get_or_create(name=name)
-        role.permissions.add(*Permission.objects.filter(codename__in=codenames))
-
-
-def make_permissions(apps: Any) -> None:
-    """Django makes them when all migrations are done, which is too late here."""
-    for label in ("accounts", "auth", "customers"):
-        config = apps.get_app_config(label)
-        # Django asks for it to tell whether the app has models; that of a migration does not know.
-        config.models_module = getattr(config, "models_module", None) or True
-        create_permissions(config, apps=apps, verbosity=0)
+def create_roles(apps: Any, schema_editor: Any) -> None:
+    grant(apps, ROLES)
 
 
 class Migration(migrations.Migration):
@@ -261,11 +246,10 @@ class Migration(migrations.Migration):
                 ("country", core_apps.common.fields.CountryField(verbose_name="country")),
                 (
                     "time_zone",
-                    models.CharField(
+                    core_apps.common.time_zones.TimeZoneField(
                         default="UTC",
                         help_text="IANA name: Europe/Berlin.",
                         max_length=50,
-                        validators=[customers.models.rules.validate_time_zone],
                         verbose_name="time zone",
                     ),
                 ),
@@ -992,5 +976,5 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(TRIGGERS, migrations.RunSQL.noop),
         migrations.RunSQL(STATISTICS, migrations.RunSQL.noop),
-        migrations.RunPython(make_roles, migrations.RunPython.noop),
+        migrations.RunPython(create_roles, migrations.RunPython.noop),
     ]

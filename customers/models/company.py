@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.fields import CountryField, WebAddressField
 from core_apps.common.models import PublicModel
-from customers.models.rules import COUNTRY, DOMAIN, WEB_ADDRESS, blank_or_matches, validate_domain
+from customers.models.rules import COUNTRY, DOMAIN, WEB_ADDRESS, blank_or_matches, normalise_domain, validate_domain
 from customers.querysets import CompanyQuerySet
 
 
@@ -73,4 +73,4 @@ class Company(PublicModel):
         super().save(*args, **kwargs)  # type: ignore[arg-type]
 
     def normalise(self) -> None:
-        self.domain = self.domain.lower()
+        self.domain = normalise_domain(self.domain)

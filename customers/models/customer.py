@@ -29,6 +29,8 @@ def photo_path(_customer: "Customer", _filename: str) -> str:
 class Customer(PublicModel):
     """A person met at an exhibition."""
 
+    MERGE_FIELDS = ("given_name", "family_name", "company", "seller")
+
     class Stage(models.TextChoices):
         LEAD = "lead", _("Lead")
         PROSPECT = "prospect", _("Prospect")
@@ -90,6 +92,7 @@ class Customer(PublicModel):
         permissions = (
             ("view_every_customer", "Can see the customers, visits and follow-ups of every exhibition"),
             ("export_customer", "Can export customers"),
+            ("archive_customer", "Can archive customers and restore them"),
         )
         constraints = (
             models.CheckConstraint(
@@ -130,8 +133,23 @@ class Customer(PublicModel):
         return self.full_name or self.email or self.phone
 
     @property
+    def label(self) -> str:
+        """The name with company and e-mail address, which tell namesakes apart."""
+        details = ", ".join(filter(None, (self.company.name if self.company else "", self.email)))
+        return f"{self} ({details})" if details and str(self) != self.email else str(self)
+
+    @property
     def full_name(self) -> str:
         return f"{self.given_name} {self.family_name}".strip()
+
+    def get_merge_fields(self) -> dict[str, str]:
+        """The values of MERGE_FIELDS."""
+        return {
+            "given_name": self.given_name,
+            "family_name": self.family_name,
+            "company": self.company.name if self.company else "",
+            "seller": str(self.owner or ""),
+        }
 
     @property
     def archived(self) -> bool:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.models import PublicModel
 from customers.models.customer import Customer
+from customers.models.rules import is_in_range, validate_date, validate_past
 from customers.models.visit import Visit
 from customers.querysets import FollowUpQuerySet
 
@@ -43,7 +44,7 @@ class FollowUp(PublicModel):
         null=True,
         blank=True,
         related_name="follow_ups",
-        help_text=_("The visit it follows up; the time to first contact is measured from it."),
+        help_text=_("The visit it follows up."),
     )
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -54,11 +55,11 @@ class FollowUp(PublicModel):
         related_name="follow_ups",
     )
     channel = models.CharField(_("channel"), max_length=10, choices=Channel, default=Channel.PHONE)
-    due_at = models.DateTimeField(_("due"))
+    due_at = models.DateTimeField(_("due"), validators=[validate_date])
     priority = models.PositiveSmallIntegerField(_("priority"), choices=Priority, default=Priority.NORMAL)
     note = models.TextField(_("note"), max_length=10_000, blank=True, help_text=_("What to do."))
     outcome = models.CharField(_("outcome"), max_length=10, choices=Outcome, blank=True)
-    completed_at = models.DateTimeField(_("completed"), null=True, blank=True)
+    completed_at = models.DateTimeField(_("completed"), null=True, blank=True, validators=[validate_past])
 
     objects: ClassVar[FollowUpQuerySet] = FollowUpQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -66,6 +67,7 @@ class FollowUp(PublicModel):
         verbose_name = _("follow-up")
         verbose_name_plural = _("follow-ups")
         ordering = ("due_at", "pk")
+        permissions = (("export_followup", "Can export follow-ups"),)
         constraints = (
             models.CheckConstraint(
                 name="follow_up_channel_known",
@@ -76,6 +78,8 @@ class FollowUp(PublicModel):
                 name="follow_up_outcome_known",
                 condition=Q(outcome__in=("", "reached", "meeting", "quote", "no_answer", "declined")),
             ),
+            models.CheckConstraint(name="follow_up_due_at_in_range", condition=is_in_range("due_at")),
+            models.CheckConstraint(name="follow_up_completed_at_in_range", condition=is_in_range("completed_at")),
             models.CheckConstraint(
                 name="follow_up_outcome_of_a_completed_one",
                 condition=Q(outcome="") | Q(completed_at__isnull=False),
@@ -95,7 +99,8 @@ class FollowUp(PublicModel):
                 fields=("assignee", "due_at", "id"), name="follow_up_open_by_assignee", condition=Q(completed_at=None)
             ),
             models.Index(fields=("customer", "-due_at", "-id"), name="follow_up_by_customer"),
-            models.Index(fields=("visit", "completed_at"), name="follow_up_by_visit"),
+            # For the dashboard's first contacts, by index-only scans.
+            models.Index(fields=("customer", "completed_at"), name="follow_up_by_completed"),
         )
 
     def clean(self) -> None:

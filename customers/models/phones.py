@@ -11,6 +11,8 @@ def to_e164(number: str, region: str) -> str:
 
     `region` is the ISO 3166-1 code for numbers without a country code; it may be blank.
     """
+    if number.startswith("00"):
+        number = f"+{number[2:]}"  # the prefix that ITU-T E.164 recommends, where no region tells its own
     try:
         parsed = phonenumbers.parse(number, region or None)
     except phonenumbers.NumberParseException:

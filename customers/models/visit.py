@@ -1,3 +1,4 @@
+from datetime import datetime
 from typing import ClassVar
 
 from django.conf import settings
@@ -5,11 +6,13 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from core_apps.common.models import PublicModel
 from customers.models.customer import Customer
 from customers.models.exhibition import Exhibition
+from customers.models.rules import is_in_range, validate_past
 from customers.querysets import VisitQuerySet
 
 
@@ -24,7 +27,7 @@ class Visit(PublicModel):
 
     customer = models.ForeignKey(Customer, models.CASCADE, verbose_name=_("customer"), related_name="visits")
     exhibition = models.ForeignKey(Exhibition, models.PROTECT, verbose_name=_("exhibition"), related_name="visits")
-    visited_at = models.DateTimeField(_("visited at"), default=timezone.now)
+    visited_at = models.DateTimeField(_("visited at"), default=timezone.now, validators=[validate_past])
     stand = models.CharField(_("stand"), max_length=50, blank=True, help_text=_("Hall and number: 7.1 C042."))
     grade = models.CharField(_("grade"), max_length=1, choices=Grade, blank=True)
     interests = ArrayField(
@@ -50,8 +53,10 @@ class Visit(PublicModel):
         verbose_name = _("visit")
         verbose_name_plural = _("visits")
         ordering = ("-visited_at", "-pk")
+        permissions = (("export_visit", "Can export visits"),)
         constraints = (
             models.CheckConstraint(name="visit_grade_known", condition=Q(grade__in=("", "A", "B", "C", "D"))),
+            models.CheckConstraint(name="visit_visited_at_in_range", condition=is_in_range("visited_at")),
             models.UniqueConstraint(
                 fields=("customer", "exhibition", "visited_at"),
                 name="visit_once_at_a_time",
@@ -71,6 +76,16 @@ class Visit(PublicModel):
             models.Index(fields=("grade", "-visited_at", "-id"), name="visit_by_grade"),
             models.Index(fields=("captured_by", "-visited_at"), name="visit_by_captured_by"),
         )
+
+    @property
+    def local_time(self) -> datetime:
+        """When it was, in the time zone of the exhibition."""
+        return self.visited_at.astimezone(self.exhibition.zone)
+
+    @property
+    def label(self) -> str:
+        """The name with the time, which tells visits of one customer apart."""
+        return f"{self}, {date_format(self.local_time, 'SHORT_DATETIME_FORMAT')}"
 
     def __str__(self) -> str:
         return _("%(customer)s at %(exhibition)s") % {"customer": self.customer, "exhibition": self.exhibition}
