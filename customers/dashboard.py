@@ -3,13 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, ClassVar
-from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Count, F, Func, IntegerField, OuterRef, Subquery
 from django.db.models.functions import TruncDate
+from django.utils import timezone
 
 from core_apps.accounts.models import User
 from customers.models import Customer, Exhibition, FollowUp, Visit
@@ -78,8 +78,8 @@ class Dashboard:
     grades: Sequence[Line] = ()
     people: Sequence[Line] = ()
     overdue: Sequence[FollowUp] = ()
-    newest: Sequence[Customer] = ()
-    met_last: Sequence[Customer] = ()
+    newest: Sequence[tuple[Customer, date]] = ()  # with the day
+    met_last: Sequence[tuple[Customer, date]] = ()
 
 
 def build_dashboard(user: User | AnonymousUser, now: datetime, selected: str = "") -> Dashboard:
@@ -113,11 +113,14 @@ def add_customers(dashboard: Dashboard, user: User | AnonymousUser) -> None:
     """Add the newest customers or, for stand staff, those met last: no index sorts their customers by age."""
     if user.has_perm(VIEW_EVERY_CUSTOMER):
         newest = Customer.objects.visible_to(user).current().select_related("company")
-        dashboard.newest = list(newest[:MAX_ITEMS])
+        dashboard.newest = [(customer, timezone.localdate(customer.created_at)) for customer in newest[:MAX_ITEMS]]
     elif dashboard.exhibition:
         visits = Visit.objects.visible_to(user).met_at(dashboard.exhibition).filter(customer__archived_at=None)
         last = visits.select_related("customer__company").order_by("-visited_at", "-pk")[: MAX_ITEMS * 2]
-        dashboard.met_last = list({visit.customer_id: visit.customer for visit in last}.values())[:MAX_ITEMS]
+        days: dict[Customer, date] = {}
+        for visit in last:
+            days.setdefault(visit.customer, dashboard.exhibition.local_date(visit.visited_at))
+        dashboard.met_last = list(days.items())[:MAX_ITEMS]
 
 
 def choose_exhibition(exhibitions: Sequence[Exhibition], now: datetime, selected: str) -> Exhibition | None:
@@ -129,7 +132,7 @@ def choose_exhibition(exhibitions: Sequence[Exhibition], now: datetime, selected
 
 def count_visits(visits: Any, exhibition: Exhibition) -> Iterable[dict[str, Any]]:
     """Count the visits by local day, grade, person and days until the first contact, in one query."""
-    contacts = FollowUp.objects.filter(visit=OuterRef("pk"), completed_at__gte=OuterRef("visited_at"))
+    contacts = FollowUp.objects.filter(customer=OuterRef("customer"), completed_at__gte=OuterRef("visited_at"))
     first_contact = Subquery(contacts.order_by("completed_at").values("completed_at")[:1])
     # SQL's LEAST ignores NULL: never contacted counts as late.
     days = Func(
@@ -137,7 +140,7 @@ def count_visits(visits: Any, exhibition: Exhibition) -> Iterable[dict[str, Any]
         template=f"LEAST(CEIL(EXTRACT(EPOCH FROM %(expressions)s) / 86400), {LATER})::int",
         output_field=IntegerField(),
     )
-    day = TruncDate("visited_at", tzinfo=ZoneInfo(exhibition.time_zone))
+    day = TruncDate("visited_at", tzinfo=exhibition.zone)
     grouped = visits.values("grade", day=day, days=days, name=F("captured_by__name"), email=F("captured_by__email"))
     for row in grouped.annotate(visits=Count("pk")).order_by():
         yield row | {"person": row["name"] or row["email"] or ""}

@@ -8,7 +8,30 @@ from django.db import connection, transaction
 from core_apps.operations.database import without_limit
 from customers.demo import INTERESTS, NOTES, read_rows
 
-TRUNCATED_TABLES = ("accounts_apitoken", "api_idempotencykey", "django_admin_log", "django_session")
+TRUNCATED_TABLES = (
+    "accounts_apitoken",
+    "accounts_passwordguesses",
+    "api_idempotencykey",
+    "django_admin_log",
+    "django_session",
+    "customers_calendarfeed",
+    "customers_download",
+    "customers_fileimport",
+    "history_change",
+    "history_rowchange",
+    "messaging_campaign",
+    "messaging_campaign_recipients",
+    "messaging_consent",
+    "messaging_message",
+    "messaging_reply",
+    "messaging_suppression",
+    "otp_static_staticdevice",
+    "otp_static_statictoken",
+    "otp_totp_totpdevice",
+    "webhooks_delivery",
+    "webhooks_endpoint",
+    "tasks_task",  # nor must the copy send anything
+)
 # Tables without personal data: exhibitions, permissions, Django's own.
 UNCHANGED_TABLES = {
     "accounts_user_groups",
@@ -23,6 +46,7 @@ UNCHANGED_TABLES = {
     "data_version",
     "django_content_type",
     "django_migrations",
+    "messaging_wording",
 }
 # SQL by column; {given_names} and the like pick a value of the demo by the row's id.
 REPLACED_COLUMNS = {
@@ -67,7 +91,8 @@ REPLACED_COLUMNS = {
 }
 WRITTEN_BY_TRIGGERS = {"search_text"}
 UNCHANGED_COLUMNS = {
-    "accounts_user": {"id", "is_staff", "is_active", "is_superuser", "date_joined", "last_login"},
+    "accounts_user": {"id", "is_staff", "is_active", "is_superuser", "date_joined", "last_login", "time_zone"}
+    | {"language", "daily_digest"},
     "customers_company": {"id", "created_at", "updated_at", "country", "industry"} | WRITTEN_BY_TRIGGERS,
     "customers_customer": {"id", "created_at", "updated_at", "country", "stage", "source", "company_id", "owner_id"}
     | {"archived_at"}
@@ -104,9 +129,10 @@ def replace_personal_data() -> dict[str, int]:
     with without_limit(), transaction.atomic(), connection.cursor() as cursor:
         # The trigger would rewrite a company's customers, which are updated anyway.
         cursor.execute("ALTER TABLE customers_company DISABLE TRIGGER company_renamed")
-        cursor.execute(f"TRUNCATE {', '.join(TRUNCATED_TABLES)}")
         rows = {table: replace_columns(table, columns) for table, columns in REPLACED_COLUMNS.items()}
         cursor.execute("ALTER TABLE customers_company ENABLE TRIGGER company_renamed")
+        # Last: the history has the replaced values.
+        cursor.execute(f"TRUNCATE {', '.join(TRUNCATED_TABLES)}")
     with without_limit(), connection.cursor() as cursor:
         cursor.execute("VACUUM (FULL, ANALYZE)")
     return rows

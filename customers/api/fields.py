@@ -1,3 +1,4 @@
+from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -5,8 +6,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core_apps.accounts.models import User
-from core_apps.api.serializers import RelatedField
-from customers.models import Customer, Tag
+from core_apps.api.serializers import DateTimeField, RelatedField
+from customers.models import Customer, Tag, Visit
 
 MAX_TAGS = 50
 
@@ -22,6 +23,16 @@ class ColleagueField(RelatedField):
 
     def to_internal_value(self, data: Any) -> Any:
         return super().to_internal_value(data.strip().lower() if isinstance(data, str) else "")
+
+
+class LocalTimeField(DateTimeField):
+    """The time of a visit, represented in the time zone of its exhibition."""
+
+    def get_attribute(self, instance: Visit) -> datetime:
+        return instance.local_time
+
+    def to_representation(self, value: datetime) -> str:
+        return value.isoformat().replace("+00:00", "Z")
 
 
 class TagNamesField(serializers.ListField):

@@ -16,8 +16,9 @@ from rest_framework.request import Request
 
 from core_apps.api import conditions, parameters
 from core_apps.api.access import WRITE
+from core_apps.api.exceptions import UnavailableError
 from core_apps.api.views import StrictView
-from core_apps.media.photos import Photo, get_small_name, read_photo
+from core_apps.media.photos import RETRY_AFTER, Photo, PhotosBusyError, get_small_name, read_photo
 from core_apps.media.responses import build_file_response
 from customers.models import Customer
 
@@ -26,10 +27,15 @@ SIZES = {"large": lambda name: name, "small": get_small_name}
 
 
 class PhotoSerializer(serializers.Serializer[Any]):
-    photo = serializers.FileField(help_text="JPEG, PNG or WebP, up to 10 MB and 30 megapixels; it is re-encoded.")
+    photo = serializers.FileField(
+        help_text="JPEG up to 30 megapixels, PNG or WebP up to 16, each up to 10 MB; it is re-encoded."
+    )
 
     def validate_photo(self, upload: Any) -> Photo:
-        return read_photo(upload)
+        try:
+            return read_photo(upload)
+        except PhotosBusyError as error:
+            raise UnavailableError(str(error.message), wait=RETRY_AFTER) from None
 
 
 class JpegRenderer(JSONRenderer):
@@ -68,22 +74,24 @@ class PhotoView(StrictView):
         return build_file_response(named(customer.photo.name))
 
     @extend_schema(request={"multipart/form-data": PhotoSerializer}, responses={204: None})
-    @transaction.atomic
     def put(self, request: Request, public_id: UUID) -> HttpResponse:
-        """Replace the photo. Raises ValidationError if the file is not a valid photo."""
-        customer = self.customer(public_id, lock=True)
-        conditions.check_if_match(request, customer)
+        """Replace the photo. Raises ValidationError if the file is not a valid photo, UnavailableError for too many."""
+        # Without a lock, as re-encoding takes seconds; checked again when the photo is saved.
+        conditions.check_if_match(request, self.customer(public_id))
         serializer = PhotoSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        customer.photo = serializer.validated_data["photo"]
-        customer.save()
+        self.save_photo(public_id, serializer.validated_data["photo"])
         return HttpResponse(status=204)
 
-    @extend_schema(responses={204: None})
     @transaction.atomic
-    def delete(self, request: Request, public_id: UUID) -> HttpResponse:
+    def save_photo(self, public_id: UUID, photo: Photo | str) -> None:
+        """Raises Http404, or OutdatedError by `If-Match`."""
         customer = self.customer(public_id, lock=True)
-        conditions.check_if_match(request, customer)
-        customer.photo = ""
+        conditions.check_if_match(self.request, customer)
+        customer.photo = photo
         customer.save()
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, public_id: UUID) -> HttpResponse:
+        self.save_photo(public_id, "")
         return HttpResponse(status=204)

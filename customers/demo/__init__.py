@@ -5,12 +5,12 @@ import unicodedata
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.utils import timezone
 
 from core_apps.accounts.models import User
+from core_apps.history.cause import Source, caused_by
 from customers.models import Company, Customer, Exhibition, FollowUp, Tag, Visit
 
 NOTES = ("Wants a quote for the new line.", "Asked for references.", "Took the catalogue.", "Compares us with others.")
@@ -19,6 +19,7 @@ TAGS = ("VIP", "Newsletter", "Reseller")
 INTERESTS: tuple[list[str], ...] = (["pilot order"], ["price list", "samples"], ["service contract"], [])
 
 
+@caused_by(Source.COMMAND, "load_demo")
 @transaction.atomic
 def load_demo() -> bool:
     """Load the demo into an empty database; return False if it is not empty."""
@@ -63,7 +64,7 @@ def demo_visits(customers: list[Customer]) -> Iterator[Visit]:
 def demo_visit(number: int, customer: Customer, exhibition: Exhibition, captured_by: User | None) -> Visit:
     days = (exhibition.ends_on - exhibition.starts_on).days + 1
     day = exhibition.starts_on + timedelta(days=number % days)
-    opening = datetime.combine(day, time(10), ZoneInfo(exhibition.time_zone))
+    opening = datetime.combine(day, time(10), exhibition.zone)
     return Visit(
         customer=customer,
         exhibition=exhibition,

@@ -1,21 +1,17 @@
 """Recording of visits captured at a stand; repeated requests record a visit only once."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core_apps.accounts.models import User
+from core_apps.messaging.models import Consent, Wording
 from customers.models import Capture, Company, Customer, Exhibition, Visit
-
-# A phone's clock may be fast, and an entry may wait for weeks before it is sent.
-MAX_CLOCK_LEAD = timedelta(days=1)
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -30,6 +26,8 @@ class CaptureEntry:
     grade: str = ""
     interests: tuple[str, ...] = ()
     note: str = ""
+    consents: tuple[Wording, ...] = ()  # to which the customer agreed
+    method: str = Consent.Method.FORM
 
 
 @transaction.atomic
@@ -42,12 +40,11 @@ def capture_visit(entry: CaptureEntry, *, by: User) -> bool:
     receipt = create_receipt(entry.client_uuid, by)
     if receipt is None:
         return False
-    if not EARLIEST <= entry.visited_at <= timezone.now() + MAX_CLOCK_LEAD:
-        raise ValidationError({"visited_at": _("The clock of this device is wrong: it shows %s.") % entry.visited_at})
     if not entry.customer.pk:
         save_customer(entry.customer, entry.company, by)
     receipt.visit = save_visit(entry, by)
     receipt.save(update_fields=("visit", "updated_at"))
+    save_consents(entry, by)
     return True
 
 
@@ -57,6 +54,8 @@ def is_recorded(client_uuid: UUID, *, by: User) -> bool:
 
 def check_permissions(entry: CaptureEntry, by: User) -> None:
     permissions = ["customers.add_visit"] if entry.customer.pk else ["customers.add_visit", "customers.add_customer"]
+    if entry.consents:
+        permissions.append("messaging.add_consent")
     if not by.has_perms(permissions):
         raise PermissionDenied(_("You do not have permission to record this. Ask an administrator."))
 
@@ -96,6 +95,11 @@ def get_company(name: str, by: User) -> Company:
     Company(name=name, **blank).clean_fields()
     company, _created = Company.objects.get_or_create(name__iexact=name, **blank, defaults={"name": name})
     return company
+
+
+def save_consents(entry: CaptureEntry, by: User) -> None:
+    for wording in entry.consents:
+        entry.customer.consents.create(wording=wording, method=entry.method, at=entry.visited_at, by=by)
 
 
 def save_visit(entry: CaptureEntry, by: User) -> Visit:

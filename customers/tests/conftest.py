@@ -1,9 +1,17 @@
-"""Rows shared by the tests of roles in the admin and the API."""
+"""Fixtures of the domain's tests."""
 
 import pytest
 
+from core_apps.common.time_zones import get_known_zones
 from customers.models import Exhibition, Tag
 from customers.tests.factories import make_company, make_customer, make_exhibition, make_follow_up, make_visit
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker) -> None:
+    """Fill the caches of the process, so that query counts do not depend on the order of the tests."""
+    with django_db_blocker.unblock():
+        get_known_zones()
 
 
 @pytest.fixture

@@ -12,11 +12,16 @@ def import_text(kind: Kind, directory: Path, text: str, options: Options | None 
 
 
 def outcome(report: Report) -> tuple[int, int, int, int, int]:
-    """Created, updated, unchanged, skipped, rejected: together they are always all rows."""
+    """Created, updated, unchanged, skipped, rejected: together with the repeated they are always all rows."""
     counts = (report.created, report.updated, report.unchanged, report.skipped, report.rejected)
-    assert sum(counts) == report.rows
+    assert sum(counts) + report.repeated == report.rows
     return counts
 
 
 def rejects(report: Report) -> list[tuple[int, str, str, str]]:
     return [(reject.line, *problem) for reject in report.rejects for problem in reject.problems]
+
+
+def omissions(report: Report) -> list[tuple[int, str, str, str]]:
+    """Line, column, value and reason of each value left out."""
+    return [(row.line, *problem) for row in report.omissions for problem in row.problems]

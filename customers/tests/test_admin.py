@@ -1,9 +1,11 @@
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib import admin
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from customers.models import Customer, FollowUp, Tag, Visit
 from customers.tests.factories import make_company, make_customer, make_exhibition, make_follow_up, make_visit
@@ -15,8 +17,8 @@ def rows_of(response) -> list[str]:
     return [str(row) for row in response.context["cl"].result_list]
 
 
-# Queries of a list page: the user, the count, the rows and what its filters offer; the session is cached.
-LISTS = [("exhibition", 4), ("company", 3), ("customer", 6), ("followup", 3), ("tag", 3), ("visit", 4)]
+# Queries of a list page: the user, the count, the rows with what they show, what its filters offer, one's last export.
+LISTS = [("exhibition", 4), ("company", 3), ("customer", 10), ("followup", 4), ("tag", 3), ("visit", 6)]
 
 
 @pytest.mark.parametrize(("model", "queries"), LISTS)
@@ -94,7 +96,7 @@ def test_visit_names_who_captured_it(bob, client_of):
 
     visit = Visit.objects.get()
     assert (visit.customer, visit.captured_by, visit.grade) == (customer, bob, "B")
-    assert (visit.interests, visit.visited_at) == (["pumps", "valves"], datetime(2026, 3, 11, 9, 30, tzinfo=UTC))
+    assert (visit.interests, visit.visited_at) == (["pumps", "valves"], datetime(2026, 3, 11, 8, 30, tzinfo=UTC))
 
 
 def test_customer_form_with_bad_values_saves_nothing_and_says_why(alice, client_of):
@@ -144,3 +146,63 @@ def test_company_with_customers_cannot_be_deleted(alice, client_of):
 
     assert len(response.context["protected"]) == 1
     assert list(Customer.objects.values_list("company", flat=True)) == [company.pk]
+
+
+def cells(response, column: str) -> list[str]:
+    """The texts of a column of a list, from the first row to the last."""
+    found = re.findall(rf'<td class="field-{column}[^>]*>(.*?)</td>', response.text)
+    return [strip_tags(cell).strip() for cell in found]
+
+
+def test_customers_show_the_latest_grade_and_the_next_follow_up(alice, client_of):
+    visit, now = make_visit(grade="A", visited_at=datetime(2026, 3, 12, 9, tzinfo=UTC)), timezone.now()
+    make_visit(grade="D", customer=visit.customer, exhibition=visit.exhibition)
+    make_follow_up(customer=visit.customer, due_at=datetime(2026, 3, 20, tzinfo=UTC))
+    upcoming = make_follow_up(customer=visit.customer, due_at=datetime(2026, 3, 18, tzinfo=UTC))
+    make_follow_up(customer=visit.customer, due_at=datetime(2026, 3, 13, tzinfo=UTC), completed_at=now)
+    make_customer(email="nothing@x.example")
+
+    response = client_of(alice).get(reverse("admin:customers_customer_changelist"), secure=True)
+
+    assert cells(response, "grade") == ["-", "A"]
+    assert cells(response, "next_follow_up") == ["-", "03/18/2026"]
+    assert reverse("admin:customers_followup_change", args=[upcoming.pk]) in response.text
+
+
+def test_customers_show_no_grade_and_follow_up_of_another_stand(member_of, client_of):
+    mine, other, customer = make_exhibition(), make_exhibition(edition="2027"), make_customer()
+    make_visit(grade="B", customer=customer, exhibition=mine)
+    later = make_visit(grade="A", customer=customer, exhibition=other, visited_at=datetime(2026, 3, 12, 9, tzinfo=UTC))
+    make_follow_up(visit=later)
+
+    people = [member_of("Stand staff", mine), member_of("Stand staff", other)]
+    pages = [client_of(one).get(reverse("admin:customers_customer_changelist"), secure=True) for one in people]
+
+    assert [cells(page, "grade") + cells(page, "next_follow_up") for page in pages] == [["B", "-"], ["A", "03/12/2026"]]
+
+
+@pytest.mark.parametrize("model", ["customer", "followup"])
+def test_list_links_to_write_and_to_call(model, alice, client_of):
+    customer = make_customer(email="o'hara+x@nordlys.example", phone="020 7946 0321", country="GB")
+    make_follow_up(customer=customer)
+    make_follow_up(customer=make_customer(email="", family_name="Lie"))
+
+    page = client_of(alice).get(reverse(f"admin:customers_{model}_changelist"), secure=True).text
+
+    assert page.count('<a href="mailto:o%27hara%2Bx@nordlys.example">o&#x27;hara+x@nordlys.example</a>') == 1
+    assert page.count('<a href="tel:+442079460321">020 7946 0321</a>') == 1
+    assert (page.count("mailto:"), page.count("tel:")) == (1, 1)
+
+
+def test_who_may_only_look_sees_outcomes_and_no_link_to_done(member_of, alice, client_of):
+    make_follow_up(outcome="quote", completed_at=timezone.now())
+    open_one = make_follow_up(customer=make_customer(email=""))
+    address, link = reverse("admin:customers_followup_changelist") + "?state=all", f"/{open_one.pk}/done/"
+
+    pages = [client_of(one).get(address, secure=True) for one in (alice, member_of("Read-only"))]
+
+    assert [cells(page, "done") + cells(page, "outcome") for page in pages] == [
+        ["Quote wanted", "Done"],
+        ["Quote wanted", "-"],
+    ]
+    assert [page.text.count(link) for page in pages] == [1, 0]

@@ -1,12 +1,15 @@
 """Bulk capture of visits over the API."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Barrier, Thread
 from uuid import UUID
 
 import pytest
+from django.contrib.auth.models import Group, Permission
 from django.db import connections
 
+from core_apps.accounts.models import ApiToken
+from core_apps.messaging.models import Consent, Wording
 from customers.models import Customer, Visit
 from customers.tests.api import Caller, caller_of
 from customers.tests.factories import make_customer, make_exhibition
@@ -25,7 +28,7 @@ def entry(at, client_uuid=FIRST, **changes):
     return usual | {"new_customer": {"given_name": "Nils", "company": "Fjord"}, "grade": "A"} | changes
 
 
-def sent(caller, *entries):
+def send(caller, *entries):
     response = caller.post(URL, {"entries": entries})
     assert response.status_code == 200
     return response.json()["results"]
@@ -40,7 +43,7 @@ def test_visits_of_new_and_known_customers_are_recorded(bob, exhibition):
     of_known = entry(exhibition, SECOND, customer=str(known.public_id), interests=["LED"], note="Wants a quote")
     del of_known["new_customer"]
 
-    results = sent(caller_of(bob), entry(exhibition), of_known)
+    results = send(caller_of(bob), entry(exhibition), of_known)
 
     visits = list(Visit.objects.order_by("pk"))
     assert results == [
@@ -55,10 +58,44 @@ def test_visits_of_new_and_known_customers_are_recorded(bob, exhibition):
     assert visits[0].visited_at == datetime(2026, 3, 11, 9, 30, tzinfo=UTC)
 
 
+def test_consent_is_recorded_with_the_visit(bob, exhibition):
+    wording = Wording.objects.create(purpose="visit", language="en", text="I agree to get e-mails.")
+
+    send(caller_of(bob), entry(exhibition, consents=[str(wording.public_id)]))
+    send(caller_of(bob), entry(exhibition, consents=[str(wording.public_id)]))  # the response was lost
+
+    _plain, token = ApiToken.objects.create_token(bob, timedelta(days=1), name="Scanner", scopes=["capture"])
+    headers = {"Authorization": f"Token {token}"}
+    body = {"entries": [entry(exhibition, SECOND, consents=[str(wording.public_id)])]}
+    assert Caller(headers=headers).post(URL, body).status_code == 200
+
+    assert list(Consent.objects.values_list("wording", "given", "method", "at", "by")) == [
+        (wording.pk, True, "form", datetime(2026, 3, 11, 9, 30, tzinfo=UTC), bob.pk),
+        (wording.pk, True, "api", datetime(2026, 3, 11, 9, 30, tzinfo=UTC), bob.pk),
+    ]
+
+
+def test_consent_to_an_unknown_wording_is_refused(bob, exhibition):
+    results = send(caller_of(bob), entry(exhibition, consents=[FIRST]))
+
+    assert [reasons(outcome) for outcome in results] == [("refused", [("consents", "does_not_exist")])]
+    assert Customer.objects.count() == 0
+
+
+def test_consent_requires_the_permission_to_record_it(member_of, exhibition):
+    wording = Wording.objects.create(purpose="visit", language="en", text="I agree to get e-mails.")
+    person = member_of("Stand staff", exhibition)
+    Group.objects.get(name="Stand staff").permissions.remove(Permission.objects.get(codename="add_consent"))
+
+    results = send(caller_of(person), entry(exhibition, consents=[str(wording.public_id)]), entry(exhibition, SECOND))
+
+    assert [reasons(outcome) for outcome in results] == [("refused", [(None, "permission_denied")]), ("recorded", [])]
+
+
 def test_entry_that_is_sent_twice_counts_once(bob, exhibition):
     caller = caller_of(bob)
-    first = sent(caller, entry(exhibition))
-    second = sent(caller, entry(exhibition), entry(exhibition))
+    first = send(caller, entry(exhibition))
+    second = send(caller, entry(exhibition), entry(exhibition))
 
     assert [outcome["status"] for outcome in first + second] == ["recorded", "known", "known"]
     assert {outcome["visit"] for outcome in first + second} == {str(Visit.objects.get().public_id)}
@@ -67,14 +104,14 @@ def test_entry_that_is_sent_twice_counts_once(bob, exhibition):
 
 def test_entry_that_was_recorded_stays_known_when_its_exhibition_is_out_of_sight(member_of, exhibition):
     member = member_of("Stand staff", exhibition)
-    sent(caller_of(member), entry(exhibition))
+    send(caller_of(member), entry(exhibition))
     member.exhibitions.clear()
 
-    assert [outcome["status"] for outcome in sent(caller_of(member), entry(exhibition))] == ["known"]
+    assert [outcome["status"] for outcome in send(caller_of(member), entry(exhibition))] == ["known"]
 
 
 def test_one_bad_entry_spoils_no_other(bob, exhibition):
-    results = sent(caller_of(bob), entry(exhibition, grade="E"), entry(exhibition, SECOND))
+    results = send(caller_of(bob), entry(exhibition, grade="E"), entry(exhibition, SECOND))
 
     assert reasons(results[0]) == ("refused", [("grade", "invalid_choice")])
     assert results[0]["visit"] is None
@@ -88,7 +125,8 @@ def test_one_bad_entry_spoils_no_other(bob, exhibition):
         ({"client_uuid": "x"}, ("client_uuid", "invalid")),
         ({"client_uuid": None}, ("client_uuid", "null")),
         ({"visited_at": "yesterday"}, ("visited_at", "invalid")),
-        ({"visited_at": "2999-01-01T00:00:00Z"}, ("visited_at", "invalid")),
+        ({"visited_at": "2026-03-11T09:30:00"}, ("visited_at", "no_offset")),
+        ({"visited_at": "2999-01-01T00:00:00Z"}, ("visited_at", "date_out_of_range")),
         ({"exhibition": SECOND}, ("exhibition", "does_not_exist")),
         ({"customer": SECOND}, ("customer", "does_not_exist")),
         ({"new_customer": {}}, ("family_name", "invalid")),
@@ -99,7 +137,7 @@ def test_one_bad_entry_spoils_no_other(bob, exhibition):
     ],
 )
 def test_bad_entry_is_refused_with_its_field(bob, exhibition, changes, refused):
-    (outcome,) = sent(caller_of(bob), entry(exhibition, **changes))
+    (outcome,) = send(caller_of(bob), entry(exhibition, **changes))
 
     assert reasons(outcome) == ("refused", [refused])
     assert (Visit.objects.count(), Customer.objects.count()) == (0, 0)
@@ -111,9 +149,9 @@ def test_bad_body_is_refused_as_a_whole(bob, exhibition, body):
 
 
 def test_entry_of_another_person_is_not_overwritten(bob, member_of, exhibition):
-    sent(caller_of(bob), entry(exhibition))
+    send(caller_of(bob), entry(exhibition))
 
-    (outcome,) = sent(caller_of(member_of("Manager")), entry(exhibition))
+    (outcome,) = send(caller_of(member_of("Manager")), entry(exhibition))
 
     assert reasons(outcome) == ("refused", [("client_uuid", "invalid")])
 
@@ -129,7 +167,7 @@ def test_capture_requires_the_permission_to_add_visits(member_of, exhibition):
 def test_stand_staff_captures_only_at_their_own_exhibition(member_of, exhibition):
     member = member_of("Stand staff", make_exhibition(edition="2031"))
 
-    (outcome,) = sent(caller_of(member), entry(exhibition))
+    (outcome,) = send(caller_of(member), entry(exhibition))
 
     assert reasons(outcome) == ("refused", [("exhibition", "does_not_exist")])
 
@@ -138,13 +176,13 @@ def test_stand_staff_captures_only_at_their_own_exhibition(member_of, exhibition
 def test_fifty_sendings_at_a_time_make_one_visit(alice):
     exhibition, start, answers = make_exhibition(), Barrier(50), []
 
-    def send():
+    def send_once():
         caller = caller_of(alice)
         start.wait()
-        answers.extend(sent(caller, entry(exhibition)))
+        answers.extend(send(caller, entry(exhibition)))
         connections.close_all()
 
-    threads = [Thread(target=send) for _ in range(50)]
+    threads = [Thread(target=send_once) for _ in range(50)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -40,17 +40,20 @@ def answers(address, alice):
 
 
 def test_commands_of_the_page_work(answers):
-    _, _, lists, created, edited, refused, unchanged, captured, last = answers
+    _, _, lists, leads, created, edited, refused, unchanged, captured, last = answers
     exhibitions, customers, found = map(json.loads, filter(None, lists.splitlines()))
     assert [one["name"] for one in exhibitions["results"]] == ["Harbour Fair"]
     assert [one["full_name"] for one in customers["results"]] == ["Ingrid Haugen"]
     assert [list(one) for one in found["results"]] == [["id", "full_name", "email"]]
+    assert json.loads(leads)["results"] == []
     assert json.loads(created)["full_name"] == "Nils Holm"
     assert json.loads(edited)["job_title"] == "Buyer"
     assert '"status":412' in refused
     assert refused.endswith("Read it again first.")
     assert unchanged == "304"
-    assert [one["status"] for one in json.loads(captured)["results"]] == ["recorded", "recorded"]
+    suggested, recorded = map(json.loads, filter(None, captured.splitlines()))
+    assert [one["name"] for one in suggested["customers"]] == ["Ingrid Haugen"]
+    assert [one["status"] for one in recorded["results"]] == ["recorded", "recorded"]
     assert last.endswith("A customer with visits can only be archived.")
 
 

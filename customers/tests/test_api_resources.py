@@ -222,7 +222,7 @@ def test_visit_is_captured_by_whoever_adds_it(bob, new):
 
     body = response.json()
     assert (body["captured_by"], body["interests"]) == ("bob@example.com", ["LED", "Lasers"])
-    assert body["visited_at"] == "2026-03-11T13:00:00Z"
+    assert body["visited_at"] == "2026-03-11T14:00:00+01:00"
 
 
 def test_outcome_completes_a_follow_up(bob):
@@ -279,6 +279,14 @@ def test_tags_that_many_are_given_at_once_are_noticed_by_if_match(bob):
         ),
         ("followup", {"due_at": "2026-04-01T08:00:00Z"}, ("customer", "required")),
         ("followup", {"due_at": "tomorrow"}, ("due_at", "invalid")),
+        ("followup", {"due_at": "2026-04-01T08:00:00"}, ("due_at", "no_offset")),
+        ("followup", {"due_at": "9999-12-31T23:59:59Z"}, ("due_at", "date_out_of_range")),
+        ("visit", {"visited_at": "2126-03-11T09:30:00Z"}, ("visited_at", "date_out_of_range")),
+        (
+            "exhibition",
+            {"name": "A", "starts_on": "0001-01-01", "ends_on": "2027-01-01"},
+            ("starts_on", "date_out_of_range"),
+        ),
         ("followup", {"visit": ""}, ("visit", "invalid")),
         ("followup", {"assignee": ""}, ("assignee", "does_not_exist")),
         ("tag", {"name": ""}, ("name", "blank")),
@@ -412,7 +420,15 @@ def test_rows_of_a_customer(bob, rows, kind):
 @pytest.mark.parametrize(
     "query",
     [
-        *("stage=lost", "company=7", "archived=perhaps", "created_after=yesterday", "ordering=email", "search="),
+        *(
+            "stage=lost",
+            "company=7",
+            "archived=perhaps",
+            "created_after=yesterday",
+            "created_before=2026-03-11T09:30:00",
+            "ordering=email",
+            "search=",
+        ),
         *("page_size=0", "page_size=101", "cursor=x", "fields=id,nothing", "nothing=1", "stage=lead&stage=customer"),
         *("search=%00", "email=%00"),
     ],
@@ -451,3 +467,30 @@ def test_list_takes_as_many_queries_for_three_rows(bob, kind):
 
     assert query_count(client, url(kind)) == with_one
     assert User.objects.count() == 1
+
+
+def test_body_with_many_unknown_fields_names_the_first_hundred(bob):
+    response = caller_of(bob).post(url("tag"), {f"x{number}": 1 for number in range(20_000)})
+
+    assert response.status_code == 400
+    assert (len(errors(response)), len(response.content) < 20_000) == (100, True)
+
+
+@pytest.mark.parametrize("depth", [90, 900, 990, 5000, 90_000])
+def test_body_nested_too_deeply_is_refused(bob, depth):
+    for kind in ("tag", "visit"):
+        body = '{"entries": ' + "[" * depth + "]" * depth + "}"
+        address = f"{url('visit')}capture/" if kind == "visit" else url(kind)
+        response = caller_of(bob).post(address, body, content_type="application/json")
+        assert response.status_code == 400
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_request_without_the_last_slash_is_repeated_with_it(debug, bob, settings):
+    settings.DEBUG = debug
+    caller = caller_of(bob)
+
+    response = caller.post(f"{url('tag').rstrip('/')}?fields=name", {"name": "VIP"})
+
+    assert (response.status_code, response["Location"]) == (308, f"{url('tag')}?fields=name")
+    assert Tag.objects.count() == 0

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.urls import reverse
@@ -55,6 +55,15 @@ def test_first_screen_takes_the_same_six_queries_for_1_and_3_rows(
     assert (len(dashboard.newest), len(dashboard.met_last)) == ((rows * rows, 0) if role == "Manager" else (0, rows))
 
 
+def test_exhibition_with_an_unknown_time_zone_breaks_no_page(alice, client_of):
+    exhibition = make_exhibition(time_zone="Mars/North")
+    visit_of(exhibition, "A", visited_at=datetime(2026, 3, 11, 23, tzinfo=UTC))
+
+    assert [f"{line.label:%d}" for line in dashboard_of(client_of(alice)).days] == ["11"]
+    for name in ("admin:capture", "admin:customers_exhibition_changelist", "admin:customers_visit_add"):
+        assert client_of(alice).get(reverse(name), secure=True).status_code == 200
+
+
 def test_visits_are_counted_by_local_day_and_by_grade(alice, client_of):
     exhibition = make_exhibition(time_zone="Asia/Tokyo")
     for hour, grade in ((14, "A"), (15, "B"), (16, "B"), (17, "")):
@@ -82,6 +91,15 @@ def test_visit_counts_as_contacted_when_a_follow_up_was_completed_in_time(hours,
     tally = dashboard_of(client_of(alice)).all
 
     assert (tally.within_24_h, tally.within_48_h) == within
+
+
+def test_contact_that_names_no_visit_counts(alice, client_of):
+    visit = visit_of(make_exhibition())
+    make_follow_up(customer=visit.customer, completed_at=visit.visited_at + timedelta(hours=2))
+
+    tally = dashboard_of(client_of(alice)).all
+
+    assert (tally.visits, tally.within_24_h) == (1, 1)
 
 
 def test_first_of_several_contacts_counts_and_none_from_before_the_visit(alice, client_of):
@@ -140,7 +158,7 @@ def test_stand_staff_see_only_their_exhibitions(member_of, client_of):
 
     assert (dashboard.exhibitions, dashboard.exhibition) == ([ours], ours)
     assert [follow_up.note for follow_up in dashboard.overdue] == ["ours"]
-    assert (dashboard.newest, dashboard.met_last) == ((), [visit.customer])
+    assert (dashboard.newest, dashboard.met_last) == ((), [(visit.customer, date(2026, 3, 11))])
 
 
 def test_stand_staff_see_each_customer_met_last_once_without_archived(member_of, client_of):
@@ -154,7 +172,7 @@ def test_stand_staff_see_each_customer_met_last_once_without_archived(member_of,
     met_last = dashboard_of(client_of(dana)).met_last
 
     expected = [visits[number].customer for number in (12, 0, 10, 9, 8, 7, 6, 5, 4, 3)]
-    assert met_last == expected
+    assert [customer for customer, _day in met_last] == expected
 
 
 def test_user_without_permissions_sees_an_empty_dashboard(charlie, client_of):
@@ -179,8 +197,8 @@ def test_ten_longest_overdue_follow_ups_are_listed_with_buttons(bob, client_of):
 
     overdue = response.context["dashboard"].overdue
     assert [follow_up.note for follow_up in overdue] == [str(day) for day in range(10)]
-    buttons = [reverse("admin:customers_followup_done", args=[one.pk]) for one in overdue]
-    assert [response.text.count(f'action="{address}"') for address in buttons] == [1] * 10
+    links = [reverse("admin:customers_followup_done", args=[one.pk]) for one in overdue]
+    assert [response.text.count(f'href="{address}?next=/admin/"') for address in links] == [1] * 10
 
 
 def test_read_only_user_sees_overdue_follow_ups_without_a_button(member_of, client_of):
@@ -195,4 +213,4 @@ def test_archived_customer_is_not_among_the_newest(alice, client_of):
     current = make_customer()
     make_customer(email="gone@example.com", archived_at=timezone.now())
 
-    assert list(dashboard_of(client_of(alice)).newest) == [current]
+    assert dashboard_of(client_of(alice)).newest == [(current, timezone.localdate())]

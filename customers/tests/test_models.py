@@ -1,12 +1,15 @@
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.db import IntegrityError, connection
+from django.utils import timezone
 
-from customers.models import Company, Customer, Exhibition, Visit
+from customers.models import Company, Customer, Exhibition, FollowUp, Visit
 from customers.models.phones import to_e164
-from customers.tests.factories import make_company, make_customer, make_exhibition, make_visit
+from customers.tests.factories import make_company, make_customer, make_exhibition, make_follow_up, make_visit
 
 pytestmark = pytest.mark.django_db
 
@@ -14,6 +17,8 @@ pytestmark = pytest.mark.django_db
 BROKEN_ROWS = [
     (Exhibition, "exhibition_name_not_blank", {"name": ""}),
     (Exhibition, "exhibition_ends_after_it_starts", {"ends_on": date(2026, 3, 9)}),
+    (Exhibition, "exhibition_days_in_range", {"starts_on": date(1969, 12, 31)}),
+    (Exhibition, "exhibition_days_in_range", {"ends_on": date(2200, 1, 1)}),
     (Exhibition, "exhibition_country_is_a_code", {"country": "de"}),
     (Exhibition, "exhibition_time_zone_not_blank", {"time_zone": ""}),
     (Exhibition, "exhibition_website_is_a_web_address", {"website": "javascript:alert(1)"}),
@@ -29,8 +34,21 @@ BROKEN_ROWS = [
     (Customer, "customer_stage_known", {"stage": "won"}),
     (Customer, "customer_source_known", {"source": "magic"}),
     (Visit, "visit_grade_known", {"grade": "E"}),
+    (Visit, "visit_visited_at_in_range", {"visited_at": datetime(9999, 12, 31, 23, 59, tzinfo=UTC)}),
+    (FollowUp, "follow_up_due_at_in_range", {"due_at": datetime(1, 1, 1, tzinfo=UTC)}),
+    (FollowUp, "follow_up_completed_at_in_range", {"completed_at": datetime(2200, 1, 1, tzinfo=UTC)}),
+    (FollowUp, "follow_up_channel_known", {"channel": "fax"}),
+    (FollowUp, "follow_up_priority_known", {"priority": 4}),
+    (FollowUp, "follow_up_outcome_known", {"outcome": "won", "completed_at": datetime(2026, 3, 12, tzinfo=UTC)}),
+    (FollowUp, "follow_up_outcome_of_a_completed_one", {"outcome": "reached"}),
 ]
-FACTORIES = {Exhibition: make_exhibition, Company: make_company, Customer: make_customer, Visit: make_visit}
+FACTORIES = {
+    Exhibition: make_exhibition,
+    Company: make_company,
+    Customer: make_customer,
+    Visit: make_visit,
+    FollowUp: make_follow_up,
+}
 
 
 @pytest.mark.parametrize(("model", "constraint", "changes"), BROKEN_ROWS)
@@ -182,10 +200,41 @@ def test_company_website_with_its_scheme_in_capitals_is_kept():
     assert Company.objects.get().website == "HTTPS://nordlys.example/"
 
 
-def test_exhibition_with_unknown_time_zone_is_refused():
+@pytest.mark.parametrize("name", ["Mars/North", "localtime", "posixrules", "EST5EDT", "../etc/passwd", "europe/berlin"])
+def test_exhibition_with_unknown_time_zone_is_refused(name):
     with pytest.raises(ValidationError) as error:
-        Exhibition(
-            name="Fair", starts_on=date(2026, 1, 1), ends_on=date(2026, 1, 2), time_zone="Mars/North"
-        ).full_clean()
+        Exhibition(name="Fair", starts_on=date(2026, 1, 1), ends_on=date(2026, 1, 2), time_zone=name).full_clean()
 
-    assert error.value.message_dict == {"time_zone": ["“Mars/North” is not a time zone such as Europe/Berlin."]}
+    assert error.value.message_dict == {"time_zone": [f"“{name}” is not a time zone such as Europe/Berlin."]}
+
+
+def test_stored_time_zone_that_is_unknown_is_named_by_a_check():
+    make_exhibition()
+    key = make_exhibition(name="Fjord Fair", time_zone="Mars/North").pk
+
+    with pytest.raises(SystemCheckError) as error:
+        call_command("check", databases=["default"], fail_level="WARNING")
+
+    assert f"The time zone “Mars/North” of exhibition {key} is unknown." in str(error.value)
+    assert "1 issue" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_accepted"),
+    [
+        (datetime(1969, 12, 31, 23, 59, tzinfo=UTC), False),
+        (datetime(1970, 1, 1, tzinfo=UTC), True),
+        (timezone.now() + timedelta(hours=23), True),
+        (timezone.now() + timedelta(hours=25), False),
+        (datetime(9999, 12, 31, 23, 59, tzinfo=UTC), False),
+    ],
+)
+def test_visit_is_between_1970_and_tomorrow(moment, is_accepted):
+    visit = make_visit()
+    visit.visited_at = moment
+
+    if is_accepted:
+        visit.full_clean()
+    else:
+        with pytest.raises(ValidationError, match=r"\['.* is not between 1970 and now"):
+            visit.full_clean()

@@ -36,7 +36,7 @@ def person(client_of, alice) -> Customer:
     return customer
 
 
-def everything() -> str:
+def read_all_text() -> str:
     """Each row of each table, samples that the planner keeps included."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
@@ -57,12 +57,12 @@ def test_no_personal_data_is_left(person, alice):
         "brother",
     ]
     texts += ["Ohm Leuchten", "ohm-leuchten", "Ohm-by-hand", "Ohms", "VESTERGAARD", "OHM LEUCHTEN"]
-    before = everything()
+    before = read_all_text()
     assert [text for text in texts if text not in before] == []
 
     replace_personal_data()
 
-    after = everything()
+    after = read_all_text()
     assert [text for text in texts if text in after] == []
 
 

@@ -1,22 +1,25 @@
 """Uploads: a photo in two sizes or an error message; and when files are deleted."""
 
+import fcntl
 import re
 import struct
 import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 from PIL import Image
 
-from core_apps.media.photos import read_photo
+from core_apps.media.photos import PhotosBusyError, image, read_photo
 from customers.models import Customer
 from customers.tests.factories import make_customer
 
@@ -33,7 +36,7 @@ def media_root(settings, tmp_path) -> Path:
     return root
 
 
-def kept(root: Path) -> list[str]:
+def list_files(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
@@ -67,8 +70,18 @@ def webp(width: int, height: int) -> bytes:
     return b"RIFF" + struct.pack("<I", 30) + b"WEBPVP8X" + struct.pack("<II", 10, 0) + sides + b"VP8L" + bytes(4)
 
 
+def jpeg_of_scans(more: int) -> bytes:
+    """An ordinary progressive file, with its last scan so many times more."""
+    whole = encoded(Image.new("RGB", (4000, 4000)), "JPEG", progressive=True)
+    return whole[:-2] + whole[whole.rindex(b"\xff\xda") : -2] * more + whole[-2:]
+
+
 NO_PHOTO = "The file is not a JPEG, PNG or WebP image. Choose another file."
-TOO_MANY = "The photo has more than 30 megapixels. Choose a smaller one."
+BOMB = "The photo has more than 30 megapixels. Choose a smaller one."
+TOO_MANY = "The photo has %s megapixels; a %s may have %s. Choose a smaller one."
+TOO_LONG = "The photo is %s by %s pixels; a side may have 16000. Choose a smaller one."
+TOO_MANY_SCANS = "The JPEG has 1510 scans; the limit is 50. Save it again, as an ordinary JPEG."
+BUSY = "Too many photos are being uploaded at this moment. Wait a few seconds, then choose the photo again."
 DAMAGED = "The photo is damaged or incomplete. Choose another file, or save it again."
 MOVES = "Animated images are not supported. Choose a still photo."
 FRAMES = {"save_all": True, "append_images": [Image.new("RGB", (40, 30), "blue")]}
@@ -84,11 +97,14 @@ REFUSED = {
     "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", NO_PHOTO),
     "no bytes": (b"", "The submitted file is empty."),
     "one byte": (b"\xff", NO_PHOTO),
-    "31 megapixels": (png(6200, 5000, (b"IDAT", squeezed_zeros(1))), TOO_MANY),
-    "100 megapixels": (png(10_000, 10_000, (b"IDAT", squeezed_zeros(1))), TOO_MANY),
-    "a JPEG of 100 megapixels": (encoded(Image.new("L", (10_000, 10_000)), "JPEG"), TOO_MANY),
-    "4,294 megapixels": (png(65_535, 65_535, (b"IDAT", squeezed_zeros(1))), TOO_MANY),
-    "268 megapixels as WebP": (webp(16_383, 16_383), TOO_MANY),
+    "17 megapixels": (png(4250, 4000, (b"IDAT", squeezed_zeros(1))), TOO_MANY % ("17.0", "PNG", 16)),
+    "100 megapixels": (png(10_000, 10_000, (b"IDAT", squeezed_zeros(1))), BOMB),
+    "31 megapixels of JPEG": (encoded(Image.new("L", (6200, 5000)), "JPEG"), TOO_MANY % ("31.0", "JPEG", 30)),
+    "29 megapixels of WebP": (encoded(Image.new("L", (5800, 5000)), "WEBP", method=0), TOO_MANY % ("29.0", "WEBP", 16)),
+    "4,294 megapixels": (png(65_535, 65_535, (b"IDAT", squeezed_zeros(1))), BOMB),
+    "268 megapixels of WebP": (webp(16_383, 16_383), BOMB),
+    "30 megapixels in one column": (png(1, 30_000_000, (b"IDAT", squeezed_zeros(1))), TOO_LONG % (1, 30_000_000)),
+    "1,510 scans": (jpeg_of_scans(1500), TOO_MANY_SCANS),
     "bomb in a comment": (png(1, 1, (b"zTXt", b"a\0\0" + squeezed_zeros(200))), NO_PHOTO),
     "bomb in a colour profile": (png(1, 1, (b"iCCP", b"a\0\0" + squeezed_zeros(200))), NO_PHOTO),
     "pixels that are none": (png(10, 10, (b"IDAT", b"nothing")), DAMAGED),
@@ -107,18 +123,19 @@ REFUSED = {
 def test_upload_that_is_not_a_valid_photo_is_refused_and_not_stored(what, alice, client_of, media_root):
     content, message = REFUSED[what]
     upload = SimpleUploadedFile("badge.jpg", content, "image/jpeg")
-    client, start = client_of(alice), time.perf_counter()
+    client, start = client_of(alice), time.process_time()
 
     response = client.post(reverse("admin:customers_customer_add"), FORM | {"photo": upload}, secure=True)
 
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert list(response.context["adminform"].errors["photo"]) == [message]
-    assert (Customer.objects.count(), kept(media_root)) == (0, [])
+    assert (Customer.objects.count(), list_files(media_root)) == (0, [])
 
 
 GROWTH = """
 import resource, sys
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
@@ -143,7 +160,7 @@ def megabytes_for(content: bytes) -> float:
     return float(subprocess.run(command, input=content, stdout=subprocess.PIPE, check=True).stdout)
 
 
-@pytest.mark.parametrize("what", [name for name in REFUSED if "mega" in name or "bomb" in name])
+@pytest.mark.parametrize("what", [name for name in REFUSED if "mega" in name or "bomb" in name or "scans" in name])
 def test_refused_upload_takes_no_memory(what):
     megabytes = megabytes_for(REFUSED[what][0])
 
@@ -151,12 +168,68 @@ def test_refused_upload_takes_no_memory(what):
     assert megabytes < 20
 
 
-@pytest.mark.parametrize(("kind", "mode"), [("JPEG", "RGB"), ("PNG", "RGBA"), ("PNG", "P"), ("WEBP", "RGB")])
-def test_largest_photo_takes_bounded_memory(kind, mode):
-    megabytes = megabytes_for(encoded(Image.new(mode, (6000, 5000)), kind))
+LARGEST = {
+    "JPEG": ("RGB", (6000, 5000), {}),
+    "progressive JPEG": ("CMYK", (6000, 5000), {"progressive": True}),
+    "PNG": ("RGBA", (4000, 4000), {}),
+    "PNG with a palette": ("P", (4000, 4000), {}),
+    "WEBP": ("RGBA", (4000, 4000), {}),
+}
 
-    print(f"30 megapixels of {kind} in {mode}: {megabytes:.0f} MB")
-    assert megabytes < 300
+
+@pytest.mark.parametrize("what", LARGEST)
+def test_largest_photo_is_taken_within_the_limits(what):
+    mode, size, options = LARGEST[what]
+    content = encoded(Image.new(mode, size), "JPEG" if "JPEG" in what else what.split()[0], **options)
+
+    photo = read_photo(SimpleUploadedFile("badge.jpg", content))
+
+    assert (max(Image.open(photo.file).size), max(Image.open(photo.small).size)) == (1600, 160)
+    assert megabytes_for(content) < 20
+
+
+@pytest.mark.parametrize("content", [png(1, 30_000_000, (b"IDAT", squeezed_zeros(60))), jpeg_of_scans(1500)])
+def test_photo_that_takes_too_much_to_decode_ends_its_process(content, monkeypatch):
+    monkeypatch.setattr(image, "check_header", lambda *_: None)
+    monkeypatch.setattr(image, "MAX_RUN", 1)
+
+    with pytest.raises(ValidationError, match="takes too much time or memory"):
+        read_photo(SimpleUploadedFile("badge.jpg", content))
+
+
+@pytest.fixture
+def no_slot() -> Iterator[None]:
+    """Other threads of this process have photos re-encoded, or wait for it."""
+    taken = 0
+    while image.SLOTS.acquire(blocking=False):
+        taken += 1
+    yield
+    image.SLOTS.release(taken)
+
+
+def test_photo_too_many_keeps_what_was_typed(no_slot, alice, client_of):
+    form = FORM | {"photo": SimpleUploadedFile("badge.png", small_image())}
+
+    response = client_of(alice).post(reverse("admin:customers_customer_add"), form, secure=True)
+
+    assert list(response.context["adminform"].errors["photo"]) == [BUSY]
+    assert response.context["adminform"].form["family_name"].value() == "Haugen"
+
+
+@contextmanager
+def another_process_at_work() -> Iterator[None]:
+    with open(image.PROGRAM, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def test_photo_that_waits_too_long_is_refused(monkeypatch):
+    monkeypatch.setattr(image, "MAX_WAIT", 0.2)
+
+    with another_process_at_work(), pytest.raises(PhotosBusyError):
+        read_photo(SimpleUploadedFile("badge.png", small_image()))
+
+    read_photo(SimpleUploadedFile("badge.png", small_image()))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "MPO"])
@@ -169,8 +242,8 @@ def test_photo_is_kept_as_a_jpeg_and_a_thumbnail(kind, alice, client_of, media_r
 
     name = str(Customer.objects.get().photo)
     assert re.fullmatch(r"photos/[0-9a-f]{32}\.jpg", name)
-    assert kept(media_root) == [name, name.replace(".jpg", "_small.jpg")]
-    images = [Image.open(BytesIO((media_root / name).read_bytes())) for name in kept(media_root)]
+    assert list_files(media_root) == [name, name.replace(".jpg", "_small.jpg")]
+    images = [Image.open(BytesIO((media_root / name).read_bytes())) for name in list_files(media_root)]
     assert [(image.format, image.size) for image in images] == [("JPEG", (1600, 800)), ("JPEG", (160, 80))]
 
 
@@ -243,7 +316,7 @@ def test_photo_that_is_replaced_is_deleted(customer, alice, client_of, media_roo
         client_of(alice).post(page, FORM | {"photo": upload}, secure=True)
 
     before, customer = customer.photo, Customer.objects.get()
-    assert kept(media_root) == customer.photo.names != before.names
+    assert list_files(media_root) == customer.photo.names != before.names
 
 
 def test_photo_that_is_cleared_is_deleted(customer, alice, client_of, media_root, django_capture_on_commit_callbacks):
@@ -252,7 +325,7 @@ def test_photo_that_is_cleared_is_deleted(customer, alice, client_of, media_root
     with django_capture_on_commit_callbacks(execute=True):
         client_of(alice).post(page, FORM | {"photo-clear": "on"}, secure=True)
 
-    assert (Customer.objects.get().photo.name, kept(media_root)) == ("", [])
+    assert (Customer.objects.get().photo.name, list_files(media_root)) == ("", [])
 
 
 def test_photo_stays_where_another_field_changes(customer, alice, client_of, media_root):
@@ -262,7 +335,7 @@ def test_photo_stays_where_another_field_changes(customer, alice, client_of, med
 
     changed = Customer.objects.get()
     assert (changed.family_name, changed.photo) == ("Brandt", customer.photo)
-    assert kept(media_root) == customer.photo.names
+    assert list_files(media_root) == customer.photo.names
 
 
 def test_photo_is_deleted_with_its_customer(customer, alice, client_of, media_root, django_capture_on_commit_callbacks):
@@ -271,7 +344,7 @@ def test_photo_is_deleted_with_its_customer(customer, alice, client_of, media_ro
     with django_capture_on_commit_callbacks(execute=True):
         client_of(alice).post(page, {"post": "yes"}, secure=True)
 
-    assert (Customer.objects.count(), kept(media_root)) == (0, [])
+    assert (Customer.objects.count(), list_files(media_root)) == (0, [])
 
 
 @pytest.mark.django_db(transaction=True)
@@ -281,9 +354,9 @@ def test_photos_are_deleted_with_a_queryset_of_customers_once_that_is_committed(
 
     with transaction.atomic():
         Customer.objects.all().delete()
-        assert len(kept(media_root)) == 6
+        assert len(list_files(media_root)) == 6
 
-    assert kept(media_root) == []
+    assert list_files(media_root) == []
 
 
 def fail_after(work: Callable[[], object]) -> None:
@@ -299,7 +372,7 @@ def test_photo_stays_where_its_deletion_is_rolled_back(media_root):
     with pytest.raises(ZeroDivisionError):
         fail_after(customer.delete)
 
-    assert kept(media_root) == Customer.objects.get().photo.names
+    assert list_files(media_root) == Customer.objects.get().photo.names
 
 
 @pytest.mark.django_db(transaction=True)
@@ -307,19 +380,19 @@ def test_row_that_cannot_be_saved_leaves_no_file(media_root):
     with pytest.raises(IntegrityError):
         make_customer(stage="won", photo=SimpleUploadedFile("badge.png", small_image()))
 
-    assert kept(media_root) == []
+    assert list_files(media_root) == []
 
 
 @pytest.mark.django_db(transaction=True)
 def test_row_that_is_rolled_back_later_leaves_no_file(media_root):
     def add_a_customer() -> None:
         make_customer(photo=SimpleUploadedFile("badge.png", small_image()))
-        assert len(kept(media_root)) == 2
+        assert len(list_files(media_root)) == 2
 
     with pytest.raises(ZeroDivisionError):
         fail_after(add_a_customer)
 
-    assert kept(media_root) == []
+    assert list_files(media_root) == []
 
 
 @pytest.mark.django_db(transaction=True)
@@ -330,7 +403,7 @@ def test_disk_that_fails_leaves_no_row_and_no_file(media_root):
     with pytest.raises(FileExistsError):
         make_customer(photo=SimpleUploadedFile("badge.png", small_image()))
 
-    assert (Customer.objects.count(), kept(media_root)) == (0, ["photos"])
+    assert (Customer.objects.count(), list_files(media_root)) == (0, ["photos"])
 
 
 def test_form_shows_the_photo_and_asks_for_types_that_are_taken(customer, alice, client_of):

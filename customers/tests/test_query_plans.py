@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib import admin
@@ -11,7 +12,7 @@ from django.db.models import Count
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from bench.filling import fill
+from bench.fill import fill
 from core_apps.accounts.models import User
 from core_apps.big_lists.admin import BigTableAdmin
 from customers.models import Company, Customer, Exhibition, FollowUp, Visit
@@ -34,7 +35,7 @@ def filled(django_db_setup, django_db_blocker) -> Iterator[User]:
 
 
 def address(model: Any, what: str = "changelist", *arguments: object) -> str:
-    return reverse(f"admin:customers_{model._meta.model_name}_{what}", args=arguments)
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{what}", args=arguments)
 
 
 def requests_of_lists(client: Any) -> Iterator[str]:
@@ -54,6 +55,20 @@ def requests_of_searches() -> Iterator[str]:
             yield f"{address(model)}?q={words.replace('+', '%2B')}"
 
 
+def requests_of_leads() -> Iterator[str]:
+    """Filters together, and one that nothing passes."""
+    largest = Exhibition.objects.alias(count=Count("visits")).order_by("-count", "pk")[0].pk
+    colleague = User.objects.exclude(customers=None).order_by("pk")[0].pk
+    for model in (Customer, Visit):
+        for query in ("grade=A", "owned=me", f"owned={colleague}", f"exhibition={largest}", "grade=A&owned=nobody"):
+            yield from (f"{address(model)}?{query}&contacted={answer}" for answer in ("no", "yes"))
+        api = reverse(f"{model._meta.model_name}-list")
+        yield from (f"{api}?grade=A&contacted={answer}" for answer in ("true", "false"))
+        yield f"{api}?owner=boss@example.com&contacted=false"
+    for text in ("petra.brandt@example.com", "+49 30 901820", "Petra Brandt Nordlys Robotics", "an"):
+        yield f"{reverse('api_capture_customers')}?{urlencode({'search': text})}"
+
+
 def requests_of_autocompletes() -> Iterator[str]:
     for model, field in (
         ("customer", "company"),
@@ -64,6 +79,9 @@ def requests_of_autocompletes() -> Iterator[str]:
         for term in ("", "an", "nordlys"):
             query = f"app_label=customers&model_name={model}&field_name={field}&term={term}"
             yield f"{reverse('admin:autocomplete')}?{query}"
+    customer = Visit.objects.order_by("-pk")[0].customer_id
+    query = f"app_label=customers&model_name=followup&field_name=visit&term=&customer__id__exact={customer}"
+    yield f"{reverse('admin:autocomplete')}?{query}"
 
 
 def requests_of_forms() -> Iterator[str]:
@@ -109,7 +127,7 @@ def test_no_page_of_stand_staff_reads_a_big_table_from_end_to_end(worker, client
     client = client_of(worker)
     lists = [address(model) for model in (Customer, Visit, FollowUp)]
     pages = [*lists, *(f"{one}?p=last" for one in lists), f"{lists[2]}?state=all", reverse("admin:index")]
-    pages += [page for page in requests_of_searches() if "company" not in page]
+    pages += [*(page for page in requests_of_searches() if "company" not in page), *requests_of_leads()]
 
     assert {scan for page in pages for scan in scans(client, page)} == set()
 
@@ -117,7 +135,8 @@ def test_no_page_of_stand_staff_reads_a_big_table_from_end_to_end(worker, client
 @pytest.mark.django_db
 def test_no_page_reads_a_big_table_from_end_to_end(filled, client_of):
     client = client_of(filled)
-    pages = [*requests_of_lists(client), *requests_of_searches(), *requests_of_autocompletes(), *requests_of_forms()]
+    pages = [*requests_of_lists(client), *requests_of_leads(), *requests_of_searches()]
+    pages += [*requests_of_autocompletes(), *requests_of_forms()]
 
     assert {scan for page in pages for scan in scans(client, page)} == set()
     assert len(pages) > 150

@@ -55,3 +55,21 @@ def test_queries_of_lists_and_rows_are_few(member_of, exhibition, role, rows):
     details = {kind: queries_of(caller, f"/api/v1/{kind}/{one}/") for kind, one in ones.items()}
     assert max(lists.values()) <= 4
     assert max(details.values()) <= 5
+
+
+@pytest.mark.parametrize("role", ["Manager", "Stand staff"])
+@pytest.mark.parametrize("rows", [1, 3, 60])
+def test_queries_of_leads_and_suggestions_are_few(member_of, exhibition, role, rows):
+    add_rows(exhibition, rows)
+    caller, fair = caller_with_token(member_of(role, exhibition)), exhibition.public_id
+
+    lists = [
+        queries_of(caller, f"/api/v1/{query}")
+        for query in (
+            f"customers/?grade=A&contacted=false&exhibition={fair}",
+            f"visits/?grade=A&contacted=false&exhibition={fair}&owner=nobody@example.com",
+        )
+    ]
+    suggestions = queries_of(caller, "/api/v1/visits/capture/customers/?search=Ingrid Haugen")
+    assert max(lists) <= 4
+    assert suggestions <= 7

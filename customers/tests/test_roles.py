@@ -138,15 +138,16 @@ def test_stand_staff_lists_only_the_own_exhibition(model, rows, lonely, exhibiti
     assert list(response.context["cl"].result_list) == [rows[model]]
 
 
-@pytest.mark.parametrize(("model", "action"), [("customer", "archive"), ("followup", "mark_done")])
+@pytest.mark.parametrize(("model", "action"), [("customer", "assign_to_me"), ("followup", "mark_done")])
 def test_action_of_stand_staff_does_not_change_other_exhibitions(
     model, action, rows, lonely, exhibition, member_of, client_of
 ):
     selected = {"action": action, "_selected_action": [rows[model].pk, lonely[model].pk], "select_across": "1"}
 
-    client_of(member_of("Stand staff", exhibition)).post(page(model, "changelist"), selected, secure=True)
+    person = member_of("Stand staff", exhibition)
+    client_of(person).post(page(model, "changelist"), selected, secure=True)
 
-    done = Customer.objects.archived() if model == "customer" else FollowUp.objects.completed()
+    done = Customer.objects.owned_by(person) if model == "customer" else FollowUp.objects.completed()
     assert list(done) == [rows[model]]
 
 
@@ -161,15 +162,48 @@ def test_read_only_is_offered_no_action_and_can_force_none(model, action, rows, 
     assert (offered, Customer.objects.archived().count(), FollowUp.objects.completed().count()) == (None, 0, 0)
 
 
-@pytest.mark.parametrize(("model", "kind"), [("customer", "archive"), ("followup", "done")])
-def test_button_of_a_row_obeys_the_role(model, kind, rows, lonely, exhibition, member_of, client_of):
+def test_button_of_a_row_obeys_the_role(rows, lonely, exhibition, member_of, client_of):
     asked = [("Stand staff", rows), ("Stand staff", lonely), ("Read-only", rows)]
 
     for role, some in asked:
-        client_of(member_of(role, exhibition)).post(page(model, kind, some[model].pk), secure=True)
+        client_of(member_of(role, exhibition)).post(page("followup", "done", some["followup"].pk), secure=True)
 
-    done = Customer.objects.archived() if model == "customer" else FollowUp.objects.completed()
-    assert list(done) == [rows[model]]
+    assert list(FollowUp.objects.completed()) == [rows["followup"]]
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        lambda client, one: client.post(page("customer", "archive", one.pk), secure=True),
+        lambda client, one: client.post(
+            page("customer", "changelist"), {"action": "archive", "_selected_action": [one.pk]}, secure=True
+        ),
+        lambda client, one: client.patch(
+            f"/api/v1/customers/{one.public_id}/", {"archived": True}, "application/json", secure=True
+        ),
+    ],
+    ids=["button", "action", "api"],
+)
+def test_archiving_needs_a_permission_of_its_own(archive, rows, exhibition, member_of, client_of):
+    archived = {}
+    for role in ROLES:
+        Customer.objects.update(archived_at=None)
+        archive(client_of(member_of(role, exhibition)), rows["customer"])
+        archived[role] = Customer.objects.archived().exists()
+
+    assert archived == {"Administrator": True, "Manager": True, "Stand staff": False, "Read-only": False}
+
+
+def test_stand_staff_saves_an_archived_customer_as_it_is(rows, exhibition, member_of, client_of):
+    client = client_of(member_of("Stand staff", exhibition))
+    address = f"/api/v1/customers/{rows['customer'].public_id}/"
+
+    answers = [
+        client.patch(address, {"archived": wanted, "job_title": "Buyer"}, "application/json", secure=True)
+        for wanted in (False, True)
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 403]
 
 
 def test_stand_staff_chooses_no_exhibition_or_customer_of_others(rows, lonely, exhibition, member_of, client_of):

@@ -23,8 +23,10 @@ def test_timeline_has_visits_follow_ups_and_changes_newest_first(alice, client_o
 
     entries = client_of(alice).get(page_of(visit.customer), secure=True).context["timeline"]
 
+    mail = "ingrid@nordlys.example"
     assert [(entry.kind, entry.text, entry.note, entry.by) for entry in entries] == [
-        ("change", "Changed Given name, E-mail and Stage.", "", "Alice"),
+        ("change", f"Given name: Ingrid → Inga; E-mail: {mail} → -; Stage: Lead → Prospect", "", "Alice, Admin"),
+        ("change", "Added.", "", "Database (exhibition)"),
         ("follow-up", "E-mail: to do", "", ""),
         ("follow-up", "Phone: Quote wanted", "", "Alice"),
         ("visit", "Harbour Fair 2026, A: buys soon", "Wants a quote.", "Alice"),
@@ -37,11 +39,12 @@ def test_timeline_of_a_long_history_takes_the_same_queries_and_shows_the_newest(
         make_visit(customer=customer, exhibition=exhibition, visited_at=start + timedelta(hours=hours))
     build_timeline(customer, alice)
 
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(6):
         entries = build_timeline(customer, alice)
 
-    assert [entry.moment for entry in entries] == [
-        start + timedelta(hours=hours) for hours in range(3 * MAX_EVENTS - 1, 2 * MAX_EVENTS - 1, -1)
+    assert [entry.text for entry in entries[:1]] == ["Added."]
+    assert [entry.moment for entry in entries[1:]] == [
+        start + timedelta(hours=hours) for hours in range(3 * MAX_EVENTS - 1, 2 * MAX_EVENTS, -1)
     ]
 
 
@@ -52,4 +55,15 @@ def test_timeline_leaves_out_the_visits_of_other_exhibitions(member_of, client_o
 
     entries = client_of(member_of("Stand staff", mine)).get(page_of(customer), secure=True).context["timeline"]
 
-    assert [entry.text for entry in entries] == ["Harbour Fair 2026, A: buys soon"]
+    assert [entry.text for entry in entries] == ["Added.", "Harbour Fair 2026, A: buys soon"]
+
+
+def test_timeline_links_to_done_of_open_follow_ups_for_who_may_change_them(bob, member_of, client_of):
+    customer = make_customer()
+    make_follow_up(customer=customer, completed_at=datetime(2026, 3, 13, tzinfo=UTC))
+    address = reverse("admin:customers_followup_done", args=[make_follow_up(customer=customer).pk])
+    link = f'href="{address}?next={page_of(customer)}"'
+
+    pages = [client_of(person).get(page_of(customer), secure=True).text for person in (bob, member_of("Read-only"))]
+
+    assert [(page.count(link), page.count("/done/")) for page in pages] == [(1, 1), (0, 0)]

@@ -7,6 +7,7 @@ const find = selector => page.querySelector(selector);
 const person = page.dataset.person;
 const NAMES = { exhibition: `capture:exhibition:${person}`, draft: `capture:draft:${person}` };
 const FIELDS = ["given_name", "family_name", "company", "email", "phone", "interests", "note"];
+const MAX_INTEREST = 60; // characters
 const PAUSE = 250; // milliseconds without typing before a search
 
 let customer = null; // the chosen customer: {id, name, more}
@@ -23,12 +24,23 @@ function nameOf(entry) {
   return entry.shown || [entry.given_name, entry.family_name].join(" ").trim() || entry.email || entry.phone;
 }
 
+// In the time zone of the exhibition; in the phone's if the form no longer offers it, or the browser does not know its zone.
+function when(entry) {
+  const zone = [...form.exhibition.options].find(option => option.value === entry.exhibition)?.dataset.zone;
+  const format = timeZone => new Date(entry.visited_at).toLocaleString(document.documentElement.lang, { timeZone, timeZoneName: "short" });
+  try {
+    return format(zone);
+  } catch {
+    return format();
+  }
+}
+
 function row(entry) {
   const item = find("#entry-template").content.cloneNode(true);
   const field = selector => item.querySelector(selector);
   const { refusal } = entry;
   field(".entry-name").textContent = nameOf(entry);
-  field(".entry-when").textContent = new Date(entry.visited_at).toLocaleString(document.documentElement.lang);
+  field(".entry-when").textContent = when(entry);
   field(".entry-actions").hidden = !refusal;
   field(".entry-reason").hidden = !refusal;
   if (refusal) field(".entry-reason").textContent = reasons(refusal).join(" ");
@@ -53,10 +65,16 @@ function draw(state) {
   find("#others-count").textContent = others;
   find("#send-now").hidden = mine.every(entry => entry.refusal);
   find("#memory-only").hidden = !outbox.onlyInMemory();
-  if (form.dataset.last && !mine.some(entry => entry.client_uuid === form.dataset.last)) {
-    delete form.dataset.last;
-    show(find("#done"), "sent");
-  }
+  reportLast(mine.find(entry => entry.client_uuid === form.dataset.last), state);
+}
+
+// Says at the button what became of the last entry, or leads to what the person must do about it.
+function reportLast(entry, state) {
+  if (!form.dataset.last) return;
+  if (!entry) show(find("#done"), "sent");
+  else if (entry.refusal || ["logged-out", "forgery"].includes(state)) find("#outbox").scrollIntoView();
+  else return;
+  delete form.dataset.last;
 }
 
 // The customer
@@ -75,6 +93,10 @@ function showNew(isNew) {
   choose(isNew ? null : customer);
 }
 
+function describe({ id, name, job_title: job, company }) {
+  return { id, name, more: [job, company].filter(Boolean).join(", ") };
+}
+
 function hitButton(hit) {
   const item = document.createElement("li");
   const button = document.createElement("button");
@@ -82,17 +104,17 @@ function hitButton(hit) {
   button.type = "button";
   more.textContent = hit.more;
   button.append(hit.name, " ", more);
-  button.addEventListener("click", () => { choose(hit); saveDraft(); find("#another").focus(); });
+  button.addEventListener("click", () => { choose(hit); update(); find("#another").focus(); });
   item.append(button);
   return item;
 }
 
 async function search(text) {
-  const response = await fetch(`${page.dataset.customers}?q=${encodeURIComponent(text)}`, { credentials: "same-origin" })
+  const response = await fetch(`${page.dataset.customers}?search=${encodeURIComponent(text)}`, { credentials: "same-origin" })
     .catch(() => null);
   if (text !== find("#id_search").value.trim()) return; // the text has changed
   const states = { 200: "", 401: "logged-out", 403: "refused" };
-  const hits = response?.ok ? (await response.json()).customers : [];
+  const hits = response?.ok ? (await response.json()).customers.map(describe) : [];
   const state = response ? states[response.status] ?? "offline" : "offline";
   find("#hits").replaceChildren(...hits.map(hitButton));
   show(find("#search-state"), state || (hits.length ? "" : "none"));
@@ -107,7 +129,7 @@ find("#id_search").addEventListener("input", event => {
 });
 // Enter must not submit a half-filled form.
 find("#id_search").addEventListener("keydown", event => event.key === "Enter" && event.preventDefault());
-find("#another").addEventListener("click", () => { choose(null); saveDraft(); find("#id_search").focus(); });
+find("#another").addEventListener("click", () => { choose(null); update(); find("#id_search").focus(); });
 find("#known").addEventListener("click", () => { showNew(false); find("#id_search").focus(); });
 find("#new")?.addEventListener("click", () => {
   const [given, ...family] = find("#id_search").value.trim().split(/\s+/);
@@ -121,6 +143,10 @@ find("#new")?.addEventListener("click", () => {
 
 // The entry
 
+function consentBoxes() {
+  return [...form.querySelectorAll("[name=consents]")];
+}
+
 function values() {
   const isNew = !find("#new-customer").hidden;
   const texts = Object.fromEntries(FIELDS.map(name => [name, form[name].value.trim()]));
@@ -129,6 +155,7 @@ function values() {
     ...texts,
     exhibition: form.exhibition.value,
     grade: form.grade.value,
+    consents: consentBoxes().filter(box => box.checked).map(box => box.value),
     customer: customer ? customer.id : "",
     shown: customer ? customer.name : "",
   };
@@ -137,6 +164,7 @@ function values() {
 function fill(entry, isNew) {
   for (const name of FIELDS) form[name].value = entry[name] || "";
   for (const choice of form.grade) choice.checked = choice.value === entry.grade;
+  for (const box of consentBoxes()) box.checked = (entry.consents || []).includes(box.value);
   if ([...form.exhibition.options].some(option => option.value === entry.exhibition)) {
     form.exhibition.value = entry.exhibition;
   }
@@ -144,15 +172,38 @@ function fill(entry, isNew) {
   customer = entry.customer ? { id: entry.customer, name: entry.shown, more: "" } : null;
   showNew(isNew);
   show(find("#search-state"));
+  showErrors([]);
 }
 
-function findProblems(entry) {
-  const identified = entry.customer || entry.given_name || entry.family_name || entry.email || entry.phone;
-  return [identified ? "" : "nobody", entry.exhibition ? "" : "exhibition"].filter(Boolean);
+// The names of what the server would certainly refuse.
+function findErrors(entry) {
+  const isRight = {
+    exhibition: entry.exhibition,
+    who: entry.customer || entry.given_name || entry.family_name || entry.email || entry.phone,
+    email: !entry.email || form.email.validity.valid,
+    interests: entry.interests.split(",").every(word => word.trim().length <= MAX_INTEREST),
+  };
+  return Object.keys(isRight).filter(name => !isRight[name]);
+}
+
+function showErrors(names) {
+  for (const message of form.querySelectorAll(".field-error")) {
+    const isWrong = names.some(name => message.id === `${name}-error`);
+    message.textContent = isWrong ? message.dataset.text : "";
+    for (const input of form.querySelectorAll(`[aria-describedby~="${message.id}"]`)) {
+      isWrong ? input.setAttribute("aria-invalid", "true") : input.removeAttribute("aria-invalid");
+    }
+  }
 }
 
 function saveDraft() {
   Outbox.write(NAMES.draft, { ...values(), isNew: !find("#new-customer").hidden });
+}
+
+// Errors go as soon as they are corrected; new ones wait for the next attempt.
+function update() {
+  saveDraft();
+  showErrors(findErrors(values()).filter(name => find(`#${name}-error`).textContent));
 }
 
 function correct(entry) {
@@ -165,26 +216,31 @@ function correct(entry) {
 form.addEventListener("submit", event => {
   event.preventDefault();
   const entry = values();
-  const problems = findProblems(entry);
-  show(find("#problems"), ...problems);
-  if (problems.length) return;
+  const errors = findErrors(entry);
+  showErrors(errors);
+  show(find("#done"));
+  if (errors.length) {
+    [...form.querySelectorAll("[aria-invalid]")].find(input => input.offsetParent).focus();
+    return;
+  }
   const { client_uuid = Outbox.uuid(), visited_at = new Date().toISOString() } = correcting || {};
   form.dataset.last = client_uuid;
   Outbox.write(NAMES.exhibition, entry.exhibition);
-  show(find("#done"), outbox.add({ ...entry, client_uuid, visited_at, person }) ? "kept" : "");
+  const isStored = outbox.add({ ...entry, client_uuid, visited_at, person });
+  show(find("#done"), isStored ? "kept" : "");
   correcting = null;
   find("#reasons").textContent = "";
   Outbox.remove(NAMES.draft);
   fill({ exhibition: entry.exhibition }, false);
-  find("#outbox").hidden || window.scrollTo(0, 0);
+  if (!isStored) find("#memory-only").scrollIntoView();
+  else if (form.dataset.last) find("#save").scrollIntoView({ block: "nearest" });
 });
-form.addEventListener("input", saveDraft);
+form.addEventListener("input", update);
 find("#send-now").addEventListener("click", () => outbox.sendAll());
 
 const outbox = Outbox.start({ address: page.dataset.visits, person, onChange: draw });
 const draft = Outbox.read(NAMES.draft);
 fill(draft || { exhibition: Outbox.read(NAMES.exhibition) || form.exhibition.value }, Boolean(draft?.isNew));
-show(find("#problems"));
 show(find("#done"));
 draw("waiting");
 outbox.sendAll();

@@ -62,6 +62,7 @@ const Outbox = (() => {
       ...filled(["client_uuid", "exhibition", "visited_at", "customer", "grade", "note"]),
       ...(entry.customer ? {} : { new_customer: filled(["given_name", "family_name", "company", "email", "phone"]) }),
       interests: (entry.interests || "").split(",").map(word => word.trim()).filter(Boolean),
+      ...(entry.consents?.length ? { consents: entry.consents } : {}),
     };
   }
 
