@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from time import perf_counter
 from typing import Any
 
@@ -26,8 +25,8 @@ from django.test import Client, RequestFactory  # noqa: E402
 from django.utils.http import urlencode  # noqa: E402
 
 from bench import stock_admin  # noqa: E402
-from bench.asking import in_peace  # noqa: E402
-from bench.filling import fill  # noqa: E402
+from bench.fill import fill  # noqa: E402
+from bench.measurements import measure_undisturbed, own_database  # noqa: E402
 from core_apps.accounts.models import User  # noqa: E402
 from core_apps.big_lists.pagination import AFTER, Keyset  # noqa: E402
 from customers.models import Company, Customer, Exhibition, FollowUp, Visit  # noqa: E402
@@ -41,7 +40,7 @@ BIG = (Customer, Visit, FollowUp, Company, Exhibition)
 
 @dataclass
 class Case:
-    """Addresses that are asked in turn, below /admin/ and below /stock/; none there where it has no such page."""
+    """Addresses below /admin/ and /stock/, requested in turn; blank if the stock admin has no such page."""
 
     name: str
     ours: list[str]
@@ -50,7 +49,7 @@ class Case:
 
 
 def clients() -> tuple[Client, Client]:
-    """Of an administrator, and of somebody who works at three of the exhibitions with the most visits."""
+    """Return clients of an administrator and of stand staff of the three largest exhibitions."""
     boss, _ = User.objects.get_or_create(
         email="boss@example.com", defaults={"is_staff": True, "is_superuser": True, "password": "!"}
     )
@@ -167,7 +166,7 @@ def autocomplete_cases(client: Client) -> Iterator[Case]:
         yield both(f"autocomplete of a {model._meta.verbose_name}'s {field}", addresses, client)
 
 
-def milliseconds(client: Client, address: str) -> float:
+def compute_milliseconds(client: Client, address: str) -> float:
     start = perf_counter()
     response = client.get(address)
     taken = 1000 * (perf_counter() - start)
@@ -185,22 +184,25 @@ def measure(case: Case, places: Iterable[str]) -> dict[str, tuple[float, int]]:
 
     Of stock no address is asked again when they have taken STOCK_SECONDS; the first answers count then.
     """
-    urls = {place: addresses_of(case, place) for place in places if getattr(case, place)}
-    first = {place: [milliseconds(case.client, address) for address in addresses] for place, addresses in urls.items()}
+    urls = {place: build_addresses(case, place) for place in places if getattr(case, place)}
+    first = {
+        place: [compute_milliseconds(case.client, address) for address in addresses]
+        for place, addresses in urls.items()
+    }
     times: dict[str, list[float]] = {place: [] for place in urls}
     spent = {place: sum(taken) / 1000 for place, taken in first.items()}
     gc.collect()
     for number in range(max(REQUESTS, len(case.ours))):
         for place, addresses in urls.items():
             if place == "ours" or spent[place] < STOCK_SECONDS:
-                times[place].append(milliseconds(case.client, addresses[number % len(addresses)]))
+                times[place].append(compute_milliseconds(case.client, addresses[number % len(addresses)]))
                 spent[place] += times[place][-1] / 1000
     for place, taken in times.items():
         taken += first[place] if len(taken) < len(urls[place]) else []
     return {place: (p95(taken), len(taken)) for place, taken in times.items()}
 
 
-def addresses_of(case: Case, place: str) -> list[str]:
+def build_addresses(case: Case, place: str) -> list[str]:
     return [f"/{PLACES[place]}/{address}" for address in getattr(case, place)]
 
 
@@ -209,9 +211,9 @@ def print_pages() -> None:
     print(f"{'':50}{'ours':>9}{'bar':>6}{'stock':>9}{'(n)':>5}{'x':>6}")
     missed: list[str] = []
     for case in cases():
-        found = in_peace(partial(measure, case, ["ours", "stock"]))
+        found = measure_undisturbed(partial(measure, case, ["ours", "stock"]))
         ours, (stock, count) = found["ours"][0], found.get("stock", (0, 0))
-        bar = bar_of(case)
+        bar = get_bar(case)
         met = {
             f"<= {bar} ms": ours <= bar,
             f"x >= {LEAST_RATIO}": stock <= SLOW_MS or stock >= LEAST_RATIO * ours,
@@ -224,8 +226,8 @@ def print_pages() -> None:
     print(f"{len(missed)} bars missed" if missed else "all bars met")
 
 
-def bar_of(case: Case) -> int:
-    """Milliseconds."""
+def get_bar(case: Case) -> int:
+    """Return the bar in milliseconds."""
     if "stand staff" in case.name:
         return 300
     return 200 if "search" in case.name or "autocomplete" in case.name else 100
@@ -253,7 +255,7 @@ def prepare() -> None:
 
 def main() -> None:
     prepare()
-    with import_module("bench.import").own_database():
+    with own_database():
         for number in range(10):
             User.objects.create(email=f"person{number}@example.com", name=f"Person {number}", is_staff=True)
         fill_up(CUSTOMERS)

@@ -1,4 +1,4 @@
-"""What an answer of the API costs: beside an empty view, beside two other frameworks, and in a small and a large table.
+"""Measures responses of the API: beside an empty view, beside two other frameworks, and in a small and a large table.
 
 CUSTOMERS=1000000 python -m bench.api, on engines of its own: `make bench-api`. wrk must be installed. How the API does
 while Redis is away is `make bench-cache`.
@@ -27,8 +27,16 @@ from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.test import override_settings  # noqa: E402
 
-from bench.asking import in_turn, invalidate, line, milliseconds, request, statements, verdict  # noqa: E402
-from bench.filling import fill  # noqa: E402
+from bench.fill import fill  # noqa: E402
+from bench.measurements import (  # noqa: E402
+    alternate,
+    check_bar,
+    compute_milliseconds,
+    invalidate,
+    print_line,
+    record_statements,
+    request,
+)
 from core_apps.accounts.models import ApiToken, User  # noqa: E402
 from core_apps.big_lists.pagination import AFTER, Keyset  # noqa: E402
 from customers.models import Customer  # noqa: E402
@@ -47,30 +55,30 @@ STANDARD = [
 ]
 
 
-def uncached(address: str, token: str) -> float:
+def measure_uncached(address: str, token: str) -> float:
     invalidate()
     return request(application, address, token)
 
 
 def print_costs(token: str) -> None:
-    """In this process, one request at a time; the line of the access log included."""
+    """Time requests in this process, one at a time, with the access log."""
     with override_settings(MIDDLEWARE=STANDARD):
         standard = WSGIHandler()
-    found = in_turn(
+    found = alternate(
         3 * SECONDS,
         standard=lambda: request(standard, NOTHING),
         nothing=lambda: request(application, NOTHING),
         liveness=lambda: request(application, LIVENESS),
         cached=lambda: request(application, LIST, token),
     )
-    slow = in_turn(SECONDS, uncached=lambda: uncached(LIST, token))["uncached"]
+    slow = alternate(SECONDS, measure_uncached=lambda: measure_uncached(LIST, token))["measure_uncached"]
     base, plain, cached = (median(found[name]) for name in ("nothing", "standard", "cached"))
     print(f"{'in process':32}{'requests':>8}{'ms':>10}{'p95':>10}")
-    line("empty view, 7 middlewares", found["standard"])
-    line("empty view", found["nothing"], f"of the 7's {verdict(base / plain, 2)}")
-    line("liveness", found["liveness"], f"of the empty view {verdict(median(found['liveness']) / base, 0.4)}")
-    line("list, cached", found["cached"], f"of the empty view {verdict(cached / base, 4)}")
-    line("list, not cached", slow, f"of the cached {verdict(median(slow) / cached, 5, least=True)}")
+    print_line("empty view, 7 middlewares", found["standard"])
+    print_line("empty view", found["nothing"], f"of the 7's {check_bar(base / plain, 2)}")
+    print_line("liveness", found["liveness"], f"of the empty view {check_bar(median(found['liveness']) / base, 0.4)}")
+    print_line("list, cached", found["cached"], f"of the empty view {check_bar(cached / base, 4)}")
+    print_line("list, not cached", slow, f"of the cached {check_bar(median(slow) / cached, 5, at_least=True)}")
     print(
         f"Sentry without SENTRY_DSN: {'not imported, met' if 'sentry_sdk' not in sys.modules else 'imported, MISSED'}"
     )
@@ -79,16 +87,16 @@ def print_costs(token: str) -> None:
 def print_queries(token: str) -> None:
     row = f"{LIST}{Customer.objects.order_by('-created_at')[0].public_id}/"
     for name, address, most in (("list", LIST, 5), ("search", f"{LIST}?search=nordlys", 6), ("row", row, 6)):
-        with statements() as seen:
-            uncached(address, token)
-        with statements() as cached:
+        with record_statements() as seen:
+            measure_uncached(address, token)
+        with record_statements() as cached:
             request(application, address, token)
-        asked = [sql for sql in seen if not sql.startswith("UPDATE data_version")]
-        print(f"{name:32}{len(asked)} statements, {verdict(len(asked), most)}; cached {verdict(len(cached), 1)}")
+        asked = [sql for sql in seen if "UPDATE data_version" not in sql]
+        print(f"{name:32}{len(asked)} statements, {check_bar(len(asked), most)}; cached {check_bar(len(cached), 1)}")
 
 
 def pages() -> dict[str, str]:
-    """Addresses whose answers are to take as long in a large table as in a small one."""
+    """Return addresses that should take as long with a large table as with a small one."""
     half = Customer.objects.order_by("-created_at", "-pk")[Customer.objects.count() // 2]
     keyset = Keyset(Customer.objects.all(), ["-created_at", "-pk"], 50, lambda rows: rows)
     deep = urlencode({"cursor": keyset.cursor(AFTER, half)})
@@ -102,24 +110,26 @@ def pages() -> dict[str, str]:
     }
 
 
-def sized(token: str) -> dict[str, list[float]]:
+def measure_growth(token: str) -> dict[str, list[float]]:
     found = pages()
-    return in_turn(
-        SECONDS, **{name: lambda address=address: uncached(address, token) for name, address in found.items()}
+    return alternate(
+        SECONDS, **{name: lambda address=address: measure_uncached(address, token) for name, address in found.items()}
     )
 
 
 def print_sizes(small: dict[str, list[float]], large: dict[str, list[float]]) -> None:
     print(f"\n{f'not cached, {CUSTOMERS:,}':32}{'requests':>8}{'ms':>10}{'p95':>10}  p95 of that at {FEW:,}")
     for name, found in large.items():
-        growth = milliseconds(found)[1] / milliseconds(small[name])[1]
-        flat = milliseconds(found)[1] / milliseconds(large["list"])[1]
-        line(name, found, verdict(growth, 3), *([f"of the first {verdict(flat, 1.5)}"] if "page" in name else []))
+        growth = compute_milliseconds(found)[1] / compute_milliseconds(small[name])[1]
+        flat = compute_milliseconds(found)[1] / compute_milliseconds(large["list"])[1]
+        print_line(
+            name, found, check_bar(growth, 3), *([f"of the first {check_bar(flat, 1.5)}"] if "page" in name else [])
+        )
 
 
 @contextmanager
-def served() -> Iterator[None]:
-    """Gunicorn as in the tiers, with one worker: wrk takes the other processor."""
+def run_gunicorn() -> Iterator[None]:
+    """Run Gunicorn as in the tiers, with one worker: wrk needs the other CPU."""
     options = ["-c", "config/gunicorn.py", "--bind", f"127.0.0.1:{PORT}", "--workers", "1", "--max-requests", "0"]
     command = [sys.executable, "-m", "gunicorn", "bench.api_peers:application", *options]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -150,7 +160,7 @@ def print_peers(token: str) -> None:
         "list in plain DRF": "/drf/customers/",
         "list in django-ninja": "/ninja/customers/",
     }
-    with served():
+    with run_gunicorn():
         rounds = [
             {name: requests_per_second(path, token) for name, path in addresses.items()} for _ in range(ROUNDS + 1)
         ]
@@ -158,11 +168,11 @@ def print_peers(token: str) -> None:
     print(f"\n{'through Gunicorn, requests/s':32}{'':8}{f'wrk, {CLIENTS} clients, median of {ROUNDS} rounds'}")
     for name, rate in rates.items():
         times = rates["list, cached"] / rate
-        bar = verdict(times, 8, least=True) if "DRF" in name else f"{times:.1f}"
+        bar = check_bar(times, 8, at_least=True) if "DRF" in name else f"{times:.1f}"
         print(f"{name:32}{rate:>8,.0f}  our cached list is {bar} times as fast")
 
 
-def token_of(user: Any) -> str:
+def create_token(user: Any) -> str:
     _row, token = ApiToken.objects.create_token(user, timedelta(days=1), name="bench", scopes=["read"])
     return str(token)
 
@@ -177,14 +187,14 @@ def main() -> None:
     if not shutil.which("wrk"):
         raise SystemExit("wrk is not installed; Debian has it under this name")
     call_command("migrate", verbosity=0)
-    token = token_of(User.objects.create_superuser("bench@example.com"))
+    token = create_token(User.objects.create_superuser("bench@example.com"))
     fill_up(FEW)
-    small = sized(token)
+    small = measure_growth(token)
     fill_up(CUSTOMERS - FEW)
     print(f"{CUSTOMERS:,} customers")
     print_costs(token)
     print_queries(token)
-    print_sizes(small, sized(token))
+    print_sizes(small, measure_growth(token))
     print_peers(token)
 
 

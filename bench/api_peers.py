@@ -1,4 +1,4 @@
-"""The list of customers as a user would write it otherwise: in plain Django REST framework, and in django-ninja.
+"""The list of customers written with plain Django REST framework, and with django-ninja.
 
 Both show the same fields of the same rows to whoever has the same token; neither has a
 cache, a limit of requests, or ETags.
@@ -44,14 +44,14 @@ def customers() -> Any:
     return rows.order_by("-created_at", "-pk")
 
 
-def user_of(header: str) -> Any:
+def get_user(header: str) -> Any:
     token = ApiToken.objects.select_related("user").filter(digest=token_digest(header.removeprefix("Token "))).first()
     return token and token.user
 
 
 class PlainAuthentication(BaseAuthentication):
     def authenticate(self, request: Any) -> Any:
-        user = user_of(request.headers.get("Authorization", ""))
+        user = get_user(request.headers.get("Authorization", ""))
         return user and (user, None)
 
 
@@ -114,7 +114,7 @@ class NinjaToken(APIKeyHeader):
     param_name = "Authorization"
 
     def authenticate(self, request: HttpRequest, key: str | None) -> Any:
-        return user_of(key or "")
+        return get_user(key or "")
 
 
 ninja = NinjaAPI(urls_namespace="bench", docs_url=None)

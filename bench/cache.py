@@ -1,4 +1,4 @@
-"""The list of 50 customers over the API while Redis is well, paused and killed.
+"""The list of 50 customers over the API with Redis running, paused and killed.
 
 python -m bench.cache; on engines of its own: `make bench-cache`. Everything in one process, one request at a time.
 """
@@ -12,12 +12,12 @@ from pathlib import Path
 
 import django
 
-from config.local.servers import free_port
+from config.local.servers import find_free_port
 from config.local.valkey import Valkey
 
 HOME = Path(tempfile.mkdtemp())
 SERVER = Valkey(HOME, "a-password")
-REDIS_PORT = free_port()
+REDIS_PORT = find_free_port()
 PROCESS, os.environ["REDIS_URL"] = SERVER.launch(REDIS_PORT), SERVER.url(REDIS_PORT)
 os.environ |= {"LOG_FORMAT": "json", "API_RATE_PER_TOKEN": "100000000"}
 django.setup()
@@ -28,8 +28,15 @@ from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from bench.asking import in_turn, invalidate, line, milliseconds, request, verdict  # noqa: E402
-from bench.filling import fill  # noqa: E402
+from bench.fill import fill  # noqa: E402
+from bench.measurements import (  # noqa: E402
+    alternate,
+    check_bar,
+    compute_milliseconds,
+    invalidate,
+    print_line,
+    request,
+)
 from core_apps.accounts.models import ApiToken, User  # noqa: E402
 from core_apps.cache import client  # noqa: E402
 from customers.models import Tag  # noqa: E402
@@ -37,7 +44,7 @@ from customers.models import Tag  # noqa: E402
 CUSTOMERS = int(os.environ.get("CUSTOMERS") or 10_000)
 LIST = "/api/v1/customers/"
 SECONDS = 8.0
-MOST_OF_UNCACHED, MOST_RECOVERY = 1.5, 10.0
+MAX_SHARE_OF_UNCACHED, MAX_RECOVERY_SECONDS = 1.5, 10.0
 application = WSGIHandler()
 
 
@@ -45,13 +52,13 @@ def ask(token: str) -> float:
     return request(application, LIST, token)
 
 
-def uncached(token: str) -> float:
+def measure_uncached(token: str) -> float:
     invalidate()
     return ask(token)
 
 
 def times(once: Callable[[], float], seconds: float = SECONDS) -> list[float]:
-    return in_turn(seconds, once=once)["once"]
+    return alternate(seconds, once=once)["once"]
 
 
 def write() -> float:
@@ -61,7 +68,7 @@ def write() -> float:
 
 
 def plain_write() -> float:
-    """Without the trigger, as to a table that no answer shows."""
+    """Time a write without the trigger, as to a table that no cached response shows."""
     started = time.perf_counter()
     Session.objects.filter(session_key="bench").update(session_data="bench")
     return time.perf_counter() - started
@@ -74,9 +81,15 @@ def print_writes() -> None:
     PROCESS.suspend()
     paused = times(write, 3)
     PROCESS.resume()
-    line("write of one row", normal)
-    line("without the trigger", plain, f"{milliseconds(normal)[0] / milliseconds(plain)[0]:.2f} with it")
-    line("Redis is paused", paused, verdict(milliseconds(paused)[0] / milliseconds(normal)[0], MOST_OF_UNCACHED))
+    print_line("write of one row", normal)
+    print_line(
+        "without the trigger", plain, f"{compute_milliseconds(normal)[0] / compute_milliseconds(plain)[0]:.2f} with it"
+    )
+    print_line(
+        "Redis is paused",
+        paused,
+        check_bar(compute_milliseconds(paused)[0] / compute_milliseconds(normal)[0], MAX_SHARE_OF_UNCACHED),
+    )
 
 
 def through(name: str, harm: Callable[[], None], heal: Callable[[], None], token: str, slow: list[float]) -> None:
@@ -89,9 +102,9 @@ def through(name: str, harm: Callable[[], None], heal: Callable[[], None], token
     while client._retry_at:
         ask(token)
     recovered = time.monotonic() - back
-    share = milliseconds(away)[1] / milliseconds(slow)[1]
-    line(name, away, f"p95 of the uncached {verdict(share, MOST_OF_UNCACHED)}")
-    print(f"  the first took {1000 * first:.0f} ms; cached again after {verdict(recovered, MOST_RECOVERY)} s")
+    share = compute_milliseconds(away)[1] / compute_milliseconds(slow)[1]
+    print_line(name, away, f"p95 of the uncached {check_bar(share, MAX_SHARE_OF_UNCACHED)}")
+    print(f"  the first took {1000 * first:.0f} ms; cached again after {check_bar(recovered, MAX_RECOVERY_SECONDS)} s")
 
 
 def kill() -> None:
@@ -112,9 +125,9 @@ def main() -> None:
     settings.ALLOWED_HOSTS = ["localhost"]
     print(f"{CUSTOMERS:,} customers{'requests':>22}{'ms':>10}{'p95':>10}")
     print_writes()
-    cached, slow = times(lambda: ask(token)), times(lambda: uncached(token))
-    line("cached", cached)
-    line("not cached", slow)
+    cached, slow = times(lambda: ask(token)), times(lambda: measure_uncached(token))
+    print_line("cached", cached)
+    print_line("not cached", slow)
     through("Redis is paused", PROCESS.suspend, PROCESS.resume, token, slow)
     through("Redis is killed", kill, start_again, token, slow)
 

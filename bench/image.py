@@ -1,4 +1,4 @@
-"""The image and the basic tier's start, beside two public peers measured on this kind of machine and our own bars.
+"""Measures the image and the basic tier's start, beside two public peers and our own bars.
 
 Peers: cookiecutter-django 2026.8.18 and docker-django-example 25de410, production image, same base.
 """
@@ -44,13 +44,13 @@ class Image:
         return size(self.tag)
 
     def forbidden(self) -> list[str]:
-        """What an image that only runs has no use for: compilers, fetchers, headers."""
+        """Return what a runtime image does not need: compilers, download tools, headers."""
         commands = run("docker", "run", "--rm", self.tag, "sh", "-c", f"which {' '.join(FORBIDDEN_COMMANDS)} || true")
         packages = run("docker", "run", "--rm", self.tag, "dpkg-query", "-W", "-f", "${Package}\\n")
         return commands.split() + [name for name in packages.split() if name.endswith("-dev")]
 
     def layers(self) -> dict[str, int]:
-        """Bytes of each layer, by its digest."""
+        """Return the bytes of each layer by digest."""
         digests = json.loads(run("docker", "image", "inspect", "-f", "{{json .RootFS.Layers}}", self.tag))
         # Steps that only set metadata make no layer; WORKDIR makes one of 0 bytes.
         history = run("docker", "history", "--human=false", "--format", "{{.Size}} {{.CreatedBy}}", self.tag)
@@ -64,7 +64,7 @@ def size(tag: str) -> int:
 
 
 class Stack:
-    """The basic tier under a name of its own, with two workers."""
+    """The basic tier under a separate project name, with two workers."""
 
     def __init__(self, source: Path, version: str) -> None:
         with socket.socket() as web, socket.socket() as db:
@@ -72,7 +72,8 @@ class Stack:
             db.bind(("127.0.0.1", 0))
             self.port, db_port = web.getsockname()[1], db.getsockname()[1]
         own = {"COMPOSE_PROJECT_NAME": PROJECT, "VERSION": version, "WEB_CONCURRENCY": "2"}
-        own |= {"SECRET_KEY": secrets.token_urlsafe(48), "POSTGRES_PASSWORD": secrets.token_urlsafe(24)}
+        passwords = ("SECRET_KEY", "POSTGRES_PASSWORD", "POSTGRES_APP_PASSWORD")
+        own |= {name: secrets.token_urlsafe(48) for name in passwords}
         own |= {"WEB_PORT": str(self.port), "DB_PORT": str(db_port)}
         self.options = {"cwd": source, "env": dict(os.environ, **own)}
 
@@ -111,8 +112,8 @@ class Stack:
 
 
 @contextmanager
-def copy_of_checkout() -> Iterator[Path]:
-    """What is committed, so that a line can be changed."""
+def copy_checkout() -> Iterator[Path]:
+    """Copy the committed files, so that one can be changed."""
     with tempfile.TemporaryDirectory() as directory:
         source = Path(directory) / "checkout"
         run("git", "clone", "-q", str(CHECKOUT), str(source))
@@ -120,8 +121,8 @@ def copy_of_checkout() -> Iterator[Path]:
 
 
 def measure() -> Iterator[tuple[str, float, float, str]]:
-    """Name, figure, bar and the peers' figures."""
-    with copy_of_checkout() as source:
+    """Print name, figure, bar and the peers' figures."""
+    with copy_checkout() as source:
         image = Image(source, IMAGE)
         yield "image above base, MB", (image.bytes - size(BASE)) / 1e6, 75, "152 / 174"
         yield "forbidden commands and packages", len(image.forbidden()), 0, "1 / 2"

@@ -1,6 +1,6 @@
 """Rows per second of our import, beside raw COPY and beside one save() per row, of the same rows in the same run.
 
-And of a file of which two rows in five are rejected.
+And of two files as people have them: customers with faults, and exhibitors of several fairs, of whom a third repeat.
 
 python -m bench.import [ROWS]; in a database of its own, which is dropped at the end.
 """
@@ -11,7 +11,6 @@ import csv
 import gc
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -24,14 +23,16 @@ django.setup()
 
 from django.db import connection, transaction  # noqa: E402 - models need the set-up
 
-from customers.importing import COMPANIES, CUSTOMERS, Kind, Options, import_file  # noqa: E402
+from bench.measurements import own_database  # noqa: E402
+from customers.importing import COMPANIES, CUSTOMERS, Kind, Options, Report, import_file  # noqa: E402
 
 ROWS = 100_000
 SAVED_ROWS = 1_000  # a sample, whose time is multiplied: the slow way is slow
 ROUNDS = 5
 MOST_TIMES_COPY = 5
 LEAST_ROWS_PER_SECOND = {"companies": 15_000, "customers": 10_000}
-LEAST_WITH_REFUSALS = 10_000
+LEAST_WITH_FAULTS = 10_000
+EXHIBITORS = 200_000
 COUNTRIES = ("DE", "FR", "IT", "NO", "PL", "SE")
 PREFIXES = {"DE": "49 30", "FR": "33 1", "IT": "39 06", "NO": "47", "PL": "48 22", "SE": "46 8"}
 
@@ -59,10 +60,19 @@ def customer(number: int) -> dict[str, str]:
     }
 
 
-def refused_customer(number: int) -> dict[str, str]:
-    """Like `customer`; of five rows one has no e-mail address to speak of, and one no country."""
-    faults = {1: {"email": f"person {number}"}, 3: {"country": "Atlantis"}}
-    return customer(number) | faults.get(number % 5, {})
+def faulty_customer(number: int) -> dict[str, str]:
+    """Like `customer`, but of five rows one has an unknown country, and one nothing but an invalid address."""
+    row = customer(number)
+    if number % 5 == 1:
+        return dict.fromkeys(row, "") | {"email": f"person {number}"}
+    return row | {"country": "Atlantis"} if number % 5 == 3 else row
+
+
+def exhibitor(number: int) -> dict[str, str]:
+    """Like `company`, but every third row repeats an earlier one, and every thirtieth website is no good."""
+    earlier = number * 7 // 11
+    row = company(earlier - (earlier % 3 == 2) if number % 3 == 2 else number)
+    return row | {"website": f"http:/{row['domain']}"} if number % 30 == 0 else row
 
 
 def write_file(path: Path, rows: Iterator[dict[str, str]]) -> None:
@@ -74,10 +84,11 @@ def write_file(path: Path, rows: Iterator[dict[str, str]]) -> None:
         writer.writerows(rows)
 
 
-def import_rows(kind: Kind, file: Path, rejected: int = 0) -> None:
+def import_rows(kind: Kind, file: Path, rejected: int = 0) -> Report:
     report = import_file(file, kind, Options(errors=file.with_suffix(".errors")))
-    if (report.created, report.rejected) != (report.rows - rejected, rejected):
+    if (report.created, report.rejected) != (report.rows - rejected - report.repeated, rejected):
         raise AssertionError(f"{report.created} of {report.rows} rows were created, {report.rejected} rejected.")
+    return report
 
 
 def save_rows(kind: Kind, file: Path) -> None:
@@ -89,15 +100,15 @@ def save_rows(kind: Kind, file: Path) -> None:
 
 
 def copy(kind: Kind, direction: str, file: Path, mode: str) -> None:
-    """COPY of all columns that a row brings along, FROM or TO the file."""
-    columns = ", ".join(column for column in kind.inserted if column not in ("owner_id", "company_id"))
+    """COPY the imported columns FROM or TO the file."""
+    columns = ", ".join(column for column in kind.inserted_columns if column not in ("owner_id", "company_id"))
     with connection.cursor() as cursor, file.open(mode) as stream:
         end = "STDIN" if direction == "FROM" else "STDOUT"
         cursor.copy_expert(f"COPY {kind.model._meta.db_table} ({columns}) {direction} {end}", stream)
 
 
-def seconds(kind: Kind, work: Callable[[], None]) -> float:
-    """Time of the work on an empty table."""
+def seconds(kind: Kind, work: Callable[[], object]) -> float:
+    """Return the seconds of the work with an empty table."""
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {kind.model._meta.db_table} CASCADE")
         cursor.execute(f"VACUUM ANALYZE {kind.model._meta.db_table}")
@@ -122,12 +133,18 @@ def measure(kind: Kind, file: Path, rows: int) -> None:
     print_verdict(rows / median(ours), LEAST_ROWS_PER_SECOND[str(kind.model._meta.verbose_name_plural)])
 
 
-def measure_refusals(file: Path, rows: int) -> None:
-    write_file(file, map(refused_customer, range(rows)))
-    times = [seconds(CUSTOMERS, lambda: import_rows(CUSTOMERS, file, rejected=rows * 2 // 5)) for _ in range(ROUNDS)]
-    print(f"\n{rows:,} customers, of which 40 % are rejected; median of {ROUNDS} rounds")
-    print(f"{rows / median(times):,.0f} rows/s")
-    print_verdict(rows / median(times), LEAST_WITH_REFUSALS)
+def measure_faults(kind: Kind, file: Path, rows: list[dict[str, str]], rejected: int = 0) -> None:
+    write_file(file, iter(rows))
+    reports: list[Report] = []
+    times = [
+        seconds(kind, lambda: reports.append(import_rows(kind, file, rejected)))  # the errors file included
+        for _ in range(ROUNDS)
+    ]
+    report, speed = reports[0], len(rows) / median(times)
+    print(f"\n{report.rows:,} {kind.model._meta.verbose_name_plural}: {report.repeated:,} repeated, ", end="")
+    print(f"{report.rejected:,} rejected, {report.left_out:,} values left out; median of {ROUNDS} rounds")
+    print(f"{speed:,.0f} rows/s")
+    print_verdict(speed, LEAST_WITH_FAULTS)
 
 
 def print_table(title: str, rows: int, raw: float, ours: float, saved: tuple[float, int]) -> None:
@@ -138,25 +155,15 @@ def print_table(title: str, rows: int, raw: float, ours: float, saved: tuple[flo
         (f"full_clean(), save(): from {saved[1]:,} rows", saved[0]),
     ):
         print(f"{name:36}{time:>9.1f}{rows / time:>10,.0f}{time / raw:>9.1f}")
-    print(f"at most {MOST_TIMES_COPY} x COPY: {verdict(ours <= MOST_TIMES_COPY * raw)}")
+    print(f"at most {MOST_TIMES_COPY} x COPY: {check_bar(ours <= MOST_TIMES_COPY * raw)}")
 
 
 def print_verdict(speed: float, least: int) -> None:
-    print(f"at least {least:,} rows/s: {verdict(speed >= least)}")
+    print(f"at least {least:,} rows/s: {check_bar(speed >= least)}")
 
 
-def verdict(met: bool) -> str:
+def check_bar(met: bool) -> str:
     return "met" if met else "MISSED"
-
-
-@contextmanager
-def own_database() -> Iterator[None]:
-    name = connection.settings_dict["NAME"]
-    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
-    try:
-        yield
-    finally:
-        connection.creation.destroy_test_db(name, verbosity=0)
 
 
 def main(rows: int) -> None:
@@ -165,7 +172,8 @@ def main(rows: int) -> None:
             file = Path(directory) / "rows.csv"
             write_file(file, map(row, range(rows)))
             measure(kind, file, rows)
-        measure_refusals(file, 2 * rows)
+        measure_faults(CUSTOMERS, file, [faulty_customer(number) for number in range(2 * rows)], 2 * rows // 5)
+        measure_faults(COMPANIES, file, [exhibitor(number) for number in range(EXHIBITORS)])
 
 
 if __name__ == "__main__":

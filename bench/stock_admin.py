@@ -35,7 +35,7 @@ def is_field(model: type[Model], name: Any) -> bool:
 
 
 def column(ours: Any, model: type[Model], name: str) -> str:
-    """The field that a column of ours sorts by, or the row's own name."""
+    """Return the field that our column sorts by, or __str__."""
     return name if is_field(model, name) else getattr(getattr(ours, name, None), "admin_order_field", "__str__")
 
 

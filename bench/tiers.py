@@ -1,4 +1,4 @@
-"""What nginx with TLS costs a page and gains a file, beside the same Gunicorn and its WhiteNoise asked directly.
+"""Compares pages and static files through nginx with TLS to Gunicorn with WhiteNoise.
 
 One prod tier; wrk, in a container of its own, asks nginx and Gunicorn in turn, so that both meet the same machine.
 """
@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.image import copy_of_checkout, run
+from bench.image import copy_checkout, run
+from deploy.init import SECRETS
 
 NAME = "crm.test"
 ROUNDS, SECONDS, CLIENTS = 5, 5, 16
@@ -24,7 +25,7 @@ PAGE = "/admin/login/"  # the cheapest there is, so the one to which a proxy add
 
 
 class Tier:
-    """A prod tier under a name of its own; its ports are published where nobody looks."""
+    """A prod tier under a separate project name, on other ports."""
 
     def __init__(self, source: Path) -> None:
         own = {
@@ -32,7 +33,7 @@ class Tier:
             "COMPOSE_FILE": "docker-compose.prod.yml",
         }
         own |= {"VERSION": "bench-tiers", "DOMAIN": NAME, "HTTP_PORT": "0", "HTTPS_PORT": "0"}
-        own |= {name: secrets.token_urlsafe(48) for name in ("SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD")}
+        own |= {name: secrets.token_urlsafe(48) for name in SECRETS}
         own |= {"FRONTEND_SUBNET": "10.222.1.0/24", "BACKEND_SUBNET": "10.222.2.0/24"}
         self.options = {"cwd": source, "env": dict(os.environ, **own)}
 
@@ -46,13 +47,13 @@ class Tier:
         return str(json.loads(networks)[f"{PROJECT}_frontend"]["IPAddress"])
 
     def static_path(self) -> str:
-        """The admin's style sheet, by its hashed name."""
+        """Return the path of the admin's style sheet with its hash."""
         names = self.compose("exec", "-T", "web", "cat", "/app/staticfiles/staticfiles.json")
         return f"/static/{json.loads(names)['paths']['admin/css/base.css']}"
 
 
 class Visitors:
-    """wrk, in the network of nginx and web."""
+    """Run wrk in the network of nginx and web."""
 
     def __init__(self, tier: Tier) -> None:
         self.nginx, self.web = tier.address("nginx"), tier.address("web")
@@ -62,7 +63,7 @@ class Visitors:
         return self.requests_per_second(f"https://{NAME}:8443{path}", self.nginx, "-H", f"Host: {NAME}", *options)
 
     def directly(self, path: str, *options: str) -> float:
-        """As nginx would ask, so that Django does not redirect."""
+        """Send the headers of nginx, so that Django does not redirect."""
         return self.requests_per_second(
             f"http://{NAME}:8000{path}", self.web, "-H", "X-Forwarded-Proto: https", *options
         )
@@ -80,7 +81,7 @@ class Visitors:
 
 @contextmanager
 def running_tier() -> Iterator[Tier]:
-    with copy_of_checkout() as source:
+    with copy_checkout() as source:
         tier = Tier(source)
         run("docker", "build", "-q", "-t", WRK, "-", input=LOAD_GENERATOR)
         try:
@@ -92,7 +93,7 @@ def running_tier() -> Iterator[Tier]:
 
 
 def measure() -> Iterator[tuple[str, float, float, float]]:
-    """Name, requests a second through nginx and directly, and the bar for their ratio."""
+    """Print name, requests per second through nginx and directly, and the bar for their ratio."""
     with running_tier() as tier:
         visitors = Visitors(tier)
         # Both have the file compressed; only nginx would compress a page.

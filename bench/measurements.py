@@ -1,4 +1,4 @@
-"""Requests to the application in this process, one at a time, and what they took."""
+"""Times requests to the application in this process, one at a time."""
 
 import gc
 import io
@@ -12,13 +12,13 @@ import psutil
 from django.db import connection
 
 Application = Callable[..., Any]
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 ATTEMPTS, PAUSE = 4, 5.0  # seconds
-MOST_STOLEN = 0.05  # of one processor's time
+MAX_STEAL = 0.05  # of one CPU's time
 
 
 def request(application: Application, address: str, token: str = "") -> float:
-    """Seconds of one GET."""
+    """Return the seconds of one GET request."""
     path, _, query = address.partition("?")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": "GET",
@@ -42,12 +42,12 @@ def request(application: Application, address: str, token: str = "") -> float:
     response.close()
     seconds = time.perf_counter() - started
     if statuses != ["200 OK"]:
-        raise SystemExit(f"{address} was answered by {statuses}")
+        raise SystemExit(f"{address} responded with {statuses}")
     return seconds
 
 
-def in_turn(seconds: float, **ways: Callable[[], float]) -> dict[str, list[float]]:
-    """What each way takes, asked in turn for so many seconds, so that all meet the same machine; once to warm up."""
+def alternate(seconds: float, **ways: Callable[[], float]) -> dict[str, list[float]]:
+    """Time each function in turn for so many seconds, so that all run under the same load, after one warm-up."""
     found: dict[str, list[float]] = {name: [] for name in ways}
     for once in ways.values():
         once()
@@ -59,47 +59,47 @@ def in_turn(seconds: float, **ways: Callable[[], float]) -> dict[str, list[float
     return found
 
 
-def in_peace(measure: Callable[[], Found]) -> Found:
-    """What it finds; anew, a few times at most, where the host gave this machine's processors to others meanwhile."""
+def measure_undisturbed(measure: Callable[[], Result]) -> Result:
+    """Return the measurement, repeated a few times at most while the host takes CPU time from this machine."""
     for attempt in range(ATTEMPTS):
         time.sleep(PAUSE if attempt else 0)
-        started, before = time.monotonic(), stolen()
+        started, before = time.monotonic(), get_steal_seconds()
         found = measure()
-        share = (stolen() - before) / (time.monotonic() - started)
-        if share <= MOST_STOLEN:
+        share = (get_steal_seconds() - before) / (time.monotonic() - started)
+        if share <= MAX_STEAL:
             return found
-    print(f"disturbed: {share:.0%} of a processor's time went to others of the host", flush=True)
+    print(f"disturbed: the host took {share:.0%} of a CPU's time", flush=True)
     return found
 
 
-def stolen() -> float:
-    """Seconds so far; only Linux counts them."""
+def get_steal_seconds() -> float:
+    """Return the CPU time that the host has taken; only Linux counts it."""
     return float(getattr(psutil.cpu_times(), "steal", 0))
 
 
-def milliseconds(found: list[float]) -> tuple[float, float]:
-    """The median, and of 100 the 95th."""
+def compute_milliseconds(found: list[float]) -> tuple[float, float]:
+    """Return the median and the 95th percentile."""
     return 1000 * median(found), 1000 * quantiles(found, n=100)[94]
 
 
-def line(name: str, found: list[float], *verdicts: str) -> None:
-    middle, p95 = milliseconds(found)
+def print_line(name: str, found: list[float], *verdicts: str) -> None:
+    middle, p95 = compute_milliseconds(found)
     print(f"{name:32}{len(found):>8,}{middle:>10.3f}{p95:>10.3f}  {'; '.join(verdicts)}", flush=True)
 
 
-def verdict(value: float, limit: float, *, least: bool = False) -> str:
-    kept = value >= limit if least else value <= limit
-    return f"{value:.2f} ({'>=' if least else '<='} {limit:g}) {'met' if kept else 'MISSED'}"
+def check_bar(value: float, limit: float, *, at_least: bool = False) -> str:
+    kept = value >= limit if at_least else value <= limit
+    return f"{value:.2f} ({'>=' if at_least else '<='} {limit:g}) {'met' if kept else 'MISSED'}"
 
 
 def invalidate() -> None:
-    """Make all cached answers old ones, as a write does."""
+    """Invalidate all cached responses, as a write does."""
     with connection.cursor() as cursor:
         cursor.execute("UPDATE data_version SET n = n + 1 WHERE slot = 1")
 
 
 @contextmanager
-def statements() -> Iterator[list[str]]:
+def record_statements() -> Iterator[list[str]]:
     seen: list[str] = []
 
     def count(execute: Any, sql: str, *arguments: Any) -> Any:
@@ -108,3 +108,14 @@ def statements() -> Iterator[list[str]]:
 
     with connection.execute_wrapper(count):
         yield seen
+
+
+@contextmanager
+def own_database() -> Iterator[None]:
+    """Within the block the connection is to an empty, migrated database."""
+    name = connection.settings_dict["NAME"]
+    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+    try:
+        yield
+    finally:
+        connection.creation.destroy_test_db(name, verbosity=0)

@@ -1,4 +1,4 @@
-"""Invents rows of a realistic shape: few large companies and many small ones, names in many scripts."""
+"""Generates realistic rows: few large and many small companies, and names in many scripts."""
 
 import csv
 import unicodedata
@@ -59,18 +59,18 @@ TRADES = {
 NAMES_OF_TRADES = tuple(TRADES)
 FORMS = ("GmbH", "Ltd", "SARL", "S.p.A.", "Inc.", "& Partners", "Group", "AG")
 TITLES = ("Head of purchasing", "Managing director", "Engineer", "Sales manager", "Buyer", "Founder", "", "Assistant")
-# How often each comes, in the order of the model's choices.
+# Weights, in the order of the model's choices.
 STAGES, SOURCES, GRADES = (55, 25, 15, 5), (80, 10, 5, 4, 1), (10, 30, 35, 15)
-# Of 100 customers, so many have been at the stand 0, 1, 2… times; 2 visits each on the average.
+# Percentages of customers with 0, 1, 2… visits; 2 on average.
 VISITS = (12, 30, 28, 16, 8, 6)
-PER_COMPANY = 7.7  # customers, on the average
+PER_COMPANY = 7.7  # customers on average
 NO_COMPANY = 0.05  # of all customers
-MISSING = 0.15  # of all e-mail addresses and of all numbers; nobody lacks both
-ARCHIVED = 0.3  # of the inactive ones
-NOBODY = 0.2  # of all rows that somebody could look after
+MISSING = 0.15  # of all e-mail addresses and of all phone numbers; every customer has one of them
+ARCHIVED = 0.3  # of inactive customers
+UNASSIGNED = 0.2  # of all customers and visits
 YEARS = 3
 
-# As COPY has it. Nothing that is invented here holds a character that COPY's text format gives a meaning to.
+# As in COPY's text format; generated values contain none of its special characters.
 NULL = "\\N"
 Values = Sequence[Any]
 First = tuple[int, int]  # primary keys of a company and of a customer
@@ -85,7 +85,7 @@ class Nation:
     family_names: tuple[str, ...]
 
 
-def nations() -> list[Nation]:
+def read_nations() -> list[Nation]:
     with Path(__file__).with_name("names.csv").open(encoding="utf-8", newline="") as file:
         return [
             Nation(
@@ -95,8 +95,8 @@ def nations() -> list[Nation]:
         ]
 
 
-class Invention:
-    """Rows as COPY takes them, from these primary keys on; the same for the same numbers and the same day."""
+class Generator:
+    """Generates rows for COPY, starting at these primary keys; they are the same for the same arguments."""
 
     COMPANY = ("id", "name", "domain", "country", "industry", "website", "search_text", "created_at", "updated_at")
     CUSTOMER = (
@@ -109,13 +109,13 @@ class Invention:
     )
 
     def __init__(self, customers: int, first: First, now: datetime, team: Sequence[int], fold: Fold) -> None:
-        # The same each time, and no secret.
+        # Reproducible; not used for secrets.
         self.random = Random(customers)
-        self.now, self.nations, self.team = now, nations(), team
+        self.now, self.nations, self.team = now, read_nations(), team
         self.customers, self.companies = customers, max(1, round(customers / PER_COMPANY))
         self.first_company, self.first_customer = first
-        # As the database would: there are few names, and it is asked once.
-        self.folded = fold([*{name for one in self.nations for name in (*one.given_names, *one.family_names)}])
+        # One query for all names, of which there are few.
+        self.fold_words = fold([*{name for one in self.nations for name in (*one.given_names, *one.family_names)}])
 
     def company_rows(self) -> Iterator[Values]:
         industries = list(TRADES.values())
@@ -124,7 +124,7 @@ class Invention:
             domain = "-".join(name.split()[:3]).lower() + ".example"
             moment, industry = self.moment(), industries[number % len(industries)]
             yield (
-                *(self.first_company + number, name, domain, self.nation_of(number).country, industry),
+                *(self.first_company + number, name, domain, self.get_nation(number).country, industry),
                 *(f"https://{domain}/", f" {name} {domain}".upper(), moment, moment),
             )
 
@@ -132,27 +132,27 @@ class Invention:
         word, form = WORDS[number // len(TRADES) % len(WORDS)], FORMS[number % len(FORMS)]
         return f"{word} {NAMES_OF_TRADES[number % len(TRADES)]} {self.first_company + number} {form}"
 
-    def nation_of(self, company: int) -> Nation:
+    def get_nation(self, company: int) -> Nation:
         return self.nations[company * 7 % len(self.nations)]
 
     def customer_rows(self) -> Iterator[Values]:
-        stages = self.endless(Customer.Stage.values, STAGES)
-        sources = self.endless(Customer.Source.values, SOURCES)
+        stages = self.draw_endlessly(Customer.Stage.values, STAGES)
+        sources = self.draw_endlessly(Customer.Source.values, SOURCES)
         for number in range(self.customers):
             yield self.customer(self.first_customer + number, next(stages), next(sources))
 
     def customer(self, key: int, stage: str, source: str) -> Values:
         draw = self.random.random
-        # The third power: a tenth of the companies have almost half of the customers.
+        # Cubed, so that a tenth of the companies have almost half of the customers.
         company = int(self.companies * draw() ** 3)
-        nation = self.nation_of(company)
+        nation = self.get_nation(company)
         given = nation.given_names[int(draw() * len(nation.given_names))]
         family = nation.family_names[int(draw() * len(nation.family_names))]
         lacks = draw()
-        email = "" if lacks < MISSING else f"{latin(given)}.{latin(family)}{key}@example.com".strip(".")
+        email = "" if lacks < MISSING else f"{transliterate(given)}.{transliterate(family)}{key}@example.com".strip(".")
         number = "" if lacks > 1 - MISSING else f"{int(draw() * 9 * 10**8) + 10**8}"
         digits, is_employed, moment = number and nation.dialling + number, draw() >= NO_COMPANY, self.moment()
-        words = ["", self.folded[given], self.folded[family], email.upper(), digits]
+        words = ["", self.fold_words[given], self.fold_words[family], email.upper(), digits]
         if is_employed:
             words.append(self.company_name(company).upper())
         return (
@@ -164,17 +164,20 @@ class Invention:
         )
 
     def colleague(self) -> int | str:
-        """Somebody of the team, or nobody."""
-        place = int(self.random.random() * len(self.team) / (1 - NOBODY))
+        """Return the key of a member of the team, or NULL."""
+        place = int(self.random.random() * len(self.team) / (1 - UNASSIGNED))
         return self.team[place] if place < len(self.team) else NULL
 
     def visit_rows(self, exhibitions: Sequence[Exhibition]) -> Iterator[Values]:
-        counts, grades = self.endless(range(len(VISITS)), VISITS), self.endless(Visit.Grade.values, GRADES)
-        over = [(one.pk, *opening(one)) for one in exhibitions]
+        counts, grades = (
+            self.draw_endlessly(range(len(VISITS)), VISITS),
+            self.draw_endlessly(Visit.Grade.values, GRADES),
+        )
+        over = [(one.pk, *get_opening(one)) for one in exhibitions]
         for customer in range(self.first_customer, self.first_customer + self.customers):
             first = int(len(over) * self.random.random())
             for number in range(min(next(counts), len(over))):
-                # A customer is at one exhibition once; some exhibitions are met more often than others.
+                # At most one visit per exhibition; some exhibitions have more visits than others.
                 yield self.visit(
                     customer, *over[(first + number * number * 3 + number) % len(over)], next(grades), number
                 )
@@ -189,14 +192,14 @@ class Invention:
     def moment(self) -> str:
         return (self.now - timedelta(days=365 * YEARS * self.random.random())).isoformat()
 
-    def endless(self, values: Sequence[Any], weights: Sequence[int]) -> Iterator[Any]:
+    def draw_endlessly(self, values: Sequence[Any], weights: Sequence[int]) -> Iterator[Any]:
         cumulated = list(accumulate(weights))
         while True:
             yield from self.random.choices(values, cum_weights=cumulated, k=1000)
 
 
-def opening(exhibition: Exhibition) -> tuple[datetime, int]:
-    """Nine in the morning of the first day, UTC, and the number of days."""
+def get_opening(exhibition: Exhibition) -> tuple[datetime, int]:
+    """Return 9:00 UTC of the first day, and the number of days."""
     day = datetime.combine(exhibition.starts_on, datetime.min.time(), UTC)
     return day + timedelta(hours=9), (exhibition.ends_on - exhibition.starts_on).days + 1
 
@@ -204,8 +207,8 @@ def opening(exhibition: Exhibition) -> tuple[datetime, int]:
 LATIN: dict[str, str] = {}
 
 
-def latin(name: str) -> str:
-    """What of it an e-mail address takes; nothing of most scripts."""
+def transliterate(name: str) -> str:
+    """Return the name's letters for an e-mail address; blank for most scripts."""
     if name not in LATIN:
         LATIN[name] = slugify(unicodedata.normalize("NFKD", name))
     return LATIN[name]

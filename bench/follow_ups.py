@@ -1,4 +1,4 @@
-"""What came of invented visits and customers: follow-ups and tags, which the database derives from their rows."""
+"""Adds follow-ups and tags to generated visits and customers; the database derives them from their rows."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,8 +8,8 @@ from django.db import connection
 
 from customers.models import FollowUp, Tag
 
-# After each third visit of the better grades. Of the last weeks half are open, of those before one in fifty; the
-# others were done after 1 to 100 hours, every other one within a day. One in five is nobody's.
+# One for every third visit of grades A and B. Half of those of the last six weeks are open, and one in fifty of the
+# earlier ones; the others were done after 1 to 100 hours, half of them within a day. One in five has no assignee.
 FOLLOW_UPS = """
     INSERT INTO customers_followup (customer_id, visit_id, assignee_id, channel, due_at, priority, note, outcome,
         completed_at, created_at, updated_at)
@@ -26,7 +26,7 @@ FOLLOW_UPS = """
         WHERE customer_id >= %(first)s AND grade IN ('A', 'B') AND id %% 3 = 0
     ) AS visit
 """
-# So many customers of each hundred have the tag.
+# Percentages of customers with each tag.
 TAGS = {"Newsletter": 20, "Reseller": 7, "Press": 2, "VIP": 1}
 TAGGED = """
     INSERT INTO customers_customer_tags (customer_id, tag_id)
@@ -34,24 +34,24 @@ TAGGED = """
 """
 
 
-def follow_up(first_customer: int, team: Sequence[int], now: datetime) -> int:
-    """Add follow-ups of the visits of this customer and all later ones; returns how many."""
+def add_follow_ups(first_customer: int, team: Sequence[int], now: datetime) -> int:
+    """Add follow-ups to the visits of this customer and all later ones; return their number."""
     values = {"first": first_customer, "team": list(team), "size": max(1, len(team)), "now": now}
     choices = {"channels": FollowUp.Channel.values, "outcomes": FollowUp.Outcome.values}
-    return inserted(FOLLOW_UPS, values | choices)
+    return insert(FOLLOW_UPS, values | choices)
 
 
-def tag(first_customer: int) -> int:
-    """Tag some from this customer on; returns how many tags were given."""
+def add_tags(first_customer: int) -> int:
+    """Tag some of the customers from this one on; return the number of tags."""
     rows, share = 0, 0
     for name, percent in TAGS.items():
         tag = Tag.objects.filter(name__iexact=name).first() or Tag.objects.create(name=name)
-        rows += inserted(TAGGED, [tag.pk, first_customer, share, share + percent - 1])
+        rows += insert(TAGGED, [tag.pk, first_customer, share, share + percent - 1])
         share += percent
     return rows
 
 
-def inserted(statement: str, values: Any) -> int:
+def insert(statement: str, values: Any) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return int(cursor.rowcount)

@@ -1,4 +1,4 @@
-"""Fills a database with any number of invented customers through COPY, indexes last."""
+"""Fills a database with generated customers through COPY, and builds the indexes last."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +11,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 from psycopg2 import Error
 
-from bench.following import follow_up, tag
-from bench.inventing import YEARS, Invention, Values
+from bench.follow_ups import add_follow_ups, add_tags
+from bench.generator import YEARS, Generator, Values
 from core_apps.operations.database import without_limit
 from customers.demo import read_rows
 from customers.models import Company, Customer, Exhibition, FollowUp, Visit
@@ -28,7 +28,7 @@ INDEXES = """
     SELECT format('DROP INDEX %%s', indexrelid::regclass), pg_get_indexdef(indexrelid)
     FROM pg_index WHERE NOT indisunique AND indrelid = ANY (%s::regclass[])
 """
-# What they would write is invented with the row.
+# The generated rows contain what the triggers would write.
 TRIGGERS = """
     SELECT format('ALTER TABLE %%s DISABLE TRIGGER %%I', tgrelid::regclass, tgname),
            format('ALTER TABLE %%s ENABLE TRIGGER %%I', tgrelid::regclass, tgname)
@@ -37,45 +37,45 @@ TRIGGERS = """
 
 
 def fill(customers: int) -> int:
-    """Add so many customers, their companies, visits, follow-ups and tags, all or none; returns the rows."""
-    exhibitions, team, now = past_exhibitions(), colleagues(), timezone.now()
-    with without_limit(), transaction.atomic(), bare_tables():
+    """Add customers with companies, visits, follow-ups and tags, all or none; return the number of rows."""
+    exhibitions, team, now = create_past_exhibitions(), find_team(), timezone.now()
+    with without_limit(), transaction.atomic(), without_indexes():
         first = next_key(Company), next_key(Customer)
-        invention = Invention(customers, first, now, team, folded)
-        rows = copy(Company, invention.COMPANY, invention.company_rows())
-        rows += copy(Customer, invention.CUSTOMER, invention.customer_rows())
-        rows += copy(Visit, invention.VISIT, invention.visit_rows(exhibitions))
+        generator = Generator(customers, first, now, team, fold_words)
+        rows = copy(Company, generator.COMPANY, generator.company_rows())
+        rows += copy(Customer, generator.CUSTOMER, generator.customer_rows())
+        rows += copy(Visit, generator.VISIT, generator.visit_rows(exhibitions))
         for model in (Company, Customer):
             advance_sequence(model)
-        rows += follow_up(first[1], team, now) + tag(first[1])
+        rows += add_follow_ups(first[1], team, now) + add_tags(first[1])
     with without_limit(), connection.cursor() as cursor:
-        # Not all: catalogues that databases share would stay locked until a transaction around this one ends.
+        # Only these tables: ANALYZE of shared catalogues would keep them locked until an outer transaction ends.
         cursor.execute("ANALYZE " + ", ".join(model._meta.db_table for model in (Exhibition, *TABLES)))
     return rows
 
 
-def colleagues() -> list[int]:
-    """Who can look after customers."""
+def find_team() -> list[int]:
+    """Return the users to whom customers can be assigned."""
     return list(get_user_model()._default_manager.filter(is_active=True, is_staff=True).values_list("pk", flat=True))
 
 
-def folded(words: list[str]) -> dict[str, str]:
+def fold_words(words: list[str]) -> dict[str, str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT word, folded(word) FROM unnest(%s) AS word", [words])
         return dict(cursor.fetchall())
 
 
-def past_exhibitions() -> list[Exhibition]:
-    """Those of the demo, in each of the last years."""
+def create_past_exhibitions() -> list[Exhibition]:
+    """Create the demo's exhibitions in each of the last years, and return those that are over."""
     known = {(one.name.upper(), one.edition.upper()) for one in Exhibition.objects.all()}
-    editions = [edition(row, years) for row in read_rows("exhibitions") for years in range(YEARS + 2)]
+    editions = [build_edition(row, years) for row in read_rows("exhibitions") for years in range(YEARS + 2)]
     Exhibition.objects.bulk_create(one for one in editions if (one.name.upper(), one.edition.upper()) not in known)
     today = timezone.localdate()
     return list(Exhibition.objects.filter(ends_on__lt=today, starts_on__gt=today - timedelta(days=365 * YEARS)))
 
 
-def edition(row: dict[str, str], years: int) -> Exhibition:
-    """The one so many years before, on the same day of the week."""
+def build_edition(row: dict[str, str], years: int) -> Exhibition:
+    """Build the edition of so many years before, on the same day of the week."""
     earlier = timedelta(days=364 * years)
     starts_on, ends_on = (date.fromisoformat(row[name]) - earlier for name in ("starts_on", "ends_on"))
     named = str(int(row["edition"]) - years) if row["edition"].isdecimal() else f"{row['edition']} -{years}"
@@ -83,28 +83,28 @@ def edition(row: dict[str, str], years: int) -> Exhibition:
 
 
 @contextmanager
-def bare_tables() -> Iterator[None]:
-    """Constraints of more than one row are checked, and indexes are built, at the end: all rows at once."""
+def without_indexes() -> Iterator[None]:
+    """Drop constraints, indexes and triggers, and create them again after the block, for all rows at once."""
     with connection.cursor() as cursor:
-        # Until it ends: an index is sorted in memory, not on the disk.
+        # Until the transaction ends, so that indexes are sorted in memory.
         cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
-        # What this transaction has to check already, for it would stand in the way.
+        # Pending checks would prevent ALTER TABLE.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        laid_aside = [statement for kind in (CONSTRAINTS, INDEXES, TRIGGERS) for statement in of_tables(cursor, kind)]
-        for removal, _ in laid_aside:
-            cursor.execute(removal)
+        statements = [pair for query in (CONSTRAINTS, INDEXES, TRIGGERS) for pair in build_statements(cursor, query)]
+        for drop, _ in statements:
+            cursor.execute(drop)
         yield
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        for _, return_ in reversed(laid_aside):
-            cursor.execute(return_)
+        for _, create in reversed(statements):
+            cursor.execute(create)
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 
 
-def of_tables(cursor: Any, question: str) -> list[tuple[str, str]]:
-    """Statements that remove each, and that bring it back."""
-    cursor.execute(question, [[model._meta.db_table for model in TABLES]])
-    found: list[tuple[str, str]] = cursor.fetchall()
-    return found
+def build_statements(cursor: Any, query: str) -> list[tuple[str, str]]:
+    """Return pairs of statements that drop and create each constraint, index or trigger."""
+    cursor.execute(query, [[model._meta.db_table for model in TABLES]])
+    pairs: list[tuple[str, str]] = cursor.fetchall()
+    return pairs
 
 
 def next_key(model: Any) -> int:
@@ -118,13 +118,13 @@ def copy(model: Any, columns: Sequence[str], rows: Iterable[Values]) -> int:
         with connection.cursor() as cursor:
             cursor.copy_expert(f"COPY {model._meta.db_table} ({', '.join(columns)}) FROM STDIN", source)
     except Error as error:
-        # psycopg2 tells of what was raised while it read, Ctrl-C included, in words of its own.
+        # psycopg2 wraps exceptions of read(), even KeyboardInterrupt.
         raise source.error or error from error
     return source.count
 
 
 class Source:
-    """A file of COPY's text format, for psycopg2 to read."""
+    """A file-like object with rows in COPY's text format."""
 
     def __init__(self, rows: Iterable[Values]) -> None:
         self.count = 0
