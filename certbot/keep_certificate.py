@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from cryptography import x509
 LINEAGES = Path("/etc/letsencrypt")
 CHALLENGES = Path("/var/www/challenges")
 ISSUED = Path("/certificates/issued.pem")
+METRICS = Path("/metrics")
 # The CA certificate of a private authority; empty for a public one.
 CA_BUNDLE = Path("/etc/acme-ca.pem")
 
@@ -76,13 +78,24 @@ def main() -> None:
 
 def renew(wanted: Wanted) -> float:
     """Renew if due, and return the seconds until the next check."""
+    pause, has_failed = float(PAUSE_AFTER_FAILURE), True
     try:
         run_certbot(wanted)
-        return seconds_to_next_check(install(wanted))
+        pause, has_failed = seconds_to_next_check(install(wanted)), False
     except (CertbotError, OSError, ValueError) as error:
         retry = f"next try in {PAUSE_AFTER_FAILURE // 60} minutes"
         log("WARNING", f"no new certificate for {', '.join(wanted.names)}, {retry}: {error}")
-        return PAUSE_AFTER_FAILURE
+    write_metrics(has_failed=has_failed)
+    return pause
+
+
+def write_metrics(*, has_failed: bool) -> None:
+    """For node_exporter; on a full disk the former file stays."""
+    partial = METRICS / "certbot.partial"
+    with suppress(OSError):
+        partial.write_text(f"certificate_renewal_failed {has_failed:d}\n", encoding="utf-8")
+        partial.chmod(0o644)
+        partial.replace(METRICS / "certbot.prom")
 
 
 def run_certbot(wanted: Wanted) -> None:

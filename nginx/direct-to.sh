@@ -8,7 +8,7 @@ cd /etc/nginx/conf.d
 if [ "$1" = web ]; then
   cp web.start web.next
 else
-  sed "s/default .*;/default $1:8000;/" web.start > web.next
+  sed "s/web:/$1:/" web.start > web.next
 fi
 if cmp -s web.next web.conf; then
   exit 0

@@ -25,28 +25,27 @@ HSTS="max-age=$SECURE_HSTS_SECONDS; includeSubDomains"
 case "${SECURE_HSTS_PRELOAD:-}" in
   [Tt]rue | [Yy]es | [Oo]n | 1) HSTS="$HSTS; preload" ;;
 esac
-export SERVER_NAMES HSTS
+REALM=off
+if [ -n "${SITE_PASSWORD:-}" ]; then
+  REALM=staging
+  (umask 077 && printf 'staging:{PLAIN}%s\n' "$SITE_PASSWORD" > /etc/nginx/conf.d/visitors)
+fi
+export SERVER_NAMES HSTS REALM
 
 for proxy in $(echo "${TRUSTED_PROXIES:-}" | tr ',' ' '); do
   echo "set_real_ip_from $proxy;"
 done > /etc/nginx/conf.d/trusted-proxies.conf
 
-is_placeholder_for_other_names() {
-  openssl verify -CAfile "$1" "$1" >/dev/null 2>&1 &&
-    ! openssl x509 -in "$1" -noout -checkhost "${SERVER_NAMES%% *}" | grep -q 'does match'
-}
-
 # The last certificate that worked; on the first start a self-signed one.
 served=$CERTIFICATES/served.pem
 certificate-is-whole.sh $served || ! certificate-is-whole.sh $CERTIFICATES/previous.pem ||
   cp $CERTIFICATES/previous.pem $served
-if ! certificate-is-whole.sh $served || is_placeholder_for_other_names $served; then
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 3650 -subj "/CN=self-signed placeholder" \
-    -addext "subjectAltName=DNS:$(echo "$SERVER_NAMES" | sed 's/ /,DNS:/g')" \
-    -keyout /tmp/key.pem -out /tmp/certificate.pem 2>/dev/null
-  (umask 077 && cat /tmp/certificate.pem /tmp/key.pem > $CERTIFICATES/served.partial)
-  mv $CERTIFICATES/served.partial $served
-  rm /tmp/key.pem /tmp/certificate.pem
-fi
+placeholder-certificate.sh || true
 
-exec /docker-entrypoint.sh "$@"
+if [ "$*" != "nginx -g daemon off;" ]; then
+  exec /docker-entrypoint.sh "$@"
+fi
+rm -f /tmp/errors
+mkfifo -m 0600 /tmp/errors
+log-errors.sh < /tmp/errors >&2 &
+exec /docker-entrypoint.sh "$@" 2> /tmp/errors

@@ -18,9 +18,17 @@ serve() {
   fi
 }
 
+# After two months, so that a placeholder never ends while it is served.
+renew_placeholder() {
+  if [ -n "$(find served.pem -mtime +60)" ] && placeholder-certificate.sh && kill -HUP "$(cat /tmp/nginx.pid)"; then
+    log INFO "now serving a new self-signed certificate"
+  fi
+}
+
 watch() {
   while sleep 2; do
     touch /tmp/watching
+    renew_placeholder
     if [ ! -e issued.pem ] || cmp -s issued.pem served.pem; then continue; fi
     if why=$(serve 2>&1); then
       log INFO "now serving the certificate with $(openssl x509 -in served.pem -noout -serial)"

@@ -45,7 +45,7 @@ def newest_first(settings: Settings) -> Iterator[Backup]:
         yield inspect_backup(settings.backups / name)
 
 
-def newest_sound(settings: Settings) -> Backup | None:
+def find_newest_intact(settings: Settings) -> Backup | None:
     return next((one for one in newest_first(settings) if not one.fault), None)
 
 

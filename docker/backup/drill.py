@@ -64,7 +64,7 @@ class Drill:
 
 def command(settings: Settings) -> None:
     with read_identity() as key:
-        if (newest := catalogue.newest_sound(settings)) and newest.manifest:
+        if (newest := catalogue.find_newest_intact(settings)) and newest.manifest:
             parts.require_key(newest.manifest, key)
         drill = run(settings, key)
     print(drill.text)
@@ -102,11 +102,18 @@ def restore_and_compare(backup: Path, key: Path | None, directory: Path, figures
     with parts.open_parts(backup, key) as plain:
         media.unpack(plain / MEDIA, directory / "media", wanted.media)
     figures["media_files"] = len(wanted.media)
-    with scratch.server(directory / "server", os.environ["PGUSER"]) as dsn:
+    with scratch.server(directory / "server", os.environ["POSTGRES_USER"]) as dsn:
+        create_owner(dsn)
         found = parts.load(backup, key, dsn, wanted.database)
         figures |= {"tables": len(found.tables), "rows": found.rows}
         figures["sequences"] = check_sequences(make_dsn(dsn, dbname=wanted.database))
         figures["application"] = check_application(backup / manifest.FILE, directory)
+
+
+def create_owner(dsn: str) -> None:
+    """Create the role that the application connects as, without a password: the server has no network."""
+    with closing(database.connect_autocommit(dsn)) as connection, connection.cursor() as cursor:
+        cursor.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(parts.OWNER)))
 
 
 def check_disk_space(wanted: Manifest, directory: Path) -> None:
@@ -174,6 +181,6 @@ def run_when_due(settings: Settings, now: datetime) -> None:
     scheduled = runs.last_runs(settings).get(SCHEDULED)
     if not scheduled or not scheduled.finished or now - scheduled.finished > MAX_DELAY or not is_due(settings, now):
         return
-    newest = catalogue.newest_sound(settings)
+    newest = catalogue.find_newest_intact(settings)
     if newest and not newest.encrypted_to:
         run(settings, None)

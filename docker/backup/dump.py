@@ -88,7 +88,9 @@ def write_parts(
 
 def archive_media(action: str, archive: Path, directory: Path) -> None:
     # 1: a file changed meanwhile. The posix format has timestamps precise enough for --update to notice.
-    run("tar", action, "--format=posix", f"--file={archive}", f"--directory={directory}", ".", allowed=(0, 1))
+    # Downloads are made again on demand, and deleted after a day.
+    options = ["--format=posix", "--exclude=./downloads", f"--file={archive}", f"--directory={directory}"]
+    run("tar", action, *options, ".", allowed=(0, 1))
 
 
 def add_media_of(backup: Path, key: Path | None, archive: Path) -> None:

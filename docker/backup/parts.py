@@ -1,6 +1,7 @@
 """The parts of a backup: verified against the manifest, decrypted, and loaded into a database."""
 
 import hashlib
+import os
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,6 +16,8 @@ from backup.errors import BackupError
 from backup.manifest import DATABASE, ENCRYPTED, MEDIA, PARTIAL, PARTS, File, Manifest
 from backup.programs import run
 
+# The application's role: docker/postgres/roles.sql.
+OWNER = "app"
 # Number of differences in an error message.
 MAX_DIFFERENCES = 3
 
@@ -100,16 +103,19 @@ def decrypt(stored: Path, plain: Path, key: Path) -> None:
 def load(directory: Path, key: Path | None, dsn: str, name: str) -> database.Contents:
     """Load the dump into a new database with this name, and return its contents after comparing them.
 
-    Raises BackupError if they differ from the manifest; the caller drops the database. Everything belongs to the role
-    that loads it: roles are not part of a backup.
+    Raises BackupError if they differ from the manifest; the caller drops the database. Everything belongs to the
+    application's role, which also runs the statements of the dump: they can do no more than the application.
     """
     wanted, loaded = manifest.read(directory), make_dsn(dsn, dbname=name)
     with closing(database.connect_autocommit(dsn)) as connection, connection.cursor() as cursor:
-        cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        names = sql.Identifier(name), sql.Identifier(OWNER)
+        cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(*names))
     options = ["--exit-on-error", "--no-owner", "--no-privileges", "--no-tablespaces"]
     with open_parts(directory, key) as plain:
         try:
-            run("pg_restore", *options, f"--dbname={loaded}", str(plain / DATABASE))
+            as_owner = os.environ | {"PGPASSWORD": os.environ.get("APP_PASSWORD", "")}
+            target = make_dsn(loaded, user=OWNER)
+            run("pg_restore", *options, f"--dbname={target}", str(plain / DATABASE), environment=as_owner)
         except BackupError as error:
             raise BackupError(f"the database cannot be loaded: {error}") from error
     return compare_contents(wanted, loaded)

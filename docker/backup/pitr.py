@@ -1,7 +1,7 @@
-"""Point in time by Barman: it streams WAL and takes base backups, and a recovered moment becomes an ordinary backup.
+"""Point-in-time recovery with Barman, which streams WAL and takes base backups; its result is an ordinary backup.
 
-Each cluster has a Barman of its own in `/wal/SYSTEM_IDENTIFIER`: after an upgrade, or where its volume is gone, another
-one begins, and the earlier one can still be recovered from.
+Each database cluster has its own Barman home in `/wal/SYSTEM_IDENTIFIER`. A new cluster, after an upgrade or the loss
+of the volume, gets a new one; the old one can still be used for recoveries.
 """
 
 import json
@@ -40,21 +40,21 @@ immediate_checkpoint = true
 retention_policy = RECOVERY WINDOW OF {days} DAYS
 last_backup_maximum_age = 26 HOURS
 """
-# `barman cron` starts what streams again where it has ended; the slot keeps the WAL meanwhile.
+# `barman cron` restarts streaming; the replication slot keeps the WAL meanwhile.
 CRON_SECONDS = 60
-# After a base backup that failed; the first one may come before the stream of WAL does.
-RETRY = timedelta(minutes=1)
-# A week of changes, on a slow disk.
+# The first base backup of a new cluster fails until WAL streaming has started.
+RETRY_SECONDS = 10
+# Enough for a week of changes on a slow disk.
 REPLAY_SECONDS = 6 * 3600
 EXAMPLE = '"2026-11-22 14:03:00+01:00"'
-# What the server says when it ran out of WAL, and how far it came.
+# PostgreSQL's messages: the WAL ended early, and the last replayed transaction.
 TOO_SHORT = "recovery ended before configured recovery target was reached"
 REACHED = re.compile(r"last completed transaction was at log time (.+)$", re.M)
 
 
 @dataclass(frozen=True)
 class Base:
-    """A base backup: every moment from its end on can be recovered from it and the WAL behind it."""
+    """A base backup; with the WAL, any time since its end can be recovered."""
 
     archive: "Archive"
     id: str
@@ -70,9 +70,10 @@ class Archive:
     home: Path
 
     def configure(self, days: int) -> None:
-        """Write its configuration as a whole: the health check and a recovery may be reading it."""
+        """Write the configuration atomically: the health check and a recovery may be reading it."""
         self.home.mkdir(exist_ok=True)
-        dsn = "host={PGHOST} user={PGUSER} dbname={PGDATABASE}".format_map(os.environ)
+        # Not the application's database: a restore replaces it, and with it the rights to Barman's functions.
+        dsn = "host={PGHOST} user={PGUSER} dbname=postgres".format_map(os.environ)
         partial = self.home / "barman.conf.partial"
         partial.write_text(CONFIG.format(home=self.home, dsn=dsn, days=days))
         partial.replace(self.home / "barman.conf")
@@ -81,87 +82,84 @@ class Archive:
         return run("barman", "-c", str(self.home / "barman.conf"), *arguments)
 
     def bases(self) -> list[Base]:
-        """Those that are complete, oldest first."""
+        """Return complete base backups, oldest first."""
         found = json.loads(self.barman("-f", "json", "list-backups", "main"))["main"]
         done = [(int(one["end_time_timestamp"]) + 1, one["backup_id"]) for one in found if one["status"] == "DONE"]
         return [Base(self, name, datetime.fromtimestamp(end, UTC)) for end, name in sorted(done)]
 
     def wal(self) -> list[Path]:
-        """Segments, oldest first; the last one is still being written."""
+        """Return WAL segments, oldest first; the last one is still being written."""
         files = [*self.home.glob("main/streaming/*"), *self.home.glob("main/wals/*/*")]
         return sorted((file for file in files if re.match("[0-9A-F]{24}", file.name)), key=lambda file: file.name[8:])
 
     def last_change(self) -> datetime:
-        """When WAL was last written into it."""
+        """Return when WAL was last written."""
         return datetime.fromtimestamp(max((file.stat().st_mtime for file in self.wal()), default=0), UTC)
 
 
-def archives(settings: Settings) -> list[Archive]:
-    """The one that was written to last comes last."""
+def find_archives(settings: Settings) -> list[Archive]:
+    """Return all archives; the last one was written to last."""
     found = [Archive(path.parent) for path in settings.wal.glob("*/barman.conf")]
     return sorted(found, key=Archive.last_change)
 
 
-def current(settings: Settings) -> Archive:
-    """The one of the database that serves."""
+def get_current_archive(settings: Settings) -> Archive:
+    """Return the archive of the running database."""
     with closing(database.connect_autocommit("")) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT system_identifier FROM pg_control_system()")
         return Archive(settings.wal / str(cursor.fetchone()[0]))
 
 
 def serve(settings: Settings) -> None:
-    """The service `barman`: `barman cron` each minute, and a base backup whenever it is time for a backup."""
+    """Run the service `barman`: `barman cron` each minute, and base backups by the schedule of backups."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    notify.log("INFO", f"every moment of {settings.pitr_days} days is kept")
-    fault, not_before = "", datetime.min.replace(tzinfo=UTC)
+    notify.log("INFO", f"any point in time of the last {settings.pitr_days} days can be recovered")
+    last_error = ""
     while True:
-        now = datetime.now(UTC)
         try:
-            archive = current(settings)
+            archive = get_current_archive(settings)
             archive.configure(settings.pitr_days)
             archive.barman("cron")
-            if now >= not_before:
-                not_before = now + RETRY
-                take_base(settings, archive, now)
-                not_before, fault = now, ""
+            take_base(settings, archive, datetime.now(UTC))
+            last_error = ""
         except EXPECTED as error:
-            # What lasts is reported once.
-            if describe(error) != fault:
-                fault = describe(error)
-                notify.report_failure(settings, "base backup", fault)
-        time.sleep(CRON_SECONDS)
+            # A persistent error is reported once.
+            if describe(error) != last_error:
+                last_error = describe(error)
+                notify.report_failure(settings, "base backup", last_error)
+        time.sleep(RETRY_SECONDS if last_error else CRON_SECONDS)
 
 
 def take_base(settings: Settings, archive: Archive, now: datetime) -> None:
-    """Where there is none since the last time that backups were to be taken at; verified, then old archives go."""
+    """Take and verify a base backup if one is due, then remove old archives."""
     bases = archive.bases()
     if bases and bases[-1].end >= settings.schedule.last(now):
         return
     archive.barman("backup", "--wait", "--wait-timeout=60", "main")
     archive.barman("verify-backup", "main", "latest")
     notify.log("INFO", "base backup taken", name=archive.bases()[-1].id)
-    for other in archives(settings):
+    for other in find_archives(settings):
         if other.home != archive.home and now - other.last_change() > timedelta(days=settings.pitr_days):
             shutil.rmtree(other.home)
 
 
 def check_health(settings: Settings) -> None:
-    """Raise BackupError, with what Barman's own check finds."""
-    current(settings).barman("check", "--nagios", "main")
+    """Raise BackupError with the findings of `barman check`."""
+    get_current_archive(settings).barman("check", "--nagios", "main")
 
 
-def ranges(settings: Settings) -> list[str]:
-    """For a person: which moments can be recovered."""
+def describe_ranges(settings: Settings) -> list[str]:
+    """Return the periods that can be recovered, as text."""
     found = [
         f"from {bases[0].end:%F %T} to {archive.last_change():%F %T} UTC"
-        for archive in archives(settings)
+        for archive in find_archives(settings)
         if (bases := archive.bases())
     ]
-    return found or ["none: what is lost is what was written since the newest backup (COMPOSE_PROFILES=pitr)"]
+    return found or ["none: changes since the newest backup would be lost (COMPOSE_PROFILES=pitr prevents that)"]
 
 
 def command(settings: Settings, *words: str) -> None:
-    """Print the name of the new backup."""
+    """Recover a point in time, and print the name of the resulting backup."""
     moment = parse(" ".join(words), datetime.now(UTC))
     with read_identity() as key, lock(settings, "a recovery"):
         print(recover(settings, moment, key))
@@ -173,16 +171,16 @@ def parse(text: str, now: datetime) -> datetime:
     except ValueError as error:
         raise BackupError(f"TIME={text} is not a time such as {EXAMPLE}") from error
     if moment.tzinfo is None:
-        raise BackupError(f"TIME={text} names no time zone: write {EXAMPLE}, or Z at its end for UTC")
+        raise BackupError(f"TIME={text} has no time zone: write {EXAMPLE}, or Z at the end for UTC")
     if moment > now:
         raise BackupError(f"TIME={text} is in the future: it is {now:%F %T} UTC")
     return moment
 
 
 def recover(settings: Settings, moment: datetime, key: Path | None) -> str:
-    """The name of a backup of that moment."""
-    base, media = choose(settings, moment), media_around(settings, moment, key)
-    is_current = mark(settings, base.archive)
+    """Return the name of a new backup of that time."""
+    base, media = choose_base(settings, moment), find_media_backups(settings, moment, key)
+    is_current = write_marker(settings, base.archive)
     with scratch.empty(settings.scratch) as directory:
         try:
             return replay(settings, base, directory / "moment", moment, media, key)
@@ -190,49 +188,49 @@ def recover(settings: Settings, moment: datetime, key: Path | None) -> str:
             log = directory / "moment/log"
             if not log.exists() or TOO_SHORT not in log.read_text():
                 raise
-            end = reached(log)
+            end = find_last_transaction(log)
             if is_current or is_damaged(base.archive, log.read_text()):
-                raise BackupError(f"the WAL is damaged, and can be replayed until {end} only") from None
-        # Of a cluster that is gone, nothing tells that its last transaction was the last one: all of it is replayed.
+                raise BackupError(f"the WAL is damaged; it can only be replayed until {end}") from None
+        # The end of a lost cluster's WAL cannot be verified: replay all of it.
         scratch.clear(directory)
         return replay(settings, base, directory / "moment", moment, media, key, is_end=True)
 
 
-def choose(settings: Settings, moment: datetime) -> Base:
-    """The newest base backup before the moment."""
-    bases = [base for archive in archives(settings) for base in archive.bases() if base.end <= moment]
+def choose_base(settings: Settings, moment: datetime) -> Base:
+    """Return the newest base backup before that time."""
+    bases = [base for archive in find_archives(settings) for base in archive.bases() if base.end <= moment]
     if not bases:
-        covered = " and ".join(ranges(settings))
-        raise BackupError(f"TIME={moment.isoformat(' ')} cannot be recovered; moments that can: {covered}")
+        covered = " and ".join(describe_ranges(settings))
+        raise BackupError(f"TIME={moment.isoformat(' ')} cannot be recovered. Possible times: {covered}")
     base = max(bases, key=lambda base: base.end)
     if base.major != (ours := database.major(database.client_version())):
         raise BackupError(
-            f"the archive of that time is of PostgreSQL {base.major}, and this image of {ours}: "
-            f"put POSTGRES_MAJOR={base.major} for the recovery, and `make prod-up`"
+            f"the archive of that time is from PostgreSQL {base.major}, but this image has {ours}: "
+            f"set POSTGRES_MAJOR={base.major} for the recovery, and run `make prod-up`"
         )
     return base
 
 
-def media_around(settings: Settings, moment: datetime, key: Path | None) -> list[Path]:
-    """Backups before and after it: files that were there then, and are gone now, are in one of them."""
-    sound = [one for one in catalogue.backups(settings) if one.manifest and not one.fault]
-    around = [*[one for one in sound if one.taken <= moment][-1:], *[one for one in sound if one.taken > moment][:1]]
+def find_media_backups(settings: Settings, moment: datetime, key: Path | None) -> list[Path]:
+    """Return the backups before and after that time, one of which has media files deleted since."""
+    intact = [one for one in catalogue.backups(settings) if one.manifest and not one.fault]
+    around = [*[one for one in intact if one.taken <= moment][-1:], *[one for one in intact if one.taken > moment][:1]]
     for one in around:
         if one.manifest:
             parts.require_key(one.manifest, key)
     return [settings.backups / one.name for one in around]
 
 
-def mark(settings: Settings, archive: Archive) -> bool:
-    """Have a transaction in the archive that is later than any until now. False where its cluster is gone."""
+def write_marker(settings: Settings, archive: Archive) -> bool:
+    """Archive a transaction later than all others so far; return False if the cluster is gone."""
     try:
-        if current(settings) != archive:
+        if get_current_archive(settings) != archive:
             return False
         with closing(database.connect_autocommit("")) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT pg_logical_emit_message(true, 'backup', 'recovery')")
     except EXPECTED:
         return False
-    with suppress(BackupError):  # what is there already may be enough
+    with suppress(BackupError):  # the archived WAL may be sufficient
         archive.barman("switch-wal", "--archive", "--archive-timeout=60", "main")
     return True
 
@@ -250,22 +248,22 @@ def replay(
     directory.mkdir(mode=0o700)
     target = [] if is_end else ["--target-time", moment.isoformat(" "), "--target-action", "promote"]
     base.archive.barman("restore", "--get-wal", *target, "main", base.id, str(directory / "data"))
-    # -P: the segment that is still being written too.
+    # -P includes the segment that is still being written.
     fetch = f"barman -c {base.archive.home}/barman.conf get-wal -P main %f > %p"
     options = {"restore_command": fetch, "hot_standby": "off", "archive_mode": "off"}
-    with scratch.server(directory, os.environ["PGUSER"], options, REPLAY_SECONDS) as dsn:
-        print(f"replayed until {reached(directory / 'log')}", file=sys.stderr)
+    with scratch.server(directory, os.environ["POSTGRES_USER"], options, REPLAY_SECONDS) as dsn:
+        print(f"replayed until {find_last_transaction(directory / 'log')}", file=sys.stderr)
         dsn = f"{dsn.removesuffix('postgres')}{os.environ['PGDATABASE']}"
         return dump.take(settings, manifest.MOMENT, dsn=dsn, moment=moment, more_media=media, key=key).name
 
 
-def reached(log: Path) -> str:
-    """When the last transaction ended that was replayed."""
+def find_last_transaction(log: Path) -> str:
+    """Return the time of the last replayed transaction."""
     found = REACHED.findall(log.read_text())
     return str(found[-1]) if found else "its base backup"
 
 
 def is_damaged(archive: Archive, log: str) -> bool:
-    """Whether the replay ended before the last segment."""
+    """Return whether the replay ended before the last segment."""
     high, low = re.findall(r"redo done at (\w+)/(\w+)", log)[-1]
     return f"{int(high, 16):08X}{int(low, 16) >> 24:08X}" < archive.wal()[-1].name[8:24]

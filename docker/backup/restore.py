@@ -1,7 +1,7 @@
-"""What `make prod-restore` does in a container of its own, step by step; deploy/restore.py leads it.
+"""The steps of `make prod-restore`, which deploy/restore.py runs in a separate container.
 
-What serves is never written to. The backup is loaded into a database beside it, and two names change in one
-transaction: before it the old state is whole, after it the restored one.
+The running database is never written to. The backup is loaded into a new database, and the names are swapped in one
+transaction: before it the old state is complete, after it the restored one.
 """
 
 import json
@@ -23,28 +23,28 @@ from backup.lock import lock
 from backup.manifest import MEDIA, Manifest
 from backup.settings import Settings
 
-# Neither of the databases that are renamed.
+# A database that is not renamed.
 SERVER = "dbname=postgres"
-# By which a step that was killed is known to the server, where it may still be at work.
+# Identifies the sessions of a killed step, which may still be running on the server.
 APPLICATION = "backup: restore"
-# Media that a restore has added, so that one that fails can remove them.
+# The media files that a restore has added, so that they can be removed if it fails.
 NOTE = "restoring.json"
-ENDING = 0.05  # seconds between two looks for sessions
-# Loading writes what it loads into the log of changes as well, of which PostgreSQL keeps so much.
-LOG = 2**30
+TERMINATION_INTERVAL = 0.05  # seconds
+# Loading also writes WAL, of which PostgreSQL keeps this much (max_wal_size).
+MAX_WAL_SIZE = 2**30  # bytes
 
 
 def command(settings: Settings, step: str, *arguments: str) -> None:
-    """Print what the step found, as JSON."""
+    """Run the step, and print its result as JSON."""
     os.environ["PGAPPNAME"] = APPLICATION
-    with lock(settings, f"a restore, its step {step}"):
-        end_others()
-        found = STEPS[step](settings, *arguments)
-    print(json.dumps(found))
+    with lock(settings, f"a restore (step {step})"):
+        end_other_sessions()
+        result = STEPS[step](settings, *arguments)
+    print(json.dumps(result))
 
 
-def end_others() -> None:
-    """A step that was killed may have left a statement behind, with which the server goes on."""
+def end_other_sessions() -> None:
+    """End statements of a killed step, which the server may still be executing."""
     with closing(database.connect_autocommit(SERVER)) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
@@ -54,32 +54,32 @@ def end_others() -> None:
 
 
 def examine(settings: Settings, name: str) -> dict[str, Any]:
-    """Read the whole backup, clear away what an earlier restore left, and tell what this one would change."""
+    """Verify the backup, remove the leftovers of an earlier restore, and return what this one would change."""
     with read_identity() as key:
         wanted = parts.verify(settings.backups / name, key)
         parts.require_key(wanted, key)
-    clear(settings)
-    then, now = {table: facts.rows for table, facts in wanted.contents.tables.items()}, rows_now()
+    remove_leftovers(settings)
+    then, now = {table: facts.rows for table, facts in wanted.contents.tables.items()}, count_rows()
     return {
         "kind": wanted.kind,
         "finished": (wanted.moment or wanted.finished).isoformat(),
         "rows": {table: [then.get(table, 0), now.get(table, 0)] for table in then | now},
         "media": len(wanted.media),
         "size": wanted.size,
-        "needed": needed(settings, wanted),
+        "needed": compute_needed_space(settings, wanted),
     }
 
 
-def needed(settings: Settings, wanted: Manifest) -> int:
-    """Bytes of the disk: the database, media, a decrypted copy, and a safety backup of what is there now."""
+def compute_needed_space(settings: Settings, wanted: Manifest) -> int:
+    """Return the bytes needed: the database, media, a decrypted copy, and a safety backup of the current state."""
     serving = sum(path.stat().st_size for path in settings.media.rglob("*") if path.is_file())
-    return wanted.database_size + min(wanted.database_size, LOG) + 3 * wanted.size + serving
+    return wanted.database_size + min(wanted.database_size, MAX_WAL_SIZE) + 3 * wanted.size + serving
 
 
-def clear(settings: Settings) -> None:
-    """Remove what a restore left that was killed: before its swap what it had added, after it what it had replaced."""
-    loaded, replaced = names()
-    if loaded in databases():
+def remove_leftovers(settings: Settings) -> None:
+    """Remove what a killed restore has left: what it had added before its swap, or replaced after it."""
+    loaded, replaced = get_database_names()
+    if loaded in list_databases():
         database.drop(SERVER, loaded)
         media.remove(settings.media, catalogue.read_note(settings, NOTE).get("media", []))
         media.remove_partial(settings.media)
@@ -87,8 +87,8 @@ def clear(settings: Settings) -> None:
     catalogue.write_note(settings, NOTE, {})
 
 
-def rows_now() -> dict[str, int]:
-    """Nothing where the database is gone or cannot be read: that may be why it is to be restored."""
+def count_rows() -> dict[str, int]:
+    """Return the rows per table; nothing if the database cannot be read, which may be the reason for the restore."""
     try:
         with closing(database.connect()) as connection:
             return {name: table.rows for name, table in database.read_contents(connection).tables.items()}
@@ -97,15 +97,15 @@ def rows_now() -> dict[str, int]:
 
 
 def load(settings: Settings, name: str) -> dict[str, Any]:
-    """Load the database beside the one that serves."""
-    loaded, _ = names()
+    """Load the backup into a new database."""
+    loaded, _ = get_database_names()
     with read_identity() as key:
         found = parts.load(settings.backups / name, key, SERVER, loaded)
     return {"tables": len(found.tables), "rows": found.rows, "database": loaded}
 
 
 def move(settings: Settings, name: str, loaded_as: str = "") -> None:
-    """Load it into another server: one of the next major version, or a laptop's."""
+    """Load the backup into another server: of the next major version, or of a laptop."""
     with read_identity() as key:
         wanted = parts.verify(settings.backups / name, key)
         found = parts.load(settings.backups / name, key, SERVER, loaded_as or wanted.database)
@@ -115,7 +115,7 @@ def move(settings: Settings, name: str, loaded_as: str = "") -> None:
 def add_media(settings: Settings, name: str) -> dict[str, Any]:
     wanted = manifest.read(settings.backups / name).media
     lacking = media.find_missing(settings.media, wanted)
-    # One that is there and damaged stays, once it is repaired.
+    # Damaged files are repaired, but not removed if the restore fails.
     added = [one for one in lacking if not media.resolve_path(settings.media, one).exists()]
     catalogue.write_note(settings, NOTE, {"media": added})
     if lacking:
@@ -125,8 +125,8 @@ def add_media(settings: Settings, name: str) -> dict[str, Any]:
 
 
 def swap(settings: Settings, safety: str) -> dict[str, Any]:
-    """Take the safety backup, unless that is not wanted, and let the loaded database serve."""
-    serving, (loaded, replaced) = os.environ["PGDATABASE"], names()
+    """Take the safety backup, unless declined, and put the loaded database in place."""
+    serving, (loaded, replaced) = os.environ["PGDATABASE"], get_database_names()
     taken = take_safety(settings) if safety == "1" else ""
     rename((serving, replaced), (loaded, serving))
     return {"safety": taken}
@@ -139,26 +139,26 @@ def take_safety(settings: Settings) -> str:
         raise BackupError(f"no safety backup can be taken: {describe(error)}. SAFETY=0 restores without one") from error
 
 
-def names() -> tuple[str, str]:
-    """Of the database that is loaded, and of the one that it has replaced."""
+def get_database_names() -> tuple[str, str]:
+    """Return the names of the loaded database and of the replaced one."""
     serving = os.environ["PGDATABASE"]
     return f"{serving}_restored", f"{serving}_replaced"
 
 
 def rename(*changes: tuple[str, str]) -> None:
-    """In one transaction, and whoever is in one of the databases is sent away."""
-    found = databases()
+    """Rename databases in one transaction, and end their sessions."""
+    found = list_databases()
     with closing(database.connect(SERVER)) as connection, connection, connection.cursor() as cursor:
         for old, new in changes:
             if old not in found and old == os.environ["PGDATABASE"]:
-                continue  # it is gone, which may be why another is to take its place
-            # The statement holds new sessions off while it waits for the last one to leave.
+                continue  # a lost database may be the reason for the restore
+            # The statement blocks new sessions while it waits for the last one to end.
             with terminate_sessions(old):
                 pair = sql.Identifier(old), sql.Identifier(new)
                 cursor.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(*pair))
 
 
-def databases() -> set[str]:
+def list_databases() -> set[str]:
     with closing(database.connect_autocommit(SERVER)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT datname FROM pg_database")
         return {name for (name,) in cursor.fetchall()}
@@ -166,12 +166,12 @@ def databases() -> set[str]:
 
 @contextmanager
 def terminate_sessions(name: str) -> Iterator[None]:
-    """Again and again, for new ones come until the statement has its lock."""
+    """End sessions repeatedly: new ones come until the statement has its lock."""
     done = Event()
 
     def end() -> None:
         with closing(database.connect_autocommit(SERVER)) as connection, connection.cursor() as cursor:
-            while not done.wait(ENDING):
+            while not done.wait(TERMINATION_INTERVAL):
                 cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
 
     thread = Thread(target=end)
@@ -184,20 +184,20 @@ def terminate_sessions(name: str) -> Iterator[None]:
 
 
 def undo(settings: Settings) -> dict[str, Any]:
-    """Have the old state serve, and remove what was put beside it. `examine` has left nothing of an earlier restore."""
-    serving, (loaded, replaced) = os.environ["PGDATABASE"], names()
-    is_swapped = replaced in databases()
+    """Put the old state in place, and remove the new one. `examine` has removed leftovers of earlier restores."""
+    serving, (loaded, replaced) = os.environ["PGDATABASE"], get_database_names()
+    is_swapped = replaced in list_databases()
     if is_swapped:
         rename((serving, loaded), (replaced, serving))
-    clear(settings)
+    remove_leftovers(settings)
     return {"swapped_back": is_swapped}
 
 
 def finish(settings: Settings, name: str, safety: str = "") -> dict[str, Any]:
-    """Remove what is replaced: the database, and files that are in the safety backup and not in the restored state."""
+    """Remove the replaced database, and files of the safety backup that are not part of the restored state."""
     catalogue.write_note(settings, NOTE, {})
-    database.drop(SERVER, names()[1])
-    # Files that have come since are in neither.
+    database.drop(SERVER, get_database_names()[1])
+    # Files added since are in neither.
     kept = manifest.read(settings.backups / safety).media if safety else {}
     foreign = sorted(kept.keys() - manifest.read(settings.backups / name).media.keys())
     media.remove(settings.media, foreign)
@@ -206,7 +206,7 @@ def finish(settings: Settings, name: str, safety: str = "") -> dict[str, Any]:
 
 @contextmanager
 def read_identity() -> Iterator[Path | None]:
-    """The private key that came through standard input; in memory only, and gone with the block."""
+    """Yield a file with the private key from standard input; it is in memory only, and removed after the block."""
     text = "" if sys.stdin.isatty() else sys.stdin.read()
     if not text.strip():
         yield None

@@ -24,7 +24,7 @@ PERIODS: tuple[tuple[int, Callable[[datetime], Any]], ...] = (
 class Candidate:
     name: str
     kind: str
-    is_sound: bool = True
+    is_intact: bool = True
 
     @property
     def taken(self) -> datetime:
@@ -32,14 +32,14 @@ class Candidate:
 
     @property
     def is_counted(self) -> bool:
-        return self.is_sound and self.kind == SCHEDULED
+        return self.is_intact and self.kind == SCHEDULED
 
 
 def select_kept(entries: Iterable[Candidate], now: datetime, zone: tzinfo) -> set[str]:
     """The names to keep. Periods without a backup are not counted, so that an outage deletes none."""
     newest_first = sorted(entries, key=lambda entry: entry.name, reverse=True)
     names = {entry.name for entry in newest_first if not entry.is_counted and now - entry.taken < OTHERS}
-    names |= {entry.name for entry in newest_first if entry.is_sound and entry == newest_sound(newest_first)}
+    names |= {entry.name for entry in newest_first if entry.is_intact and entry == find_newest_intact(newest_first)}
     for count, period in PERIODS:
         firsts: dict[Any, str] = {}
         for entry in newest_first:
@@ -49,8 +49,8 @@ def select_kept(entries: Iterable[Candidate], now: datetime, zone: tzinfo) -> se
     return names
 
 
-def newest_sound(newest_first: list[Candidate]) -> Candidate | None:
-    return next((entry for entry in newest_first if entry.is_sound), None)
+def find_newest_intact(newest_first: list[Candidate]) -> Candidate | None:
+    return next((entry for entry in newest_first if entry.is_intact), None)
 
 
 def prune(settings: Settings, now: datetime) -> list[str]:

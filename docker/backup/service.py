@@ -1,18 +1,20 @@
 """The service: takes backups on schedule, and reports killed runs."""
 
+import math
 import signal
 import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from backup import drill, notify, runs
+from backup import drill, metrics, notify, runs
 from backup.errors import BackupError
 from backup.lock import is_free
 from backup.manifest import SCHEDULED
 from backup.settings import Settings
 
 POLL_SECONDS = 5
+METRICS_SECONDS = 20  # reading a manifest takes a while
 # The pause after a failed run; each failure calls BACKUP_FAILURE_URL.
 RETRY = timedelta(hours=1)
 
@@ -24,6 +26,7 @@ def serve(settings: Settings) -> None:
     service = Service(settings)
     while True:
         service.step(datetime.now(UTC))
+        service.write_metrics()
         time.sleep(POLL_SECONDS)
 
 
@@ -32,6 +35,7 @@ class Service:
         self.settings = settings
         # Time of the next try; in memory, because a full disk cannot record a failure.
         self.not_before = datetime.min.replace(tzinfo=UTC)
+        self.metrics_written = -math.inf
 
     def step(self, now: datetime) -> None:
         """Run what is due. Failures are already reported, and are retried in an hour."""
@@ -43,6 +47,11 @@ class Service:
             self.not_before = now + RETRY
         with suppress(BackupError):
             drill.run_when_due(self.settings, now)
+
+    def write_metrics(self) -> None:
+        if time.monotonic() - self.metrics_written > METRICS_SECONDS:
+            self.metrics_written = time.monotonic()
+            metrics.write(self.settings)
 
     def take_due(self, now: datetime) -> None:
         """Take a backup if one is due: the first at once, as one missed while the service was stopped."""

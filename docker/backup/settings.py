@@ -27,6 +27,7 @@ class Settings:
     media: Path = Path("/media")
     wal: Path = Path("/wal")
     scratch: Path = Path("/drill")
+    metrics: Path = Path("/metrics")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":

@@ -21,7 +21,7 @@ def check_health(settings: Settings) -> None:
 
 def age_fault(settings: Settings, now: datetime) -> str:
     """Why the newest backup is too old, or an empty string."""
-    newest = catalogue.newest_sound(settings)
+    newest = catalogue.find_newest_intact(settings)
     since = newest.taken if newest else runs.first_start(settings)
     if since and now - since <= OLDEST:
         return ""
@@ -38,10 +38,10 @@ def age(moment: datetime, now: datetime) -> str:
 def show_status(settings: Settings) -> None:
     """Print the lines of `make prod-status`."""
     now = datetime.now(UTC)
-    newest, following = catalogue.newest_sound(settings), settings.schedule.next(now)
+    newest, following = catalogue.find_newest_intact(settings), settings.schedule.next(now)
     described = describe(newest, now) if newest else "none yet"
     print(f"backup       {described}; next {following.astimezone(settings.schedule.zone):%Y-%m-%d %H:%M %Z}")
-    for line in pitr.ranges(settings):
+    for line in pitr.describe_ranges(settings):
         print(f"moments      {line}")
     print(f"drill        {describe_drill(settings, newest, now)}")
     warnings = [age_fault(settings, now), *failures(settings), *damages(settings), *lag(settings, newest)]

@@ -4,7 +4,8 @@ import http.client
 import os
 import sys
 
-connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("PORT", "8000")), timeout=2)
+port = int(os.environ.get("PROBE_PORT") or os.environ.get("PORT") or "8000")
+connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
 try:
     connection.request("GET", sys.argv[1] if len(sys.argv) > 1 else "/api/v1/health/")
     status = connection.getresponse().status
