@@ -1,4 +1,5 @@
-"""Replaces web without losing a request: `python3 -m deploy.deploy deploy [VERSION]`, `rollback [VERSION]`, `scale N`.
+"""Replaces web and workers without losing a request: `python3 -m deploy.deploy deploy [VERSION]`, `rollback [VERSION]`,
+`scale WEB WORKER`.
 
 Whatever fails or interrupts it, exactly one version serves: the old one until `VERSION` in the env file names the new
 one. The next run removes leftovers.
@@ -14,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from deploy.deployments import Deployments, RefusedError
-from deploy.tier import Container, DeployError, Tier, run
+from deploy.tier import SERVICES, WORKERS, Container, DeployError, Tier, run
 
 ENV_FILE = Path(".envs/.env.production")
 HISTORY_LINES = 5
-# Each takes up to 768 MB, and 16 of PostgreSQL's 100 connections; during a switch there are twice as many.
-MAX_REPLICAS = 3
+# Of web, each takes up to 768 MB and 16 of PostgreSQL's 200 connections, of celery-worker 384 MB and 8; during a switch
+# there are twice as many.
+MAX_REPLICAS = {"web": 3, "celery-worker": 4}
+VARIABLES = {"web": "WEB_REPLICAS", "celery-worker": "WORKER_REPLICAS"}
+BUILT = ("web", "celery-certificates", "nginx", "certbot", "backup")
 # A lost connection and `kill` end a deploy as Ctrl-C does.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -47,8 +51,8 @@ class Deploy:
             version = self.deployments.version() or "none"
             raise RefusedError(f"No container of version {version} serves. Start the tier first: make prod-up")
         self.tier.remove_one_off_containers()
-        current = serving[-self.tier.replicas :]
-        leftovers = [one for one in self.tier.web() if one not in current]
+        current = self.current()
+        leftovers = [one for one in self.tier.application() if one not in current]
         if leftovers:
             self.log(f"removing leftovers of an earlier run: {', '.join(one.name for one in leftovers)}")
         self.take_out(leftovers, current)
@@ -57,16 +61,25 @@ class Deploy:
         version = self.deployments.version()
         return [one for one in self.tier.web() if one.version == version and one.in_traffic and one.is_running]
 
+    def current(self) -> list[Container]:
+        """The containers to keep: of each service the newest that run the recorded version."""
+        version, current = self.deployments.version(), self.serving()[-self.tier.counts["web"] :]
+        for service in WORKERS:
+            running = [one for one in self.tier.application([service]) if one.version == version and one.is_running]
+            current += running[-self.tier.counts[service] :]
+        return current
+
     def take_out(self, containers: list[Container], others: list[Container]) -> None:
         """Route requests to the others, then remove the containers."""
         if any(one.in_traffic for one in containers):
-            self.tier.route_to(others[-1].name)
+            self.tier.route_to([one.name for one in others if one.in_traffic][-1])
         self.tier.remove(containers)
         self.tier.route_to("web")
 
     def prepare(self, version: str) -> str:
         """Return the version for `make prod-up`: the one deployed last, or a new build of the checkout."""
         self.tier.remove_one_off_containers()
+        self.tier.publish_counts(self.tier.counts)
         if self.serving():
             self.remove_leftovers()
         wanted = version or self.deployments.version()
@@ -80,7 +93,7 @@ class Deploy:
     def build(self, version: str = "") -> str:
         self.target = version = version or self.unused_version(current_commit())
         self.log(f"building version {version}")
-        self.tier.compose("build", "--quiet", "web", "nginx", "certbot", "backup", version=version, stream_output=True)
+        self.tier.compose("build", "--quiet", *BUILT, version=version, stream_output=True)
         return version
 
     def unused_version(self, name: str) -> str:
@@ -90,28 +103,35 @@ class Deploy:
     def migrate(self, version: str) -> None:
         """Migrate with the new image, which also publishes its static files beside those of earlier versions."""
         self.log("migrating the database and publishing static files")
+        self.tier.run_one_off("roles", version=version)
         self.tier.run_one_off("migrate", version=version, stream_output=True)
 
-    def switch(self, version: str, count: int) -> None:
-        """Replace the web containers by `count` new ones once all are ready; on failure change nothing."""
-        old, name = self.tier.web(), f"web-{int(time.time())}"
+    def switch(self, version: str, counts: dict[str, int]) -> None:
+        """Replace the services' containers by so many new ones once all are ready; on failure change nothing."""
+        old, name = self.tier.application(counts), f"web-{int(time.time())}"
+        services = ["web", *self.tier.workers(version)]
+        counts = {service: count for service, count in counts.items() if service in services}
         try:
-            self.log(f"starting {count} of version {version}, out of traffic")
-            new = self.tier.create(version, count)
+            self.log(f"starting {format_counts(counts)} of version {version}, out of traffic")
+            new = self.tier.create(version, counts)
             self.tier.start(new)
             self.log("ready; switching traffic")
-            self.tier.connect(new, name)
-            self.tier.route_to(name)
+            if "web" in counts:
+                self.tier.connect(new, name)
+                self.tier.route_to(name)
         except BaseException:
             ignore_signals()
             self.log("removing the new containers")
             known = {one.id for one in old}
-            self.take_out([one for one in self.tier.web() if one.id not in known], old)
+            self.take_out([one for one in self.tier.application(counts) if one.id not in known], old)
             raise
         # From here on the new version stays; an interruption would leave both running.
         ignore_signals()
-        self.deployments.set_variable("WEB_REPLICAS", str(count))
+        for service, variable in VARIABLES.items():
+            if service in counts:
+                self.deployments.set_variable(variable, str(counts[service]))
         self.deployments.set_variable("VERSION", version)
+        self.tier.publish_counts(self.tier.counts | counts)
         self.log(f"draining {', '.join(one.name for one in old)}")
         self.tier.remove(old)
         self.tier.route_to("web")
@@ -121,7 +141,9 @@ class Deploy:
         self.remove_leftovers()
         version = self.require_image(version) if version else self.build()
         self.migrate(version)
-        self.switch(version, self.tier.replicas)
+        # An earlier version had none.
+        self.tier.compose("up", "--detach", "--no-deps", "--no-recreate", "broker", version=version)
+        self.switch(version, self.tier.counts)
         for service in ("nginx", "certbot", "backup"):
             if self.tier.is_outdated(service):
                 self.log(f"{service} has changed too: make prod-up replaces it, with a one-second pause")
@@ -138,7 +160,7 @@ class Deploy:
         self.check_migrations(version)
         # Its static files count as new again, so that they are not pruned.
         self.tier.run_one_off("migrate", "python", "manage.py", "publish_static", version=version)
-        self.switch(version, self.tier.replicas)
+        self.switch(version, self.tier.counts)
         return version
 
     def check_migrations(self, version: str) -> None:
@@ -155,19 +177,22 @@ class Deploy:
                 f"Version {version} does not work with {', '.join(breaking)}. Set FORCE=1 to roll back anyway."
             )
 
-    def scale(self, count: str) -> str:
-        """Run `count` containers of the current version. All are replaced, so that up and down work alike."""
-        if not count.isdecimal() or not 1 <= int(count) <= MAX_REPLICAS:
-            raise RefusedError(f"WEB={count} is not a number from 1 to {MAX_REPLICAS}.")
+    def scale(self, web: str, worker: str) -> str:
+        """Run so many containers of the current version. All are replaced, so that up and down work alike."""
+        counts = {"web": parse_count("WEB", web, MAX_REPLICAS["web"])} if web else {}
+        if worker:
+            counts["celery-worker"] = parse_count("WORKER", worker, MAX_REPLICAS["celery-worker"])
+        if not counts:
+            raise RefusedError("How many? make prod-scale WEB=2, WORKER=2, or both")
         self.remove_leftovers()
         version = self.deployments.version()
-        self.switch(version, int(count))
+        self.switch(version, counts)
         return version
 
     def require_image(self, version: str) -> str:
         if not self.tier.has_image(version):
             raise RefusedError(
-                f"Image {self.tier.repository}:{version} does not exist. make prod-status lists versions."
+                f"Image {self.tier.image('web', version)} does not exist. make prod-status lists versions."
             )
         self.target = version
         return version
@@ -175,9 +200,20 @@ class Deploy:
     def prune(self) -> None:
         """Remove the images of obsolete versions."""
         for version in self.deployments.obsolete_versions():
-            if self.tier.has_image(version):
-                run(["docker", "image", "rm", f"{self.tier.repository}:{version}"])
-                self.log(f"removed the image of version {version}")
+            images = {self.tier.image(one, version) for one in SERVICES if self.tier.has_image(version, one)}
+            for image in sorted(images):
+                run(["docker", "image", "rm", image])
+                self.log(f"removed {image}")
+
+
+def parse_count(name: str, text: str, most: int) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise RefusedError(f"{name}={text} is not a number from 1 to {most}.")
+    return int(text)
+
+
+def format_counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {service}" for service, count in counts.items())
 
 
 def format_history(history: list[dict[str, Any]]) -> str:
@@ -202,11 +238,11 @@ def current_commit() -> str:
         return "unversioned"
 
 
-def run_and_record(deployments: Deployments, deploy: Deploy, action: str, value: str) -> int:
+def run_and_record(deployments: Deployments, deploy: Deploy, action: str, *values: str) -> int:
     """Run the action, record its outcome, and return the exit code."""
     before = deployments.version()
     try:
-        version = getattr(deploy, action)(value)
+        version = getattr(deploy, action)(*values)
     except (DeployError, KeyboardInterrupt) as error:
         ignore_signals()
         deploy.tier.remove_one_off_containers()
@@ -239,7 +275,7 @@ def catch_signals() -> None:
             signal.signal(number, interrupt)
 
 
-def main(action: str, value: str = "") -> int:
+def main(action: str, *values: str) -> int:
     catch_signals()
     deployments = Deployments(ENV_FILE)
     if action == "history":
@@ -247,11 +283,11 @@ def main(action: str, value: str = "") -> int:
         return 0
     deploy = Deploy(Tier(ENV_FILE), deployments)
     try:
-        with deployments.lock(f"{action} {value}".strip()):
+        with deployments.lock(" ".join(filter(None, [action, *values]))):
             if action in ("build", "prepare"):
-                getattr(deploy, action)(value)
+                getattr(deploy, action)(*values)
                 return 0
-            return run_and_record(deployments, deploy, action, value)
+            return run_and_record(deployments, deploy, action, *values)
     except (RefusedError, DeployError, KeyboardInterrupt) as error:
         print(str(error) or "interrupted")
         return 1

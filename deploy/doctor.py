@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from deploy.init import SECRETS
+
 # The oldest versions with what the files use: `start_interval`, and `!reset` with `env_file.required`.
 ENGINE, COMPOSE = (25, 0), (2, 24)
 MEMORY, DISK = 2, 5  # GiB
@@ -56,7 +58,7 @@ def check_version(name: str, command: list[str], oldest: tuple[int, int]) -> Fin
 
 def check_ports(compose_file: str) -> Iterator[Finding]:
     """Check the ports that the tier publishes, unless it is running already."""
-    secrets = dict.fromkeys(("SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "DOMAIN"), "unused")
+    secrets = dict.fromkeys((*SECRETS, "DOMAIN"), "unused")
     compose = ["docker", "compose", "-f", compose_file]
     config = subprocess.run(
         [*compose, "config", "--format", "json"], capture_output=True, text=True, env=secrets | dict(os.environ)

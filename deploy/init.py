@@ -11,7 +11,8 @@ from pathlib import Path
 from deploy import env_file
 from deploy.secrets import main as generate_secrets
 
-SECRETS = ["SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD"]
+SECRETS = ["SECRET_KEY", "REDIS_PASSWORD", "GRAFANA_PASSWORD"]
+SECRETS += [f"POSTGRES_{role}PASSWORD" for role in ("", "APP_", "BACKUP_", "METRICS_")]
 NAME = re.compile(r"localhost|([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 # Domains reserved for documentation (RFC 2606), and common placeholders.
@@ -33,14 +34,22 @@ def main(path: Path, domain: str = "", email: str = "") -> None:
         wanted["DOMAIN"] = "localhost"
     changes = {name: value for name, value in wanted.items() if value}
     exit_on_errors(find_errors(env_file.read(path) | changes))
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if changes:
         env_file.change(path, changes)
     generate_secrets(path, SECRETS)
+    move_remotes(path)
     if wanted["DOMAIN"] == "localhost":
         print(SELF_SIGNED)
     elif domain:
         print(CHECK.format(describe_dns="; ".join(map(describe_dns, wanted["DOMAIN"].split(",")))))
+
+
+def move_remotes(path: Path) -> None:
+    """Move rclone's variables into a file of their own, which only the backups are given."""
+    target = path.with_name(".env.rclone")
+    if remotes := env_file.move(path, target, "RCLONE_"):
+        print(f"Moved {', '.join(remotes)} to {target}: only the backups may know them.")
 
 
 def find_errors(values: dict[str, str]) -> list[str]:

@@ -11,7 +11,7 @@ import time
 from deploy.deploy import ENV_FILE, Deploy, catch_signals, ignore_signals
 from deploy.deployments import Deployments, RefusedError
 from deploy.restore import Restore, read_key, run_and_record, unwrap_backup_errors
-from deploy.tier import ONE_OFF_LABEL, DeployError, Tier, last_lines, run
+from deploy.tier import ONE_OFF_LABEL, SERVICES, DeployError, Tier, last_lines, run
 
 VARIABLE, FIRST = "POSTGRES_MAJOR", "17"
 READY_SECONDS = 60
@@ -42,7 +42,7 @@ class Upgrade:
     def upgrade(self) -> str:
         self.prepare()
         try:
-            self.stop_web()
+            self.stop_application()
             name = self.back_up()
             backup = Restore(self.deploy, name, self.key)
             backup.check_disk_space(backup.examine()["needed"])
@@ -82,11 +82,11 @@ class Upgrade:
         self.log("removing leftovers of an interrupted upgrade")
         run(["docker", "volume", "rm", self.volume])
 
-    def stop_web(self) -> None:
-        """Stop web, so that nothing is written after the backup."""
-        self.log("stopping web: visitors see the maintenance page")
+    def stop_application(self) -> None:
+        """Stop web and workers, so that nothing is written after the backup."""
+        self.log("stopping web and workers: visitors see the maintenance page")
         self.stopped_at = time.monotonic()
-        run(["docker", "stop", *(one.id for one in self.deploy.serving())])
+        run(["docker", "stop", *(one.id for one in self.deploy.current())])
 
     def compose(self, *arguments: str) -> str:
         """Run a Compose command with the new major version."""
@@ -124,6 +124,7 @@ class Upgrade:
         ]
         self.compose("run", *options, "db")
         self.wait_for_server()
+        self.tier.run_one_off("roles", version=self.version, POSTGRES_MAJOR=self.major, PGHOST=self.server)
         self.log(f"loading backup {name} into it, and comparing every table")
         with unwrap_backup_errors():
             self.tier.run_one_off(
@@ -155,8 +156,8 @@ class Upgrade:
     def start(self, major: str) -> None:
         """Start the services that depend on the major version, and wait until they are healthy."""
         self.log(f"starting the tier on PostgreSQL {major}")
-        services = [service for service in ("web", "backup", "barman") if service in self.tier.config["services"]]
-        wanted = ["up", "--detach", "--no-build", "--wait", *services]
+        services = [service for service in ("backup", "barman") if service in self.tier.config["services"]]
+        wanted = ["up", "--detach", "--no-build", "--wait", *SERVICES, *services]
         self.tier.compose(*wanted, version=self.version, POSTGRES_MAJOR=major)
         self.log(f"web is ready; the maintenance page was up for {time.monotonic() - self.stopped_at:.1f} s")
 

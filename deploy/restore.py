@@ -1,8 +1,8 @@
 """Restores a backup in the prod tier: `python3 -m deploy.restore NAME [FILE of the private key]`; FORCE=1 does not ask.
 
-The backup is loaded into a second database, compared and migrated; then web stops, a safety backup is taken, and the
-two databases swap names in one transaction. Whatever fails or interrupts it, the site is completely in the old state
-or completely in the new one.
+The backup is loaded into a second database, compared and migrated, and its background tasks are held; then workers and
+web stop, a safety backup is taken, and the two databases swap names in one transaction. Whatever fails or interrupts
+it, the site is completely in the old state or completely in the new one.
 """
 
 import json
@@ -20,7 +20,7 @@ from backup.text import duration, size
 
 from deploy.deploy import ENV_FILE, Deploy, catch_signals, ignore_signals
 from deploy.deployments import Deployments, RefusedError
-from deploy.tier import Container, DeployError, Tier, run
+from deploy.tier import WORKERS, Container, DeployError, Tier, run
 
 NAME = re.compile(r"\d{8}T\d{6}Z")
 DATABASE_PLACE = "/var/lib/postgresql"
@@ -37,6 +37,7 @@ class Restore:
         # SAFETY=0: for a database so damaged that no safety backup can be taken.
         self.safety = os.environ.get("SAFETY", "1")
         self.web: list[Container] = []
+        self.held = ""
         self.stopped_at = 0.0
 
     def restore(self) -> str:
@@ -54,7 +55,7 @@ class Restore:
             raise
         ignore_signals()
         self.finish(safety)
-        return f"backup {self.name} is restored"
+        return f"backup {self.name} is restored{self.held}"
 
     def prepare(self) -> None:
         """Check the preconditions, and remove leftovers of an earlier run; raise RefusedError."""
@@ -106,14 +107,19 @@ class Restore:
         self.log(f"{result['rows']} rows in {result['tables']} tables match the backup; migrating to {self.version}")
         url = self.tier.config["services"]["migrate"]["environment"]["DATABASE_URL"]
         loaded = f"{url.rpartition('/')[0]}/{result['database']}"
-        migrate = ["python", "manage.py", "migrate", "--noinput"]
-        self.tier.run_one_off("migrate", *migrate, version=self.version, DATABASE_URL=loaded)
+        steps = ["sh", "-c", "python manage.py migrate --noinput && python manage.py hold_tasks"]
+        said = self.tier.run_one_off("migrate", *steps, version=self.version, DATABASE_URL=loaded)
+        held = said.splitlines()[-1]
+        if not held.endswith(": 0"):
+            self.held = f".\n{held}. To let them run: make prod-exec ARGS='python manage.py release_tasks'"
         self.log("adding missing and damaged media files")
         result = self.run_step("add-media", self.name, stdin=self.key)
         self.log(f"added {result['added']} media files")
 
     def replace(self) -> str:
         """Swap the databases, and return the name of the safety backup once web serves the restored one."""
+        self.log("stopping workers")
+        self.stop_workers()
         self.stopped_at = time.monotonic()
         self.log("stopping web: visitors see the maintenance page")
         self.stop_web()
@@ -122,7 +128,17 @@ class Restore:
         result = self.run_step("swap", self.safety)
         self.log(f"starting web on the restored database; the safety backup is {result['safety'] or 'skipped'}")
         self.start_web()
+        self.start_workers()
         return str(result["safety"])
+
+    def stop_workers(self) -> None:
+        """Before web: a task may take a while to finish."""
+        if workers := [one.id for one in self.tier.application(WORKERS)]:
+            run(["docker", "stop", *workers])
+
+    def start_workers(self) -> None:
+        workers = self.tier.workers(self.version)
+        self.tier.compose("up", "--detach", "--no-build", "--no-deps", "--wait", *workers, version=self.version)
 
     def stop_web(self) -> None:
         if self.web:
@@ -148,6 +164,7 @@ class Restore:
             steps += [self.stop_web, self.undo_swap, self.flush_cache, self.start_web]
         else:
             steps += [self.undo_swap]
+        steps.append(self.start_workers)
         for step in steps:
             try:
                 step()

@@ -1,4 +1,4 @@
-"""The prod tier's containers: which web containers run, and which of them receive requests."""
+"""The prod tier's containers: those of the application that run, and which of them receive requests."""
 
 import contextlib
 import functools
@@ -6,15 +6,20 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# The services that run an image of a version; celery-certificates has one of its own.
+WORKERS = ("celery-worker", "celery-certificates", "celery-beat")
+SERVICES = ("web", *WORKERS)
 READY_SECONDS = 45
 # nginx caches a name for one second; by then a connection waiting to be accepted has been accepted too.
 NAME_SECONDS = 2
 LOG_LINES = 20
+WRITE_METRICS = "cat >/metrics/deploy.partial && mv /metrics/deploy.partial /metrics/deploy.prom"
 # Marks one-off containers of a deploy; those that a person started are left alone.
 ONE_OFF_LABEL = "exhibition-crm.deploy=once"
 
@@ -27,6 +32,7 @@ class DeployError(Exception):
 class Container:
     id: str
     name: str
+    service: str
     version: str
     created: str
     is_running: bool
@@ -54,6 +60,8 @@ class Tier:
             "--rm",
             "--no-deps",
             "-T",
+            # Compose may lose the end of an empty stdin, for which the command would wait for ever.
+            f"--interactive={'true' if stdin else 'false'}",
             "--label",
             ONE_OFF_LABEL,
             *(part for name in variables for part in ("--env", name)),
@@ -79,39 +87,53 @@ class Tier:
     def frontend(self) -> str:
         return str(self.config["networks"]["frontend"]["name"])
 
-    @property
-    def repository(self) -> str:
-        return str(self.config["services"]["web"]["image"]).rpartition(":")[0]
+    def image(self, service: str, version: str) -> str:
+        repository = str(self.config["services"][service]["image"]).rpartition(":")[0]
+        return f"{repository}:{version}"
 
     @property
-    def replicas(self) -> int:
-        return int(self.config["services"]["web"]["deploy"]["replicas"])
+    def counts(self) -> dict[str, int]:
+        """How many containers each service of the application has."""
+        services = self.config["services"]
+        return {name: int(services[name].get("deploy", {}).get("replicas", 1)) for name in SERVICES}
 
-    def has_image(self, version: str) -> bool:
-        return bool(run(["docker", "image", "ls", "--quiet", f"{self.repository}:{version}"]))
+    def publish_counts(self, counts: Mapping[str, int]) -> None:
+        """Tell Prometheus how many containers there should be, by a file that its node_exporter reads."""
+        lines = [f'containers_expected{{service="{service}"}} {count}\n' for service, count in counts.items()]
+        # It has the volume.
+        if certbot := self.running_container("certbot"):
+            with contextlib.suppress(DeployError):  # no reason to fail
+                run(["docker", "exec", "--interactive", certbot, "sh", "-c", WRITE_METRICS], stdin="".join(lines))
+
+    def has_image(self, version: str, service: str = "web") -> bool:
+        return bool(run(["docker", "image", "ls", "--quiet", self.image(service, version)]))
+
+    def workers(self, version: str) -> list[str]:
+        """Those that the version has: an earlier one may have no celery-certificates."""
+        return [service for service in WORKERS if self.has_image(version, service)]
 
     def containers(self, service: str) -> list[dict[str, Any]]:
         """The output of `docker inspect` for each container of the service, stopped ones included."""
-        project = self.config["name"]
-        labels = [f"project={project}", f"service={service}", "oneoff=False"]
-        filters = [part for label in labels for part in ("--filter", f"label=com.docker.compose.{label}")]
-        ids = run(["docker", "ps", "--all", "--quiet", *filters]).split()
-        containers: list[dict[str, Any]] = json.loads(run(["docker", "inspect", *ids])) if ids else []
-        return containers
+        return inspect_containers(f"project={self.config['name']}", f"service={service}", "oneoff=False")
 
     def running_container(self, service: str) -> str:
         """The id of the service's running container, or an empty string."""
         ids = [one["Id"] for one in self.containers(service) if one["State"]["Status"] == "running"]
         return str(ids[0]) if ids else ""
 
+    def application(self, services: Iterable[str] = SERVICES) -> list[Container]:
+        """Its containers, oldest first."""
+        facts = [one for service in services for one in self.containers(service)]
+        return sorted(map(self._container, facts), key=lambda container: container.created)
+
     def web(self) -> list[Container]:
-        """Oldest first."""
-        return sorted(map(self._container, self.containers("web")), key=lambda container: container.created)
+        return self.application(["web"])
 
     def _container(self, facts: dict[str, Any]) -> Container:
         return Container(
             id=facts["Id"],
             name=facts["Name"].lstrip("/"),
+            service=facts["Config"]["Labels"]["com.docker.compose.service"],
             version=facts["Config"]["Image"].rpartition(":")[2],
             created=facts["Created"],
             is_running=facts["State"]["Status"] == "running",
@@ -121,15 +143,17 @@ class Tier:
     def execute(self, container: Container, *command: str) -> str:
         return run(["docker", "exec", container.id, *command])
 
-    def create(self, version: str, count: int) -> list[Container]:
-        """Create `count` more web containers, not started and not in the network where requests reach them."""
-        before = self.web()
-        total = f"web={len(before) + count}"
-        self.compose("create", "--no-recreate", "--no-build", "--scale", total, "web", version=version)
+    def create(self, version: str, counts: Mapping[str, int]) -> list[Container]:
+        """Create so many more of each service, not started, and web out of the network where requests reach it."""
+        before = self.application(counts)
+        totals = Counter(container.service for container in before) + Counter(counts)
+        scales = [part for service in counts for part in ("--scale", f"{service}={totals[service]}")]
+        self.compose("create", "--no-recreate", "--no-build", *scales, *counts, version=version)
         known = {container.id for container in before}
-        created = [container for container in self.web() if container.id not in known]
+        created = [container for container in self.application(counts) if container.id not in known]
         for container in created:
-            run(["docker", "network", "disconnect", self.frontend, container.id])
+            if container.in_traffic:
+                run(["docker", "network", "disconnect", self.frontend, container.id])
         return created
 
     def start(self, containers: Sequence[Container]) -> None:
@@ -143,6 +167,10 @@ class Tier:
                 time.sleep(0.2)
 
     def readiness_error(self, container: Container) -> str:
+        if container.service != "web":
+            (facts,) = json.loads(run(["docker", "inspect", container.id]))
+            health = facts["State"]["Health"]["Status"]
+            return "" if health == "healthy" else f"its health check says {health}"
         probe = ["python", "/usr/local/lib/healthcheck.py", "/api/v1/ready/"]
         try:
             run(["docker", "exec", container.id, *probe])
@@ -156,8 +184,8 @@ class Tier:
         return bool(facts["State"]["Status"] == "running" and facts["RestartCount"] == 0)
 
     def connect(self, containers: Sequence[Container], name: str) -> None:
-        """Add them to the frontend network, as `web` and under a name that only they have."""
-        for container in containers:
+        """Add web's to the frontend network, as `web` and under a name that only they have."""
+        for container in [one for one in containers if one.service == "web"]:
             aliases = [part for alias in ("web", name, container.name) for part in ("--alias", alias)]
             run(["docker", "network", "connect", *aliases, self.frontend, container.id])
 
@@ -171,7 +199,7 @@ class Tier:
             time.sleep(NAME_SECONDS)
 
     def remove(self, containers: Sequence[Container]) -> None:
-        """Stop and remove them; each finishes its requests in flight."""
+        """Stop and remove them; each finishes its requests in flight, or the tasks that it runs."""
         if ids := [container.id for container in containers]:
             run(["docker", "stop", *ids])
             run(["docker", "rm", "--force", *ids])
@@ -187,6 +215,14 @@ class Tier:
         image = self.config["services"][service].get("image", f"{self.config['name']}-{service}")
         built = run(["docker", "image", "ls", "--quiet", "--no-trunc", image])
         return [one["Image"] for one in self.containers(service)] != built.split()
+
+
+def inspect_containers(*labels: str) -> list[dict[str, Any]]:
+    """The output of `docker inspect` for each container with these labels of Compose, stopped ones included."""
+    filters = [part for label in labels for part in ("--filter", f"label=com.docker.compose.{label}")]
+    ids = run(["docker", "ps", "--all", "--quiet", *filters]).split()
+    containers: list[dict[str, Any]] = json.loads(run(["docker", "inspect", *ids])) if ids else []
+    return containers
 
 
 def run(
