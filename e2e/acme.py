@@ -56,12 +56,12 @@ class Authority:
         return f"https://{self.service}:14000/dir"
 
     def start(self) -> None:
-        """Before who asks it: its keys take it up to seconds, and who comes too early comes again after a minute."""
+        """Start first: generating keys takes seconds, and a client that comes too early retries after a minute."""
         self.stack.compose("up", "--detach", "--no-recreate", self.service)
         seconds_until(lambda: "Listening on" in self.stack.logs(self.service), 30)
 
     def root(self) -> str:
-        """The certificate that a client must trust; a Pebble that is started again has another one."""
+        """Return the root certificate that clients must trust; it changes with every start."""
         return self.stack.within("certbot", "python", "-c", FETCH, f"https://{self.service}:15000/roots/0")
 
     def site(self, name: str = NAME) -> Site:
@@ -72,7 +72,7 @@ class Authority:
 
     @contextmanager
     def out_of_reach(self) -> Iterator[None]:
-        """It keeps its accounts and its root, which it would lose with its process."""
+        """Pause it: its accounts and root would be lost with its process."""
         network, container = f"{self.stack.project}_frontend", self.stack.container(self.service)
         docker("network", "disconnect", network, container)
         try:
@@ -94,7 +94,7 @@ def configuration(lifetime: int) -> dict[str, Any]:
 
 
 def authority(stack: Stack, *, lifetime: int = 90 * 86400, ca: trustme.CA | None = None) -> Authority:
-    """A Pebble, and a prod tier that is told of it; neither is started."""
+    """A Pebble and a prod tier configured to use it; neither is started."""
     ca = ca or trustme.CA()
     found = Authority(stack, ca, lifetime=lifetime)
     stack.overlay("fast.yml", FAST)
@@ -112,6 +112,6 @@ def names(certificate: x509.Certificate) -> list[str]:
 
 
 def add(stack: Stack, **variables: str) -> None:
-    """Write them into the tier's env file, as a person would."""
+    """Write the settings into the tier's env file."""
     with (Path(stack.checkout) / ".envs/.env.production").open("a") as file:
         file.writelines(f"{name}={value}\n" for name, value in variables.items())

@@ -1,4 +1,4 @@
-"""Fills the admin's forms in a browser: uses every widget, and leaves what can be saved.
+"""Fills the admin's forms in a browser: uses every widget, and leaves valid values.
 
 What is saved is marked, so that it is found again.
 """
@@ -13,17 +13,21 @@ PASSWORD = "every page and every widget"
 
 
 def settle(page: Page) -> None:
-    """Waits for scripts and for reports of violations, which come as tasks of their own."""
+    """Wait for scripts and reports of violations, which run as separate tasks."""
     page.wait_for_load_state()
     page.evaluate("() => new Promise(done => setTimeout(done, 10))")
 
 
 def fill_required(page: Page) -> None:
-    """Fills what must not be blank, and every name; dates and choices have their values by now."""
-    fields = "input[required]:visible, input[name$=name]:visible, input[type=password]:visible"
+    """Fill required fields and names; dates already have values."""
+    fields = "input[required]:visible, textarea[required]:visible"
+    fields += ", input[name$=name]:visible, input[type=password]:visible"
     for entry in page.locator(f"#content-main :is({fields})").all():
         if not entry.input_value():
             entry.fill(value_for(entry))
+    for choice in page.locator("#content-main select[required]:visible").all():
+        if not choice.input_value():
+            choice.select_option(index=1)
 
 
 def value_for(entry: Locator) -> str:
@@ -40,7 +44,7 @@ def value_for(entry: Locator) -> str:
 
 
 def use_widgets(page: Page, used: Counter[str]) -> None:
-    """Uses every widget of the form; leaves it such that it can be saved."""
+    """Use every widget of the form, and leave valid values."""
     for name, selector, use in (
         ("fieldset to unfold", "details:not([open]) > summary", Locator.click),
         ("inline to add", ".add-row a", Locator.click),
@@ -62,9 +66,10 @@ def use_widgets(page: Page, used: Counter[str]) -> None:
 
 
 def pick_day(link: Locator) -> None:
+    """Pick a past day: visits are not in the future."""
     link.click()
     calendar = link.page.locator(".calendarbox:visible")
-    calendar.locator(".calendarnav-next").click()
+    calendar.locator(".calendarnav-previous").click()
     calendar.locator("td a", has_text=re.compile(r"^15$")).click()
 
 
@@ -81,7 +86,7 @@ def choose_many(selector: Locator) -> None:
 
 
 def autocomplete(selection: Locator) -> None:
-    """Searches, and chooses the first row, or leaves the list where there is none."""
+    """Search and choose the first row, or close the list if there is none."""
     page = selection.page
     selection.click()
     page.locator(".select2-container--open .select2-search__field").fill("a")
@@ -95,13 +100,13 @@ def autocomplete(selection: Locator) -> None:
 
 
 def clear_choice(cross: Locator) -> None:
-    """Which opens the list to choose from: it would lie over what is clicked next."""
+    """Clear the choice, and close the list, which would cover the next click."""
     cross.click()
     cross.page.keyboard.press("Escape")
 
 
 def use_popup(link: Locator) -> None:
-    """Adds a related row in its popup, which closes itself; looks at a popup of any other kind."""
+    """Add a related row in its popup; only look at other popups."""
     with link.page.expect_popup() as opened:
         link.click()
     popup = opened.value

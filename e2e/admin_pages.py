@@ -1,11 +1,11 @@
-"""Walks the admin in a browser, as an administrator would, and gathers what the Content Security Policy refused.
+"""Visits the admin as an administrator in a browser, and collects the pages and what violates their security policy.
 
 It finds the pages by the admin's own links, so that a new model is walked without a line here. What it makes on its
 way is marked, and deleted at the end.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from playwright.sync_api import ConsoleMessage, Page, Response, expect
@@ -21,9 +21,13 @@ LISTEN = """document.addEventListener("securitypolicyviolation", event => window
 
 @dataclass
 class Walk:
-    """What was seen: each document that the browser loaded, each kind of widget used, each violation."""
+    """A browser page that goes from page to page; records the documents loaded, the widgets used and the violations."""
 
+    page: Page
+    base_url: str
+    inspect: Callable[[Page], None] = lambda page: None
     documents: list[str] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
     widgets: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
 
@@ -33,29 +37,43 @@ class Walk:
         pages = f"{len(self.documents)} pages of {addresses} addresses walked"
         return f"{pages}, {len(self.violations)} violations; used {used}"
 
+    def visit(self, address: str) -> None:
+        self.arrive(self.page.goto(address if ":" in address else f"{self.base_url}{address}"))
 
-def walk(page: Page, base_url: str, email: str, password: str, more: Iterable[str] = ()) -> Walk:
-    """Walks every page of the admin at base_url, and the further addresses in `more`, which no page links to.
+    def submit(self, selector: str) -> None:
+        """Submit a form without the browser's own validation, so that the server's errors are shown."""
+        self.page.evaluate("() => document.querySelectorAll('form').forEach(form => { form.noValidate = true })")
+        with self.page.expect_navigation() as navigation:
+            self.page.locator(selector).first.click()
+        self.arrive(navigation.value)
+
+    def arrive(self, response: Response | None) -> None:
+        settle(self.page)
+        if response and "text/html" in response.headers.get("content-type", ""):
+            self.sources[f"{len(self.sources)} {response.request.method} {response.url}"] = response.text()
+        self.inspect(self.page)
+
+
+def walk(seen: Walk, email: str, password: str, more: Iterable[str] = ()) -> None:
+    """Walks every page of the admin, and the further addresses in `more`, which no page links to.
 
     The page must be of a context of its own: it is logged in and out, and has no cookies afterwards.
     """
-    seen = Walk()
-    record(page, seen)
+    record(seen.page, seen)
     for address in ("/reset/nobody/none/", "/reset/done/", "/admin/password_reset/done/", "/nothing/", *more):
-        visit(page, address if ":" in address else f"{base_url}{address}")
-    walk_password_reset(page, base_url)
-    log_in(page, base_url, email, password)
-    models = list(walk_index(page, base_url))
+        seen.visit(address)
+    walk_password_reset(seen)
+    log_in(seen, email, password)
+    models = list(walk_index(seen))
     for model in models:
-        walk_model(page, model, seen.widgets)
+        walk_model(seen, model)
     for model in models:
-        delete_marked(page, model)
-    walk_account(page, base_url)
-    return seen
+        delete_marked(seen, model)
+    walk_account(seen)
 
 
 def record(page: Page, seen: Walk) -> None:
-    """Notes what every page of the context, popups included, loads and is refused."""
+    """Record what pages and popups of the context load, and what the policy blocks."""
 
     def note_message(message: ConsoleMessage) -> None:
         if "Content Security Policy" in message.text:
@@ -77,155 +95,199 @@ def record(page: Page, seen: Walk) -> None:
     page.context.on("response", note_document)
 
 
-def visit(page: Page, address: str) -> None:
-    page.goto(address)
-    settle(page)
-
-
-def submit(page: Page, selector: str) -> None:
-    """Clicks what sends a form; the browser's own checks are off, so that the server's are seen."""
-    page.evaluate("() => document.querySelectorAll('form').forEach(form => { form.noValidate = true })")
-    with page.expect_navigation():
-        page.locator(selector).first.click()
-    settle(page)
-
-
 def addresses(page: Page, selector: str) -> list[str]:
     found: list[str] = page.locator(selector).evaluate_all("links => links.map(link => link.href)")
     return list(dict.fromkeys(found))
 
 
-def walk_password_reset(page: Page, base_url: str) -> None:
-    visit(page, f"{base_url}/admin/password_reset/")
-    submit(page, "input[type=submit]")
-    page.locator("input[name=email]").fill(f"{MARK}@example.com")
-    submit(page, "input[type=submit]")
+def walk_password_reset(seen: Walk) -> None:
+    seen.visit("/admin/password_reset/")
+    seen.submit("input[type=submit]")
+    seen.page.locator("input[name=email]").fill(f"{MARK}@example.com")
+    seen.submit("input[type=submit]")
 
 
-def log_in(page: Page, base_url: str, email: str, password: str) -> None:
-    visit(page, f"{base_url}/admin/")
+def log_in(seen: Walk, email: str, password: str) -> None:
+    seen.visit("/admin/")
     for attempt in ("wrong", password):
-        page.locator("input[name=username]").fill(email)
-        page.locator("input[name=password]").fill(attempt)
-        submit(page, "input[type=submit]")
-    expect(page).to_have_url(f"{base_url}/admin/")
+        seen.page.locator("input[name=username]").fill(email)
+        seen.page.locator("input[name=password]").fill(attempt)
+        seen.submit("input[type=submit]")
+    expect(seen.page).to_have_url(f"{seen.base_url}/admin/")
 
 
-def walk_index(page: Page, base_url: str) -> Iterator[str]:
-    """Visits the index and each application's page; yields the list page of each model."""
-    visit(page, f"{base_url}/admin/")
-    page.locator(".theme-toggle").first.click()
-    models = addresses(page, "#content-main th a")
+def walk_index(seen: Walk) -> Iterator[str]:
+    """Visit the index and each application's page; yield the list page of each model."""
+    seen.visit("/admin/")
+    for _ in range(3):  # light, dark and the device's choice again
+        seen.page.locator(".theme-toggle").first.click()
+    models = addresses(seen.page, "#content-main th a")
     assert models, "The index shows no model: is this person an administrator?"
-    for application in addresses(page, "#content-main caption a"):
-        visit(page, application)
+    for application in addresses(seen.page, "#content-main caption a"):
+        seen.visit(application)
     yield from models
 
 
-def walk_model(page: Page, model: str, used: Counter[str]) -> None:
-    walk_lists(page, model, used)
-    walk_delete_action(page, model, used)
-    visit(page, model)
-    rows = addresses(page, "#result_list tbody th a")
-    walk_new_row(page, f"{model}add/", used)
+def walk_model(seen: Walk, model: str) -> None:
+    walk_lists(seen, model)
+    walk_delete_action(seen, model)
+    seen.visit(model)
+    rows = addresses(seen.page, "#result_list tbody th a")
+    if seen.page.locator("a.addlink").count():
+        add = NEW_ROWS.get(model.rstrip("/").rpartition("/")[2], walk_new_row)
+        add(seen, f"{model}add/")
     if rows:
-        walk_row(page, rows[0], used)
+        walk_row(seen, rows[0])
 
 
-def walk_lists(page: Page, model: str, used: Counter[str]) -> None:
-    visit(page, model)
-    filters = addresses(page, "#changelist-filter a")
-    used["filter"] += len(filters)
-    sorted_lists = addresses(page, "#result_list thead a")
-    other = addresses(page, ".paginator a, .toplinks a")
+def walk_lists(seen: Walk, model: str) -> None:
+    seen.visit(model)
+    filters = addresses(seen.page, "#changelist-filter a")
+    seen.widgets["filter"] += len(filters)
+    sorted_lists = addresses(seen.page, "#result_list thead a")
+    other = addresses(seen.page, ".paginator a, .toplinks a, tbody tr:first-child .field-done a")
     for address in (*filters, *sorted_lists, *other, f"{model}?q=a", f"{model}?e=1", f"{model}?_popup=1"):
-        visit(page, address)
+        seen.visit(address)
 
 
-def walk_delete_action(page: Page, model: str, used: Counter[str]) -> None:
-    """Asks to delete a row, and goes away from the confirmation."""
-    visit(page, model)
-    if page.locator(DELETE_ACTION).count() == 0:
+def walk_delete_action(seen: Walk, model: str) -> None:
+    """Open the confirmation of a deletion, and leave it."""
+    seen.visit(model)
+    if seen.page.locator(DELETE_ACTION).count() == 0 or seen.page.locator("#action-toggle").count() == 0:
         return
-    page.locator("#action-toggle").check()
-    page.locator("#action-toggle").uncheck()
-    page.locator(".action-select").first.check()
-    submit(page, "button[name=index]")  # without an action chosen: a message says so
-    page.locator(".action-select").first.check()
-    page.locator("select[name=action]").select_option("delete_selected")
-    submit(page, "button[name=index]")
-    used["action"] += 1
+    seen.page.locator("#action-toggle").check()
+    seen.page.locator("#action-toggle").uncheck()
+    seen.page.locator(".action-select").first.check()
+    seen.submit("button[name=index]")  # without an action chosen: a message says so
+    seen.page.locator(".action-select").first.check()
+    seen.page.locator("select[name=action]").select_option("delete_selected")
+    seen.submit("button[name=index]")
+    seen.widgets["action"] += 1
 
 
-def walk_new_row(page: Page, address: str, used: Counter[str]) -> None:
-    """The form's errors, all its widgets, a saved row with its history, and the deletion."""
-    visit(page, address)
-    submit(page, "input[name=_save]")
-    assert "add/" in page.url, f"{address} saves an empty form"
-    use_widgets(page, used)
-    fill_required(page)
-    if page.locator("input[name=_continue]").count() == 0:
-        walk_new_token(page)
+def walk_new_row(seen: Walk, address: str) -> None:
+    """Visit the form with errors, all widgets, a saved row with its history, and the deletion."""
+    seen.visit(address)
+    seen.submit("input[name=_save]")
+    assert "add/" in seen.page.url, f"{address} saves an empty form"
+    use_widgets(seen.page, seen.widgets)
+    fill_required(seen.page)
+    if seen.page.locator("input[name=_continue]").count() == 0:
+        walk_new_token(seen)
         return
-    submit(page, "input[name=_continue]")
-    expect(page.locator(".messagelist .success")).to_be_visible()
-    row = page.url
-    visit(page, addresses(page, "a.historylink")[0])
-    visit(page, row)
-    submit(page, "a.deletelink")
-    submit(page, "#content input[type=submit]")
+    seen.submit("input[name=_continue]")
+    expect(seen.page.locator(".messagelist .success")).to_be_visible()
+    row = seen.page.url
+    seen.visit(addresses(seen.page, "a.historylink")[0])
+    seen.visit(row)
+    if seen.page.locator("a.deletelink").count() == 0:  # a row that is kept
+        return
+    seen.submit("a.deletelink")
+    seen.submit("#content input[type=submit]")
 
 
-def walk_new_token(page: Page) -> None:
-    """It is shown once, in the place of its form; then its row can only be deleted."""
-    page.locator("input[name=scopes]").first.check()
-    submit(page, "input[name=_save]")
-    expect(page.locator("#token")).to_be_visible()
-    submit(page, "#content-main a")
-    visit(page, addresses(page, "#result_list tbody th a")[0])
-    submit(page, "a.deletelink")
-    submit(page, "#content input[type=submit]")
+def walk_new_token(seen: Walk) -> None:
+    """The token is shown once, instead of the form; then it can only be deleted."""
+    seen.page.locator("input[name=scopes]").first.check()
+    seen.submit("input[name=_save]")
+    expect(seen.page.locator("#token")).to_be_visible()
+    seen.submit("#content-main a")
+    seen.visit(addresses(seen.page, "#result_list tbody th a")[0])
+    seen.submit("a.deletelink")
+    seen.submit("#content input[type=submit]")
 
 
-def walk_row(page: Page, address: str, used: Counter[str]) -> None:
-    visit(page, address)
-    linked = addresses(page, "#content-main .object-tools a, a.deletelink, #content-main form a[href$='password/']")
-    use_widgets(page, used)
+def walk_new_import(seen: Walk, address: str) -> None:
+    """A file is checked, imported and reverted, each with its page; the one with the progress reloads by itself."""
+    seen.visit(address)
+    seen.submit("input[name=_save]")
+    file = {"name": f"{MARK}.csv", "mimeType": "text/csv", "buffer": b"Name,E-Mail\nAnn Lee,nobody\n,\n"}
+    seen.page.locator("input[type=file]").set_input_files(file)
+    for button in ("input[name=_save]", "form[action$='/import/'] button", "form[action$='/revert/'] button"):
+        with seen.page.expect_navigation():
+            seen.page.locator(button).click()
+        expect(seen.page.locator(".steps")).to_be_visible(timeout=60_000)
+        seen.visit(seen.page.url)
+
+
+def walk_new_endpoint(seen: Walk, address: str) -> None:
+    """The secret is shown once, instead of the form."""
+    seen.visit(address)
+    seen.submit("input[name=_save]")
+    seen.page.locator("input[name=name]").fill(MARK)
+    seen.page.locator("input[name=url]").fill("https://[2606:2800:21f:cb07::1]/")
+    seen.page.locator("input[name=events]").first.check()
+    seen.submit("input[name=_save]")
+    expect(seen.page.locator("#secret")).to_be_visible()
+    seen.submit("#content-main a")
+    seen.visit(addresses(seen.page, "#result_list tbody th a")[0])
+    seen.submit("a.deletelink")
+    seen.submit("#content input[type=submit]")
+
+
+NEW_ROWS = {"fileimport": walk_new_import, "endpoint": walk_new_endpoint}
+
+
+def walk_certificate(seen: Walk, address: str) -> None:
+    """The page with the progress reloads by itself."""
+    seen.visit(address)
+    seen.submit("form[action$='/certificate/'] button")
+    expect(seen.page.locator("#progress")).to_have_count(0, timeout=60_000)
+    seen.visit(seen.page.url)
+
+
+def walk_row(seen: Walk, address: str) -> None:
+    seen.visit(address)
+    linked = addresses(
+        seen.page, "#content-main .object-tools a[href^='/'], a.deletelink, #content-main form a[href$='password/']"
+    )
+    use_widgets(seen.page, seen.widgets)
     for link in linked:
-        visit(page, link)
+        seen.visit(link)
+    if "/customers/visit/" in address:
+        walk_certificate(seen, address)
 
 
-def delete_marked(page: Page, model: str) -> None:
-    """What was saved in popups stays until nothing points to it."""
-    visit(page, f"{model}?q={MARK}")
-    if page.locator("#searchbar").count() == 0 or page.locator("#result_list").count() == 0:
+def delete_marked(seen: Walk, model: str) -> None:
+    """Rows saved in popups are deleted last, when nothing refers to them."""
+    seen.visit(f"{model}?q={MARK}")
+    if seen.page.locator("#searchbar").count() == 0 or seen.page.locator("#result_list").count() == 0:
         return
-    if page.locator(DELETE_ACTION).count() == 0:
-        for row in addresses(page, "#result_list tbody th a"):
-            visit(page, row)
-            submit(page, "a.deletelink")
-            submit(page, "#content input[type=submit]")
+    if seen.page.locator(DELETE_ACTION).count() == 0:
+        for row in addresses(seen.page, "#result_list tbody th a"):
+            seen.visit(row)
+            seen.submit("a.deletelink")
+            seen.submit("#content input[type=submit]")
         return
-    page.locator("#action-toggle").check()
-    page.locator("select[name=action]").select_option("delete_selected")
-    submit(page, "button[name=index]")
-    submit(page, "#content input[type=submit]")
+    seen.page.locator("#action-toggle").check()
+    seen.page.locator("select[name=action]").select_option("delete_selected")
+    seen.submit("button[name=index]")
+    seen.submit("#content input[type=submit]")
 
 
-def walk_account(page: Page, base_url: str) -> None:
-    """The person's own pages, pages of errors, and the way out."""
-    visit(page, f"{base_url}/admin/capture/")
-    submit(page, ".language-switch button[lang=de]")
-    submit(page, ".language-switch button[lang=en]")
-    visit(page, f"{base_url}/api/v1/docs/")
-    visit(page, f"{base_url}/admin/password_change/")
-    submit(page, "#content input[type=submit]")
-    for address in ("/admin/password_change/done/", "/admin/nothing/", "/media/nothing", "/admin/customers/nothing/"):
-        visit(page, f"{base_url}{address}")
-    visit(page, f"{base_url}/admin/")
-    submit(page, "#logout-form button")
-    visit(page, f"{base_url}/admin/login/")
-    page.context.clear_cookies()
-    page.locator("input[name=username]").fill(MARK)
-    page.locator("input[name=password]").fill(MARK)
-    submit(page, "input[type=submit]")  # refused: the cookie of the form's protection is gone
+def walk_account(seen: Walk) -> None:
+    """Visit the user's own pages, the error pages, and log out."""
+    seen.visit("/admin/capture/")
+    seen.visit("/admin/calendar/")
+    seen.submit("#content input[type=submit]")
+    seen.submit("#content input[name=remove]")
+    seen.submit(".language-switch button[lang=de]")
+    seen.submit(".language-switch button[lang=en]")
+    seen.visit("/api/v1/docs/")
+    seen.visit("/admin/password_change/")
+    seen.submit("#content input[type=submit]")
+    for address in (
+        "/admin/password_change/done/",
+        "/admin/settings/",
+        "/admin/nothing/",
+        "/media/nothing",
+        "/admin/customers/nothing/",
+    ):
+        seen.visit(address)
+    seen.visit("/admin/")
+    seen.submit("#logout-form button")
+    seen.visit("/admin/login/")
+    seen.page.context.clear_cookies()
+    seen.page.locator("input[name=username]").fill(MARK)
+    seen.page.locator("input[name=password]").fill(MARK)
+    seen.submit("input[type=submit]")  # refused: the cookie of the form's protection is gone

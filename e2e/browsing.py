@@ -1,4 +1,4 @@
-"""What a person does in the browser, on any tier."""
+"""Actions of a user in the browser, on any tier."""
 
 import re
 import struct
@@ -21,7 +21,7 @@ def open_url(page: Page, url: str) -> Response:
 
 
 def raise_unless_interrupted(error: Error) -> None:
-    """Chromium gives up what it is at when it notices that a container came or went on this machine."""
+    """Retry: Chromium aborts requests when the networks of the machine change."""
     if "ERR_NETWORK_CHANGED" not in error.message:
         raise error
 
@@ -42,7 +42,7 @@ def log_in(page: Page, email: str = ADMINISTRATOR) -> None:
 
 
 def add_lovelace(page: Page, directory: Path) -> str:
-    """A customer with a photo, whose address is returned."""
+    """Create a customer with a photo, and return its address."""
     photo = directory / "photo.png"
     photo.write_bytes(png())
     open_url(page, "/admin/customers/customer/add/")
@@ -54,7 +54,7 @@ def add_lovelace(page: Page, directory: Path) -> str:
 
 
 def png() -> bytes:
-    """The smallest: one black pixel."""
+    """Return a minimal image: one black pixel."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack("!I", len(data)) + kind + data + struct.pack("!I", zlib.crc32(kind + data))

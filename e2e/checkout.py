@@ -1,4 +1,4 @@
-"""Fresh clones, started as a person starts them: by `make`, in an empty home directory."""
+"""Fresh clones, started by `make` in an empty home directory."""
 
 import http.client
 import os
@@ -25,7 +25,7 @@ INSTALL_SECONDS = 180
 
 @dataclass
 class Run:
-    """One `make` under way; its output goes to a file."""
+    """A running `make`; its output goes to a file."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -48,7 +48,7 @@ class Run:
             time.sleep(0.02)
         return time.monotonic() - start
 
-    def wait_to_say(self, text: str, limit: float = 30) -> None:
+    def wait_for_output(self, text: str, limit: float = 30) -> None:
         deadline = time.monotonic() + limit
         while text not in self.output:
             assert self.process.poll() is None, self.output
@@ -66,7 +66,7 @@ class Run:
             connection.close()
 
     def press_ctrl_c(self) -> None:
-        """As a terminal does: to the whole process group."""
+        """Send Ctrl-C to the whole process group, as a terminal does."""
         os.killpg(self.process.pid, signal.SIGINT)
 
     def wait(self, seconds: float = 30) -> str:
@@ -85,7 +85,7 @@ class Checkout:
     def make(
         self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({}), stdin: int = subprocess.DEVNULL
     ) -> Run:
-        port = free_port()
+        port = find_free_port()
         log = self.home.parent / f"{len(self.runs)}.log"
         kept = {name: value for name, value in os.environ.items() if KEPT.fullmatch(name)}
         with log.open("wb") as file:
@@ -103,7 +103,7 @@ class Checkout:
         return self.runs[-1]
 
     def processes(self) -> list[str]:
-        """Processes that mention the checkout in their command line, directory or environment."""
+        """Return processes whose command line, directory or environment contains the checkout."""
         processes = psutil.process_iter(["pid", "status", "cmdline", "cwd", "environ"])
         alive = [str(p.info) for p in processes if p.info["status"] != psutil.STATUS_ZOMBIE]
         return [known for known in alive if str(self.path) in known]
@@ -115,14 +115,14 @@ class Checkout:
         assert left == []
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def clone(parent: Path, user: str) -> Checkout:
-    """Clone what is committed to a path of 150 characters that belongs to the user."""
+    """Clone the committed files to a path of 150 characters owned by the user."""
     path = parent / ("d" * (149 - len(str(parent))))
     home = parent / "home"
     home.mkdir()

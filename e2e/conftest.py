@@ -20,7 +20,7 @@ STACKS = pytest.StashKey[list[Stack]]()
 
 @pytest.fixture(scope="session")
 def checkout_of() -> Iterator[Callable[[str], Checkout]]:
-    """Returns the user's checkout; `make run` in it has already installed what it needs."""
+    """Return the user's checkout, in which everything is installed."""
     made: dict[str, Checkout] = {}
     # Not pytest's own directory, which nobody but its owner may enter.
     base = Path(tempfile.mkdtemp(prefix="e2e-"))
@@ -38,7 +38,7 @@ def checkout_of() -> Iterator[Callable[[str], Checkout]]:
 
 @pytest.fixture
 def checkout(request: pytest.FixtureRequest, checkout_of: Callable[[str], Checkout]) -> Iterator[Checkout]:
-    """Of whoever runs the tests, or of the user that the test names."""
+    """The checkout of the current user, or of the user named by the test."""
     user = getattr(request, "param", "self")
     if user == "nobody" and os.geteuid() != 0:
         pytest.skip("only root can become another user")
@@ -70,7 +70,7 @@ def chromium(*arguments: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def local_site(checkout_of: Callable[[str], Checkout], browser: Browser) -> Iterator[LocalSite]:
-    """A run of its own, whose administrator has logged in."""
+    """A separate run, with its administrator logged in."""
     checkout = checkout_of("second")
     run = checkout.make("run")
     run.seconds_to_served()
@@ -90,7 +90,7 @@ def visit(local_site: LocalSite, browser: Browser) -> Callable[..., AbstractCont
 
 @pytest.fixture(scope="module")
 def browser_of() -> Iterator[Callable[[Site], Browser]]:
-    """Returns a browser that finds the site under its name, as visitors of the real one do."""
+    """Return a function that opens a browser in which the site's name resolves to this machine."""
     with ExitStack() as browsers:
 
         def start(site: Site) -> Browser:
@@ -111,7 +111,7 @@ def engine() -> None:
 
 @pytest.fixture(scope="module")
 def stack_of(engine: None, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Stack]]:
-    """Returns a new stack of the tier, not started; after the module's last test nothing of it is left."""
+    """Return a function that creates a stack of a tier, which is removed after the module's last test."""
     with new_stacks(request.config) as make:
         yield make
 
@@ -129,18 +129,20 @@ def new_stacks(config: pytest.Config) -> Iterator[Callable[[str], Stack]]:
         stacks.append(own[-1])
         return own[-1]
 
-    yield make
-    for stack in own:
-        stack.remove()
-        stacks.remove(stack)
-        assert [stack.left(kind) for kind in ("container", "volume", "network")] == [[], [], []]
+    try:
+        yield make
+    finally:  # also if a fixture fails to start its stack
+        for stack in own:
+            stack.remove()
+            stacks.remove(stack)
+            assert [stack.list_resources(kind) for kind in ("container", "volume", "network")] == [[], [], []]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep the logs of the containers of a test that failed, and show the last lines."""
+    """Keep the containers' logs of a failed test, and show their last lines."""
     report = yield
     stacks = item.config.stash.get(STACKS, []) if report.failed else []
     for stack in stacks:

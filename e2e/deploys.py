@@ -1,4 +1,4 @@
-"""A prod tier that is deployed to: versions are commits of its checkout, and visitors never stop asking."""
+"""A prod tier for deploys: versions are commits of its checkout, deployed under constant load."""
 
 import itertools
 import json
@@ -8,7 +8,7 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from e2e.load import Load, Request
-from e2e.stack import ADMINISTRATOR, MAKE_SECONDS, PASSWORD, Site, Stack, ask, docker
+from e2e.stack import ADMINISTRATOR, DATABASE, MAKE_SECONDS, PASSWORD, Site, Stack, ask, docker
 
 GIT = ["git", "-c", "user.name=e2e", "-c", "user.email=e2e@localhost"]
 SCRIPT = re.compile(r"deploy\.\w+")
@@ -37,7 +37,7 @@ COUNT = (
 
 
 class Deployed:
-    """The stack, with the first version running and its administrator logged in."""
+    """A stack with the first version running and its administrator logged in."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -50,8 +50,11 @@ class Deployed:
         stack.create_administrator()
         self.session = log_in(self.site)
 
+    def sql(self, statement: str) -> str:
+        return self.stack.within("db", "psql", "-qtAX", "-U", DATABASE, "-c", statement).strip()
+
     def commit(self, files: dict[str, str]) -> str:
-        """Write the files, and return the version that this makes."""
+        """Commit the files, and return the new version."""
         for name, text in files.items():
             path = self.stack.checkout / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,34 +67,39 @@ class Deployed:
         return self.commit({name: (self.stack.checkout / name).read_text() + text})
 
     def tag(self, version: str) -> str:
-        """A further version, whose image is that of the one that serves."""
-        docker("tag", f"exhibition-crm:{self.version}", f"exhibition-crm:{version}")
+        """Create a version that uses the image of the running one."""
+        for image in ("exhibition-crm", "exhibition-crm-certificates"):
+            docker("tag", f"{image}:{self.version}", f"{image}:{version}")
         return version
 
     def migration(self, operation: str, *, breaks: bool = False) -> dict[str, str]:
-        """The file of a migration after the last one."""
+        """Return the name and content of a migration after the last one."""
         folder = self.stack.checkout / "customers/migrations"
         last = sorted(path.stem for path in folder.glob("0*.py"))[-1]
         text = MIGRATION.format(last=last, operation=operation, breaks=breaks)
         return {f"customers/migrations/{int(last[:4]) + 1:04}_e2e.py": text}
 
     def back(self) -> None:
-        """To the commit before."""
+        """Reset the checkout to the previous commit."""
         self.stack.run("git", "reset", "--quiet", "--hard", "HEAD~1")
 
     @property
     def version(self) -> str:
-        """The one that serves, as the env file has it."""
+        """Return the running version, from the env file."""
         return str(re.findall(r"^VERSION=(.+)$", (self.stack.checkout / ".envs/.env.production").read_text(), re.M)[-1])
 
     def web(self) -> list[str]:
         return self.stack.containers("web")
 
     def versions(self) -> list[str]:
-        """Of web's containers, each in traffic."""
+        """Return the versions of web's containers; they must be reached, and workers run the same."""
         found = [json.loads(docker("inspect", container))[0] for container in self.web()]
         assert all(f"{self.stack.project}_frontend" in one["NetworkSettings"]["Networks"] for one in found)
-        return [one["Config"]["Image"].rpartition(":")[2] for one in found]
+        workers = [self.stack.inspect(service) for service in ("celery-worker", "celery-certificates", "celery-beat")]
+        assert {one["State"]["Status"] for one in workers} == {"running"}
+        versions = [one["Config"]["Image"].rpartition(":")[2] for one in found]
+        assert {one["Config"]["Image"].rpartition(":")[2] for one in workers} == set(versions)
+        return versions
 
     @property
     def history_file(self) -> Path:
@@ -100,13 +108,13 @@ class Deployed:
     def history(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.history_file.read_text().splitlines()]
 
-    def directed(self) -> str:
-        """The name that nginx asks for."""
-        (name,) = re.findall(r"default (.+):8000;", self.stack.within("nginx", "cat", "/etc/nginx/conf.d/web.conf"))
+    def get_upstream(self) -> str:
+        """Return the name of nginx' upstream."""
+        (name,) = re.findall(r"default +(.+):8000;", self.stack.within("nginx", "cat", "/etc/nginx/conf.d/web.conf"))
         return str(name)
 
-    def resolved(self, name: str) -> set[str]:
-        """The addresses that nginx gets for the name."""
+    def resolve(self, name: str) -> set[str]:
+        """Return the addresses that nginx resolves the name to."""
         found = self.stack.within("nginx", "sh", "-c", f"getent ahostsv4 {name} || true")
         return set(re.findall(r"^(\S+) +STREAM", found, re.M))
 
@@ -115,43 +123,45 @@ class Deployed:
         found = [json.loads(docker("inspect", container))[0] for container in containers]
         return {one["NetworkSettings"]["Networks"][network]["IPAddress"] for one in found}
 
-    def everything(self) -> dict[str, set[str]]:
-        """What there is of this tier."""
-        return {kind: set(self.stack.left(kind)) for kind in ("container", "network", "volume")}
+    def list_resources(self) -> dict[str, set[str]]:
+        """Return the containers, networks and volumes of this tier."""
+        return {kind: set(self.stack.list_resources(kind)) for kind in ("container", "network", "volume")}
 
     @contextmanager
-    def visited(self, rate: int = 30) -> Iterator[Load]:
-        """None of the requests during the block fails."""
+    def keep_visiting(self, rate: int = 30) -> Iterator[Load]:
+        """Send requests during the block, none of which may fail."""
         with self.load(rate) as load:
             yield load
         print(f"{load.report()}, longest gap {1000 * longest_gap(load):.0f} ms")
         assert [(one.request.path, one.start, one.seconds, one.answer) for one in load.failures] == []
 
     def style(self) -> str:
-        """The path of the style sheet, under the name that the running version has for it."""
+        """Return the path of the style sheet in the running version."""
         return f"/static/{self.stack.within('web', 'python', '-c', NAMES).strip()}"
 
-    def load(self, rate: int, *, count: int | None = None, more: list[Request] | None = None) -> Load:
-        """Of 20 requests 1 is a POST that writes, and the others are pages, redirects and files."""
+    def load(
+        self, rate: int, *, count: int | None = None, more: Sequence[Request | Callable[[int], Request]] = ()
+    ) -> Load:
+        """Return 20 requests: one POST that writes, and pages, redirects and files."""
         page = [Request("GET", "/admin/login/", 200), Request("GET", "/", 302), Request("GET", self.style(), 200)]
-        requests: list[Request | Callable[[int], Request]] = [self.creation, *page * 3, *(more or []), *page * 3]
+        requests: list[Request | Callable[[int], Request]] = [self.creation, *page * 3, *more, *page * 3]
         return Load(self.site, requests[:20], rate, count=count, clients=24)
 
     def creation(self, number: int) -> Request:
-        """A customer whose name is the request's number."""
+        """Return a POST of a customer named after the number of the request."""
         form = (
             f"csrfmiddlewaretoken={self.session['token']}&given_name=Load&family_name={number}&stage=lead&source=stand"
         )
         return Request("POST", "/admin/customers/customer/add/", 302, form_headers(self.session), form)
 
     def created(self) -> list[int]:
-        """The numbers of the customers that are in the database, in order."""
+        """Return the sorted numbers of the customers in the database."""
         shell = f"python manage.py shell --no-imports -c {shlex.quote(COUNT)}"
         return sorted(map(int, re.findall(r"\d+", self.stack.within("web", "sh", "-c", shell))))
 
 
-class UnderWay:
-    """`make …` of this stack, begun; what it says is read while it goes on."""
+class BackgroundRun:
+    """A running `make …` of this stack, whose output can be read."""
 
     def __init__(self, stack: Stack, *arguments: str) -> None:
         self.log = stack.checkout.parent / f"make-{time.monotonic_ns()}.log"
@@ -170,12 +180,12 @@ class UnderWay:
             )
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text()
 
-    def wait_to_say(self, text: str) -> None:
-        while text not in self.said:
-            assert self.process.poll() is None, self.said
+    def wait_for_output(self, text: str) -> None:
+        while text not in self.output:
+            assert self.process.poll() is None, self.output
             time.sleep(0.02)
 
     def script(self) -> psutil.Process:
@@ -184,11 +194,11 @@ class UnderWay:
         return next(child for child in children if any(map(SCRIPT.fullmatch, child.cmdline())))
 
     def kill(self) -> None:
-        """The script alone, so that nothing can be cleared away; what it has begun goes on."""
+        """Kill only the script, so that it cannot clean up; its child processes go on."""
         self.script().kill()
 
     def interrupt(self, number: signal.Signals) -> None:
-        """As a terminal does it: to all that was started from it. make does not always wait for the script."""
+        """Send Ctrl-C to all its processes, as a terminal does; make does not always wait for the script."""
         script = self.script()
         os.killpg(self.process.pid, number)
         script.wait(MAKE_SECONDS)
@@ -206,7 +216,7 @@ def form_headers(session: dict[str, str]) -> dict[str, str]:
 
 
 def log_in(site: Site) -> dict[str, str]:
-    """The Cookie header of the administrator, and the token for forms."""
+    """Return the administrator's Cookie header and the CSRF token."""
     (token,) = re.findall(r"csrftoken=(\w+)", ask(site, "GET", "/admin/login/").headers["Set-Cookie"])
     session = {"cookie": f"csrftoken={token}", "token": token}
     form = f"csrfmiddlewaretoken={token}&username={ADMINISTRATOR}&password={PASSWORD.replace(' ', '+')}&next=/admin/"
@@ -216,6 +226,6 @@ def log_in(site: Site) -> dict[str, str]:
 
 
 def longest_gap(load: Load) -> float:
-    """Seconds between two answers, at most."""
+    """Return the longest time between two responses, in seconds."""
     ends = sorted(sample.end for sample in load.samples if not sample.failed)
     return max(later - earlier for earlier, later in itertools.pairwise(ends))

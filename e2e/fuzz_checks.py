@@ -1,4 +1,4 @@
-"""Checks of our own, which schemathesis loads beside its."""
+"""Additional checks for schemathesis."""
 
 import json
 
@@ -13,7 +13,7 @@ TOLD = {
 
 @schemathesis.check
 def reason_is_none_of_the_schema(ctx, response, case):
-    """Whoever keeps to the schema is refused only for what no schema can tell."""
+    """A request valid by the schema is refused only for reasons that no schema can express."""
     if response.status_code != 400 or not (case.meta and case.meta.generation.mode.is_positive):
         return
     errors = json.loads(response.content).get("errors", [])

@@ -1,4 +1,4 @@
-"""Bounded load on the front door, every answer kept."""
+"""Bounded load on a tier; records every response."""
 
 import http.client
 import itertools
@@ -18,7 +18,7 @@ class Request:
     path: str
     expected: int  # status
     headers: dict[str, str] = field(default_factory=dict)
-    body: str | None = None
+    body: str | bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,11 @@ class Load:
 
     def in_flight(self, moment: float) -> list[Sample]:
         return [sample for sample in self.samples if sample.start <= moment <= sample.end]
+
+    @property
+    def p95(self) -> float:
+        seconds = sorted(sample.seconds for sample in self.samples)
+        return seconds[int(0.95 * len(seconds))]
 
     def report(self) -> str:
         seconds = sorted(sample.seconds for sample in self.samples)

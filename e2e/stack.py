@@ -1,4 +1,4 @@
-"""A tier on the engine, apart from anything of the person's: own clone, project name, ports, image tag and volumes."""
+"""A separate tier on the engine: own clone, project name, ports, image tag and volumes."""
 
 import functools
 import http.client
@@ -24,11 +24,13 @@ from e2e.checkout import KEPT, SOURCE
 
 # How the engine is reached is the machine's as well.
 ENGINE = re.compile(KEPT.pattern + r"|HOME|DOCKER_.*|XDG_RUNTIME_DIR")
-FILES = {"basic": "docker-compose.yml", "dev": "docker-compose.dev.yml", "prod": "docker-compose.prod.yml"}
+FILES = {"basic": "docker-compose.yml"}
+FILES |= {tier: f"docker-compose.{tier}.yml" for tier in ("dev", "prod", "observability")}
 PORTS = {
     "basic": {"web": "WEB_PORT", "db": "DB_PORT"},
-    "dev": {"web": "DEV_WEB_PORT", "db": "DEV_DB_PORT", "redis": "DEV_REDIS_PORT", "adminer": "DEV_ADMINER_PORT"},
+    "dev": {name: f"DEV_{name.upper()}_PORT" for name in ("web", "db", "redis", "adminer", "mock")},
     "prod": {"http": "HTTP_PORT", "nginx": "HTTPS_PORT"},
+    "observability": {name: f"{name.upper()}_PORT" for name in ("prometheus", "grafana")},
 }
 LABEL = "com.docker.compose.project"
 DATABASE = "exhibition"  # and its role, in the basic and the prod tier
@@ -42,6 +44,7 @@ services:
     entrypoint: [sh, -c, 'sleep 30; exec docker-entrypoint.sh "$$0" "$$@"']
     command: [postgres]
 """
+LOG_OPTIONS = {"max-file": "5", "max-size": "10m", "tag": "{{.Name}} {{.ImageName}}"}
 # What every container has in common, as the engine tells it.
 BOUNDED = {
     "ReadonlyRootfs": True,
@@ -49,9 +52,12 @@ BOUNDED = {
     "CapAdd": None,
     "SecurityOpt": ["no-new-privileges:true"],
     "PidsLimit": 100,
-    "LogConfig": {"Type": "json-file", "Config": {"max-file": "5", "max-size": "10m"}},
+    "LogConfig": {"Type": "json-file", "Config": LOG_OPTIONS},
     "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
 }
+ONCE = {"RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}}
+# And what some of them have instead.
+BOUNDED_OTHERWISE: dict[str, dict[str, Any]] = {"db": {"PidsLimit": 250}, "migrate": ONCE, "roles": ONCE}
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ class Stack:
         return self.compose("exec", "-T", service, *command, fails=fails)
 
     def run(self, *command: str, fails: bool = False) -> str:
-        """Return what the command says; it has no terminal, and must end as expected."""
+        """Run the command without a terminal, and return its output."""
         done: subprocess.CompletedProcess[str] = subprocess.run(
             command,
             cwd=self.checkout,
@@ -112,6 +118,12 @@ class Stack:
         assert (done.returncode != 0) == fails, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}"
         return done.stdout
 
+    def configure(self, settings: str) -> None:
+        """Generate the prod tier's env file, and append these lines."""
+        self.make("prod-env")
+        with (self.checkout / ".envs/.env.production").open("a") as file:
+            file.write(settings)
+
     def create_administrator(self) -> None:
         given = ["-e", f"DJANGO_SUPERUSER_EMAIL={ADMINISTRATOR}", "-e", f"DJANGO_SUPERUSER_PASSWORD={PASSWORD}"]
         self.compose("exec", "-T", *given, "web", "python", "manage.py", "createsuperuser", "--noinput")
@@ -124,7 +136,7 @@ class Stack:
         return only
 
     def children(self, service: str, process: int = 1) -> list[int]:
-        """Process ids, as the container counts them."""
+        """Return PIDs in the container's namespace."""
         found = self.within(service, "cat", f"/proc/{process}/task/{process}/children")
         return [int(number) for number in found.split()]
 
@@ -136,7 +148,7 @@ class Stack:
         return str(self.inspect(service)["NetworkSettings"]["Networks"][f"{self.project}_{network}"]["IPAddress"])
 
     def bounds(self, service: str) -> dict[str, Any]:
-        """What BOUNDED names, of a container whose memory and processors are limited as well."""
+        """Return the limits named by BOUNDED, after checking those of memory and CPUs."""
         host = self.inspect(service)["HostConfig"]
         assert 128 * 2**20 <= host["Memory"] <= 2**30
         assert 0 < host["NanoCpus"] <= 2 * 10**9
@@ -161,7 +173,7 @@ class Stack:
 
     @contextmanager
     def paused(self, service: str) -> Iterator[None]:
-        """The service keeps its connections and says nothing."""
+        """Pause the service: it keeps its connections but does not respond."""
         docker("pause", self.container(service))
         try:
             yield
@@ -178,7 +190,7 @@ class Stack:
         """Write all logs to the file, and return the last lines of each container."""
         last = []
         with file.open("w") as kept:
-            for container in self.left("container"):
+            for container in self.list_resources("container"):
                 name = docker("inspect", "--format", "{{.Name}}", container)
                 lines = self.run("docker", "logs", "--timestamps", container).splitlines(keepends=True)
                 kept.writelines([f"{name}\n", *lines])
@@ -186,7 +198,7 @@ class Stack:
         return "".join(last)
 
     def hand_over(self, user: str) -> None:
-        """Give the checkout to an ordinary user, who from now on runs make; only root can."""
+        """Let an ordinary user own the checkout and run make; needs root."""
         account, home = pwd.getpwnam(user), self.checkout.parent / "home"
         home.mkdir()
         for path in (home, self.checkout, *self.checkout.rglob("*")):
@@ -196,31 +208,30 @@ class Stack:
         self.environment["HOME"] = str(home)
 
     def remove(self) -> None:
-        """By label: it works for paused containers, and where the compose files do not."""
+        """Remove everything by label, which also works for paused containers and invalid compose files."""
         for kind, removal in (("container", "rm --force --volumes"), ("volume", "rm --force"), ("network", "rm")):
-            if found := self.left(kind):
+            if found := self.list_resources(kind):
                 docker(kind, *removal.split(), *found)
         if images := docker("image", "ls", "--quiet", "--filter", f"label={LABEL}={self.project}").split():
             docker("image", "rm", "--force", *images)
         shutil.rmtree(self.checkout.parent)
 
-    def left(self, kind: str) -> list[str]:
+    def list_resources(self, kind: str) -> list[str]:
         everything = ["--all"] if kind == "container" else []
         return docker(kind, "ls", *everything, "--quiet", "--filter", f"label={LABEL}={self.project}").split()
 
     @property
     def image(self) -> str:
-        """The application's."""
+        """Return the application's image."""
         return f"exhibition-crm{'-dev' if self.tier == 'dev' else ''}:{self.project}"
 
 
 def new_stack(tier: str, directory: Path) -> Stack:
-    """Clone what is committed into the directory; nothing is started yet."""
+    """Clone the committed files into the directory, without starting anything."""
     subprocess.run(["git", "clone", "-q", str(SOURCE), str(directory / "checkout")], check=True)
     project = f"e2e-{tier}-{secrets.token_hex(3)}"
     ports = dict(zip(PORTS[tier], free_ports(len(PORTS[tier])), strict=True))
-    environment = {name: value for name, value in os.environ.items() if name == "PATH" or ENGINE.fullmatch(name)}
-    environment |= {variable: str(ports[service]) for service, variable in PORTS[tier].items()}
+    environment = bare_environment() | {variable: str(ports[service]) for service, variable in PORTS[tier].items()}
     environment |= {"COMPOSE_PROJECT_NAME": project, "COMPOSE_FILE": FILES[tier], "COMPOSE_ANSI": "never"}
     if tier == "prod":
         first, second = secrets.randbelow(100), secrets.randbelow(250)
@@ -228,12 +239,18 @@ def new_stack(tier: str, directory: Path) -> Stack:
             "FRONTEND_SUBNET": f"10.{first + 100}.{second}.0/24",
             "BACKEND_SUBNET": f"10.{first}.{second}.0/24",
         }
+    if tier in ("prod", "observability"):
         environment |= {"COMPOSE_ENV_FILES": ".envs/.env.production"}
     return Stack(tier, directory / "checkout", project, ports, environment | {"VERSION": project})
 
 
+def bare_environment() -> dict[str, str]:
+    """Return what reaching the engine takes, without the settings of whoever runs the tests."""
+    return {name: value for name, value in os.environ.items() if name == "PATH" or ENGINE.fullmatch(name)}
+
+
 def free_ports(count: int) -> list[int]:
-    """Consecutive ones, as a service of several replicas takes them."""
+    """Return consecutive free ports, as a service with several replicas needs."""
     while True:
         # Below those that the kernel gives to outgoing connections.
         first = secrets.choice(range(20_000, 32_000))
@@ -255,7 +272,7 @@ def docker(*arguments: str) -> str:
 
 @dataclass(frozen=True)
 class Site:
-    """A name that is served with TLS on a port of this machine, whatever name servers say of it."""
+    """A name served with TLS on a port of this machine, without DNS."""
 
     name: str
     port: int
@@ -289,7 +306,7 @@ def connection_to(door: int | Site) -> http.client.HTTPConnection:
 def ask(
     door: int | Site, method: str, path: str, headers: dict[str, str] | None = None, body: str | bytes | None = None
 ) -> Answer:
-    """One request on a connection of its own, as a redirect or an error came back."""
+    """Send one request on a new connection, without following redirects."""
     with closing(connection_to(door)) as connection:
         connection.request(method, path, body, {"Connection": "close", **(headers or {})})
         response = connection.getresponse()

@@ -1,4 +1,4 @@
-"""Thousands of requests that the schema allows, and that it does not, as each role: no answer surprises it."""
+"""Thousands of valid and invalid requests per role: every response must match the schema."""
 
 import os
 import re
@@ -39,8 +39,7 @@ def token_of(transactional_db, member_of, caplog):
 @pytest.mark.parametrize(
     ("role", "asked", "seed"),
     [
-        ("Stand staff", ALL, SAME_CASES),
-        *((role, SHORT, SAME_CASES) for role in ROLES if role != "Stand staff"),
+        ("Stand staff", SHORT, SAME_CASES),
         *(pytest.param(role, ALL, OTHER_CASES, marks=pytest.mark.full) for role in ROLES),
     ],
 )

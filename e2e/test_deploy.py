@@ -1,4 +1,4 @@
-"""`make prod-deploy` and `make prod-rollback` while visitors never stop asking."""
+"""`make prod-deploy` and `make prod-rollback` under constant load."""
 
 import itertools
 import json
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from e2e.deploys import STYLE, Deployed, UnderWay, longest_gap
+from e2e.deploys import STYLE, BackgroundRun, Deployed, longest_gap
 from e2e.load import Load, Request
 from e2e.stack import Stack, ask, docker, seconds_until
 
@@ -20,12 +20,12 @@ def deployed(stack_of: Callable[[str], Stack]) -> Deployed:
     return Deployed(stack_of("prod"))
 
 
-def told(load: Load, seconds: float) -> str:
+def report(load: Load, seconds: float) -> str:
     return f"{seconds:.1f} s; {load.report()}, longest gap {1000 * longest_gap(load):.0f} ms"
 
 
 def posts(load: Load) -> list[int]:
-    """The numbers of those that were answered as they should be."""
+    """Return the numbers of requests with the expected response."""
     sent = [
         sample.request.body or "" for sample in load.samples if sample.request.method == "POST" and not sample.failed
     ]
@@ -46,7 +46,7 @@ def test_deploy_with_a_change_of_schema_and_files_loses_nothing(deployed: Deploy
         said = deployed.stack.make("prod-deploy")
         seconds = time.monotonic() - start
         assert ask(deployed.site, "GET", deployed.style()).status == 200
-    print(said, told(load, seconds), sep="\n")
+    print(said, report(load, seconds), sep="\n")
     assert load.failures == []
     assert len(load.samples) == REQUESTS
     assert deployed.style() != old.path
@@ -61,7 +61,7 @@ def test_rollback_loses_nothing(deployed: Deployed) -> None:
         start = time.monotonic()
         said = deployed.stack.make("prod-rollback")
         seconds = time.monotonic() - start
-    print(said, told(load, seconds), sep="\n")
+    print(said, report(load, seconds), sep="\n")
     assert load.failures == []
     assert re.search(r"does not know customers\.\d{4}_e2e", said)
     assert deployed.version in before
@@ -71,13 +71,26 @@ def test_scaling_up_and_down_loses_nothing(deployed: Deployed) -> None:
     with deployed.load(RATE, count=RATE * 30) as load:
         time.sleep(1)
         start = time.monotonic()
-        deployed.stack.make("prod-scale", "WEB=2")
-        both = deployed.web()
-        deployed.stack.make("prod-scale", "WEB=1")
+        deployed.stack.make("prod-scale", "WEB=2", "WORKER=2")
+        up = [len(deployed.stack.containers(service)) for service in ("web", "celery-worker", "celery-beat")]
+        deployed.stack.make("prod-scale", "WEB=1", "WORKER=1")
         seconds = time.monotonic() - start
-    print(told(load, seconds))
+    print(report(load, seconds))
     assert load.failures == []
-    assert (len(both), len(deployed.web())) == (2, 1)
+    assert up == [2, 2, 1]
+    assert deployed.versions() == [deployed.version]
+
+
+@pytest.mark.full
+def test_version_without_an_image_for_certificates_is_served_without_its_worker(deployed: Deployed) -> None:
+    before = deployed.version
+    docker("tag", f"exhibition-crm:{before}", "exhibition-crm:earlier")
+    with deployed.keep_visiting():
+        deployed.stack.make("prod-deploy", "VERSION=earlier")
+        workers = [len(deployed.stack.containers(service)) for service in ("celery-worker", "celery-certificates")]
+        deployed.stack.make("prod-rollback")
+    assert workers == [1, 0]
+    assert deployed.versions() == [before]
 
 
 @pytest.mark.full
@@ -90,17 +103,19 @@ def test_many_requests_during_one_switch_after_the_other_lose_nothing(deployed: 
             value = f"WEB={next(counts)}" if operation == "scale" else f"VERSION={next(versions)}"
             deployed.stack.make(f"prod-{operation}", value)
             switches += 1
+    deployed.stack.make("prod-scale", "WEB=1")  # as the next test finds it
     print(f"{operation}: {switches} switches, {load.report()}, longest gap {1000 * longest_gap(load):.0f} ms")
     assert load.failures == []
     assert len(load.samples) == MANY
     assert switches >= 3
 
 
+@pytest.mark.full
 def test_rollback_past_a_migration_that_breaks_the_version_is_refused(deployed: Deployed) -> None:
     before = deployed.version
     contraction = "ALTER TABLE customers_customer DROP COLUMN IF EXISTS e2e"
     version = deployed.commit(deployed.migration(contraction, breaks=True))
-    with deployed.visited():
+    with deployed.keep_visiting():
         deployed.stack.make("prod-deploy")
         refused = deployed.stack.make("prod-rollback", fails=True)
         assert (deployed.version, deployed.versions()) == (version, [version])
@@ -119,33 +134,36 @@ def test_rollback_past_a_migration_that_breaks_the_version_is_refused(deployed: 
         (["prod-scale", "WEB=0"], "WEB=0 is not a number from 1 to 3"),
         (["prod-scale", "WEB=x"], "WEB=x is not a number from 1 to 3"),
         (["prod-scale", "WEB=9"], "WEB=9 is not a number from 1 to 3"),
-        (["prod-scale"], "WEB= is not a number from 1 to 3"),
+        (["prod-scale", "WEB=2", "WORKER=9"], "WORKER=9 is not a number from 1 to 4"),
+        (["prod-scale"], "How many? make prod-scale WEB=2, WORKER=2, or both"),
     ],
 )
 def test_value_that_cannot_be_is_refused_by_name(deployed: Deployed, command: list[str], words: str) -> None:
-    before = deployed.everything(), deployed.history()
+    before = deployed.list_resources(), deployed.history()
     assert words in deployed.stack.make(*command, fails=True)
-    assert (deployed.everything(), deployed.history()) == before
+    assert (deployed.list_resources(), deployed.history()) == before
 
 
+@pytest.mark.full
 def test_nginx_is_directed_to_the_new_ones_alone_during_the_switch(deployed: Deployed) -> None:
     deployed.stack.make("prod-scale", "WEB=2")
     old = set(deployed.web())
     seen: dict[str, set[str]] = {}
-    with deployed.visited():
-        deploy = UnderWay(deployed.stack, "prod-deploy", f"VERSION={deployed.tag('directed')}")
+    with deployed.keep_visiting():
+        deploy = BackgroundRun(deployed.stack, "prod-deploy", f"VERSION={deployed.tag('directed')}")
         while deploy.process.poll() is None:
-            name = deployed.directed()
-            seen[name] = deployed.resolved(name) or seen.get(name, set())
+            name = deployed.get_upstream()
+            seen[name] = deployed.resolve(name) or seen.get(name, set())
         assert deploy.wait() == 0
-    print(deploy.said, f"directed to {seen}", sep="\n")
+    print(deploy.output, f"directed to {seen}", sep="\n")
     (switched,) = set(seen) - {"web"}
     assert seen[switched] == deployed.addresses(deployed.web())
     assert len(seen[switched]) == 2
     assert old & set(deployed.web()) == set()
-    assert deployed.directed() == "web"
+    assert deployed.get_upstream() == "web"
 
 
+@pytest.mark.full
 def test_deploy_while_nginx_is_stopped_is_served_when_it_starts(deployed: Deployed) -> None:
     deployed.stack.compose("stop", "nginx")
     version = deployed.tag("unseen")
@@ -157,6 +175,7 @@ def test_deploy_while_nginx_is_stopped_is_served_when_it_starts(deployed: Deploy
     assert set(deployed.versions()) == {version}
 
 
+@pytest.mark.full
 def test_old_images_are_removed_but_not_those_that_serve_or_served(deployed: Deployed) -> None:
     deployed.stack.make("prod-scale", "WEB=1")
     serving, old = deployed.version, [deployed.tag(f"old-{number}") for number in range(6)]
@@ -182,6 +201,7 @@ def test_start_after_a_deploy_builds_and_replaces_nothing(deployed: Deployed) ->
     assert len(re.findall(listed, deployed.stack.make("prod-status"))) == 1
 
 
+@pytest.mark.full
 def test_deployed_version_comes_up_again_after_a_stop(deployed: Deployed) -> None:
     version = deployed.version
     deployed.stack.make("prod-down")

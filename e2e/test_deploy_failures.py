@@ -1,4 +1,4 @@
-"""Deploys that fail, meet another one, or are killed: the version that serves goes on, and the next one succeeds."""
+"""Deploys that fail, overlap or are killed: the running version goes on, and the next deploy succeeds."""
 
 import re
 import signal
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from e2e.deploys import Deployed, UnderWay
+from e2e.deploys import BackgroundRun, Deployed
 from e2e.stack import Stack, seconds_until
 
 BUILDING, MIGRATING, STARTING = "building version", "migrating the database", "out of traffic"
@@ -18,7 +18,7 @@ full = pytest.mark.full
 @dataclass(frozen=True)
 class Fault:
     step: str  # where it shows
-    said: str
+    output: str
     outcome: str  # in the history
     appended: dict[str, str]
     migration: str = ""
@@ -70,15 +70,15 @@ def deployed(stack_of: Callable[[str], Stack]) -> Deployed:
 def test_version_that_cannot_serve_replaces_nothing(deployed: Deployed, fault: Fault) -> None:
     files = {name: (deployed.stack.checkout / name).read_text() + text for name, text in fault.appended.items()}
     version = deployed.commit(files | (deployed.migration(fault.migration) if fault.migration else {}))
-    before = deployed.everything(), deployed.web(), deployed.version
-    with deployed.visited():
+    before = deployed.list_resources(), deployed.web(), deployed.version
+    with deployed.keep_visiting():
         said = deployed.stack.make("prod-deploy", fails=True)
     deployed.back()
     print(said)
-    assert (deployed.everything(), deployed.web(), deployed.version) == before
-    assert deployed.directed() == "web"
+    assert (deployed.list_resources(), deployed.web(), deployed.version) == before
+    assert deployed.get_upstream() == "web"
     assert fault.step in said
-    assert fault.said in said
+    assert fault.output in said
     last = deployed.history()[-1]
     assert (last["action"], last["version"]) == ("deploy", version)
     assert re.fullmatch(fault.outcome, last["outcome"])
@@ -86,9 +86,9 @@ def test_version_that_cannot_serve_replaces_nothing(deployed: Deployed, fault: F
 
 def test_second_deploy_at_once_is_refused_and_names_the_first(deployed: Deployed) -> None:
     version = deployed.tag("twice")
-    with deployed.visited():
-        first = UnderWay(deployed.stack, "prod-deploy", f"VERSION={version}")
-        first.wait_to_say(MIGRATING)
+    with deployed.keep_visiting():
+        first = BackgroundRun(deployed.stack, "prod-deploy", f"VERSION={version}")
+        first.wait_for_output(MIGRATING)
         refused = [
             deployed.stack.make(*command, fails=True)
             for command in (["prod-deploy"], ["prod-rollback"], ["prod-scale", "WEB=2"], ["prod-up"])
@@ -101,40 +101,42 @@ def test_second_deploy_at_once_is_refused_and_names_the_first(deployed: Deployed
 
 
 def deploy_after(deployed: Deployed, version: str) -> None:
-    """What an interrupted one left is gone afterwards."""
+    """The next deploy removes what an interrupted one has left."""
     print(deployed.stack.make("prod-deploy", f"VERSION={version}"))
-    assert (deployed.version, deployed.versions(), deployed.directed()) == (version, [version], "web")
+    assert (deployed.version, deployed.versions(), deployed.get_upstream()) == (version, [version], "web")
 
 
 @pytest.mark.parametrize(
     "step", [SWITCHING, DRAINING, *(pytest.param(step, marks=full) for step in (MIGRATING, STARTING, BUILDING))]
 )
 def test_deploy_killed_at_any_step_is_repaired_by_the_next(deployed: Deployed, step: str) -> None:
-    before, version = deployed.everything(), deployed.tag(f"killed-{step.split()[0]}")
-    with deployed.visited():
+    before, version = deployed.list_resources(), deployed.tag(f"killed-{step.split()[0]}")
+    with deployed.keep_visiting():
         # Building has a version of its own, and nothing changed that would take long.
-        killed = UnderWay(deployed.stack, "prod-deploy", *([] if step == BUILDING else [f"VERSION={version}"]))
-        killed.wait_to_say(step)
+        killed = BackgroundRun(deployed.stack, "prod-deploy", *([] if step == BUILDING else [f"VERSION={version}"]))
+        killed.wait_for_output(step)
         killed.kill()
         assert killed.wait() != 0
-        print(killed.said)
+        print(killed.output)
         deploy_after(deployed, version)
-    after = deployed.everything()
+    after = deployed.list_resources()
     assert [len(after[kind]) for kind in after] == [len(before[kind]) for kind in after]
 
 
+@pytest.mark.full
 def test_deploy_killed_as_it_takes_over_is_cleared_away_by_a_start(deployed: Deployed) -> None:
     serving = deployed.version
-    with deployed.visited():
-        killed = UnderWay(deployed.stack, "prod-deploy", f"VERSION={deployed.tag('left')}")
-        killed.wait_to_say(SWITCHING)
-        seconds_until(lambda: deployed.directed() != "web", 10)
+    with deployed.keep_visiting():
+        killed = BackgroundRun(deployed.stack, "prod-deploy", f"VERSION={deployed.tag('left')}")
+        killed.wait_for_output(SWITCHING)
+        seconds_until(lambda: deployed.get_upstream() != "web", 10)
         killed.kill()
         killed.wait()
     deployed.stack.make("prod-up")
-    assert (deployed.version, deployed.versions(), deployed.directed()) == (serving, [serving], "web")
+    assert (deployed.version, deployed.versions(), deployed.get_upstream()) == (serving, [serving], "web")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("step", "number"),
     [
@@ -146,26 +148,27 @@ def test_deploy_killed_as_it_takes_over_is_cleared_away_by_a_start(deployed: Dep
 def test_deploy_interrupted_removes_at_once_what_it_started(
     deployed: Deployed, step: str, number: signal.Signals
 ) -> None:
-    before, serving = (deployed.everything(), deployed.web()), deployed.version
+    before, serving = (deployed.list_resources(), deployed.web()), deployed.version
     version = deployed.tag(f"interrupted-{number.name}")
-    with deployed.visited():
-        interrupted = UnderWay(deployed.stack, "prod-deploy", f"VERSION={version}")
-        interrupted.wait_to_say(step)
+    with deployed.keep_visiting():
+        interrupted = BackgroundRun(deployed.stack, "prod-deploy", f"VERSION={version}")
+        interrupted.wait_for_output(step)
         interrupted.interrupt(number)
         code = interrupted.wait()
-        print(interrupted.said)
+        print(interrupted.output)
     assert code != 0
-    assert (deployed.everything(), deployed.web()) == before
-    assert (deployed.version, deployed.directed()) == (serving, "web")
+    assert (deployed.list_resources(), deployed.web()) == before
+    assert (deployed.version, deployed.get_upstream()) == (serving, "web")
     assert [deployed.history()[-1][name] for name in ("version", "outcome")] == [version, "interrupted"]
 
 
+@pytest.mark.full
 def test_interruption_while_the_old_is_drained_changes_nothing(deployed: Deployed) -> None:
     version = deployed.tag("drained")
-    with deployed.visited():
-        deploy = UnderWay(deployed.stack, "prod-deploy", f"VERSION={version}")
-        deploy.wait_to_say(DRAINING)
+    with deployed.keep_visiting():
+        deploy = BackgroundRun(deployed.stack, "prod-deploy", f"VERSION={version}")
+        deploy.wait_for_output(DRAINING)
         deploy.interrupt(signal.SIGHUP)
         deploy.wait()
-    assert (deployed.version, deployed.versions(), deployed.directed()) == (version, [version], "web")
+    assert (deployed.version, deployed.versions(), deployed.get_upstream()) == (version, [version], "web")
     assert deployed.history()[-1]["outcome"] == "ok"

@@ -1,4 +1,4 @@
-"""What a deploy writes down: the version that serves, the history, and the lock; no container is started here."""
+"""The state files of a deploy: version, history and lock, without containers."""
 
 import json
 import os

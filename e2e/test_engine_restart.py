@@ -1,4 +1,4 @@
-"""A reboot: every container ends at once, and the prod tier comes back by itself."""
+"""A reboot: all containers end at once, and the prod tier starts again."""
 
 import os
 import subprocess
@@ -11,7 +11,18 @@ import pytest
 
 from e2e.stack import Site, Stack, ask, seconds_until
 
-SERVICES = ("db", "redis", "web", "nginx", "certbot", "backup")
+SERVICES = (
+    "db",
+    "redis",
+    "broker",
+    "web",
+    "celery-worker",
+    "celery-certificates",
+    "celery-beat",
+    "nginx",
+    "certbot",
+    "backup",
+)
 SECONDS = 60
 
 
@@ -23,7 +34,7 @@ def prod(stack_of: Callable[[str], Stack]) -> Stack:
 
 
 def restart_engine() -> None:
-    """Through systemd where it manages the engine, else with the command and the mounts that it was started with."""
+    """Restart the engine through systemd or, without it, with its command and mounts."""
     if Path("/run/systemd/system").is_dir():
         subprocess.run(["systemctl", "restart", "docker"], check=True)
         return

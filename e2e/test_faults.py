@@ -1,4 +1,4 @@
-"""What a person notices when a part of the basic tier fails: processes killed, servers away or silent."""
+"""Failures of the basic tier as users see them: killed processes, stopped and silent servers."""
 
 import json
 import re
@@ -45,21 +45,21 @@ def log_in(stack: Stack) -> Request:
 
 @pytest.fixture(scope="module")
 def customers(stack: Stack, log_in: Request) -> Request:
-    """The list, as somebody who is logged in asks for it."""
+    """Return a request for the list by a logged-in user."""
     answer = ask(stack.ports["web"], log_in.method, log_in.path, log_in.headers, log_in.body)
     (session,) = [cookie for cookie in answer.headers.get_all("Set-Cookie", []) if cookie.startswith("sessionid=")]
     return Request("GET", "/admin/customers/customer/", 200, {"Cookie": session})
 
 
 @pytest.fixture(scope="module")
-def mixed(log_in: Request, customers: Request) -> list[Request]:
-    """Few log-ins: the work of one is that of a dozen pages, so that guessing is slow."""
+def mixed_requests(log_in: Request, customers: Request) -> list[Request]:
+    """Return mostly page requests and few logins, whose slow hash costs as much as a dozen pages."""
     return [customers, LOGIN_PAGE, HEALTH, customers] * 12 + [LOGIN_PAGE, log_in]
 
 
 @contextmanager
 def lock_on_customers(stack: Stack) -> Iterator[None]:
-    """Nobody can read customers for six seconds, of which more than five are left when the block begins."""
+    """Lock the customers for six seconds, more than five of which remain when the block begins."""
     psql = ["docker", "exec", stack.container("db"), "psql", "-qAt", "-U", DATABASE, "-c"]
     with subprocess.Popen([*psql, HOLD], stdout=subprocess.DEVNULL):
         seconds_until(lambda: subprocess.check_output([*psql, HELD]) == b"1\n", 2)
@@ -84,7 +84,7 @@ def test_stop_lets_the_request_in_flight_finish(stack: Stack, customers: Request
 
 
 def signals(container: str, since: float) -> list[str]:
-    """What the engine sent to the container's first process since then."""
+    """Return the signals that the engine has sent to the container's PID 1 since then."""
     period = ["--since", f"{since:.0f}", "--until", f"{time.time():.0f}"]
     selection = ["--filter", f"container={container}", "--filter", "event=kill"]
     return docker("events", *period, *selection, "--format", "{{.Actor.Attributes.signal}}").split()
@@ -109,7 +109,7 @@ def test_killed_worker_costs_no_more_than_its_requests(stack: Stack, customers: 
 
 
 def moment_of(message: str, logs: str) -> float:
-    """When the last such line was logged."""
+    """Return the time of the last log line with these words."""
     line = [line for line in logs.splitlines() if message in line][-1]
     return datetime.fromisoformat(json.loads(line[line.index("{") :])["timestamp"]).timestamp()
 
@@ -132,10 +132,10 @@ def test_database_restarted_while_idle_costs_nobody_anything(stack: Stack, custo
     assert [sample.answer for _ in range(40) if (sample := send(stack.ports["web"], customers)).failed] == []
 
 
-def test_restarted_database_is_used_at_once(stack: Stack, mixed: list[Request]) -> None:
+def test_restarted_database_is_used_at_once(stack: Stack, mixed_requests: list[Request]) -> None:
     workers = stack.children("web", stack.children("web")[0])
     accepting = "until pg_isready -q -h 127.0.0.1; do sleep 0.02; done; date +%s.%N"
-    with Load(stack.ports["web"], mixed, rate=60) as load:
+    with Load(stack.ports["web"], mixed_requests, rate=60) as load:
         time.sleep(2)
         stack.compose("restart", "db")
         accepts = float(stack.within("db", "sh", "-c", accepting))
@@ -149,7 +149,7 @@ def test_restarted_database_is_used_at_once(stack: Stack, mixed: list[Request]) 
 
 
 @contextmanager
-def stopped(stack: Stack, service: str) -> Iterator[None]:
+def stop_service(stack: Stack, service: str) -> Iterator[None]:
     stack.compose("stop", service)
     try:
         yield
@@ -157,18 +157,19 @@ def stopped(stack: Stack, service: str) -> Iterator[None]:
         stack.compose("start", service)
 
 
-@pytest.mark.parametrize("away", [stopped, Stack.paused])
+@pytest.mark.full
+@pytest.mark.parametrize("away", [pytest.param(stop_service, marks=pytest.mark.full), Stack.paused])
 def test_nobody_notices_that_redis_is_away(
-    stack: Stack, mixed: list[Request], away: Callable[[Stack, str], AbstractContextManager[None]]
+    stack: Stack, mixed_requests: list[Request], away: Callable[[Stack, str], AbstractContextManager[None]]
 ) -> None:
-    with away(stack, "redis"), Load(stack.ports["web"], mixed, rate=50, count=2000) as load:
+    with away(stack, "redis"), Load(stack.ports["web"], mixed_requests, rate=50, count=2000) as load:
         time.sleep(5)
         readiness = stack.get(READY.path)
     seconds = seconds_until(lambda: stack.get(READY.path).text == '{"status": "ready"}', 10)
     print(f"{load.report()}; ready again after {seconds:.1f} s")
     assert (readiness.status, json.loads(readiness.text)) == (200, {"status": "degraded", "failing": ["cache"]})
     assert (len(load.samples), load.failures) == (2000, [])
-    # Of 2,000 ten may wait for whatever else this machine has to do.
+    # Of 2,000 ten may wait for other work on this machine.
     assert len([sample for sample in load.samples if sample.seconds > 1]) <= 10
 
 
@@ -182,8 +183,8 @@ fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), request, entry)
 
 
 @contextmanager
-def unreachable(stack: Stack, service: str) -> Iterator[None]:
-    """Whatever web sends to the service is lost; nobody refuses it."""
+def cut_off(stack: Stack, service: str) -> Iterator[None]:
+    """Drop all packets from web to the service, without refusing them."""
     web, address = stack.container("web"), stack.address(service, "default")
     options = ["--rm", "--user=0", "--cap-add=NET_ADMIN", f"--network=container:{web}", "--entrypoint=python"]
     change = ["run", *options, stack.image, "-c", NEIGHBOUR]
@@ -194,10 +195,10 @@ def unreachable(stack: Stack, service: str) -> Iterator[None]:
         docker(*change, str(0x8953), address)
 
 
-def test_unreachable_database_leaves_liveness_alone(stack: Stack, mixed: list[Request]) -> None:
-    pages = [request for request in mixed if request is not HEALTH]
+def test_unreachable_database_leaves_liveness_alone(stack: Stack, mixed_requests: list[Request]) -> None:
+    pages = [request for request in mixed_requests if request is not HEALTH]
     web, restarts = stack.ports["web"], stack.inspect("web")["RestartCount"]
-    with unreachable(stack, "db"), Load(web, [HEALTH], rate=20, clients=4) as probes, Load(web, pages, rate=20) as load:
+    with cut_off(stack, "db"), Load(web, [HEALTH], rate=20, clients=4) as probes, Load(web, pages, rate=20) as load:
         lost = time.time()
         time.sleep(25)
         readiness = stack.get(READY.path)

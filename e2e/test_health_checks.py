@@ -1,10 +1,11 @@
-"""A health check that cannot fail is a defect: each one is made to fail for real, and to recover."""
+"""Every health check is made to fail and to recover."""
 
 import functools
 import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,14 +16,14 @@ import pytest
 from e2e.checkout import SOURCE
 from e2e.stack import Stack, docker, seconds_until
 
-SERVICES = {"basic": ["db", "redis", "web"], "dev": ["db", "redis", "web", "adminer"]}
+SERVICES = {"basic": ["db", "redis", "broker", "web"], "dev": ["db", "redis", "broker", "web", "adminer"]}
 EACH = [(tier, service) for tier, services in SERVICES.items() for service in services]
 FAST = "{interval: 1s, timeout: 2s, retries: 2, start_period: 15s, start_interval: 1s}"
 
 
 @pytest.fixture(scope="module")
 def running(stack_of: Callable[[str], Stack]) -> Callable[[str], Stack]:
-    """Returns the tier, started by the first test that asks for it; its own checks are made more often."""
+    """Return a function that starts a tier on first use, with more frequent health checks."""
 
     @functools.cache
     def start(tier: str) -> Stack:
@@ -36,8 +37,8 @@ def running(stack_of: Callable[[str], Stack]) -> Callable[[str], Stack]:
 
 
 @contextmanager
-def frozen(stack: Stack, service: str) -> Iterator[None]:
-    """Its server still listens, as far as the kernel is concerned, and answers nobody."""
+def freeze(stack: Stack, service: str) -> Iterator[None]:
+    """Freeze the service: its socket accepts connections but does not respond."""
     signal_server(stack, service, "STOP")
     try:
         yield
@@ -59,7 +60,7 @@ def signal_server(stack: Stack, service: str, name: str) -> None:
 def test_silent_server_is_unhealthy_until_it_answers(running: Callable[[str], Stack], tier: str, service: str) -> None:
     stack = running(tier)
     assert stack.health(service) == "healthy"
-    with frozen(stack, service):
+    with freeze(stack, service):
         unhealthy = stack.wait_to_be("unhealthy", service)
     healthy = stack.wait_to_be("healthy", service)
     print(f"{tier} {service}: unhealthy after {unhealthy:.1f} s, healthy again after {healthy:.1f} s")
@@ -67,7 +68,7 @@ def test_silent_server_is_unhealthy_until_it_answers(running: Callable[[str], St
 
 @pytest.mark.parametrize("tier", SERVICES)
 def test_container_without_its_server_is_unhealthy(running: Callable[[str], Stack], tier: str) -> None:
-    """Connections are refused. All at once, for each has its whole start period."""
+    """Services refuse connections; all at once, because each has a start period."""
     stack, services = running(tier), SERVICES[tier]
     names = [f"{stack.project}-refused-{service}" for service in services]
     for service, name in zip(services, names, strict=True):
@@ -84,6 +85,22 @@ def test_redis_that_answers_with_an_error_is_unhealthy(running: Callable[[str], 
     stack.wait_to_be("unhealthy", "redis")
     stack.within("redis", "redis-cli", "--no-auth-warning", "-a", "wrong", "config", "set", "requirepass", "")
     stack.wait_to_be("healthy", "redis")
+
+
+def test_frozen_worker_is_replaced(running: Callable[[str], Stack]) -> None:
+    """In one tier the worker, in the other the clock inside of it: each has a heartbeat."""
+    tiers = [running("basic"), running("dev")]
+    restarts = [stack.inspect("celery-worker")["RestartCount"] for stack in tiers]
+    for stack in tiers:
+        (watchdog,) = stack.children("celery-worker")
+        (worker,) = stack.children("celery-worker", watchdog)
+        frozen = worker if stack.tier == "basic" else stack.children("celery-worker", worker)[-1]
+        stack.within("celery-worker", "sh", "-c", f"kill -STOP {frozen}")
+    started = time.monotonic()
+    for stack, before in zip(tiers, restarts, strict=True):
+        seconds_until(lambda: bool(stack.inspect("celery-worker")["RestartCount"] > before), 60)  # noqa: B023
+        stack.wait_to_be("healthy", "celery-worker")
+        print(f"{stack.tier}: healthy again {time.monotonic() - started:.1f} s later")
 
 
 def check(port: int) -> tuple[int, str]:

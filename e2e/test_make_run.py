@@ -23,7 +23,7 @@ def served(checkout: Checkout) -> Run:
     return run
 
 
-@AS_EACH_USER
+@pytest.mark.parametrize("checkout", ["self", pytest.param("nobody", marks=pytest.mark.full)], indirect=True)
 def test_first_start_serves_and_names_the_administrator_once(checkout: Checkout) -> None:
     assert len(str(checkout.path)) == 150
     first = checkout.make("run")
@@ -44,6 +44,8 @@ def test_first_start_serves_and_names_the_administrator_once(checkout: Checkout)
 def test_administrator_logs_in_and_sees_the_demo(checkout: Checkout, served: Run, browser: Browser) -> None:
     email, password = (checkout.path / ".local" / "administrator.txt").read_text().split()[1::2]
     page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{served.port + 1}/")
+    expect(page.get_by_role("heading", name="WhatsApp mock")).to_be_visible()
     page.goto(served.url)
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(password)
@@ -100,16 +102,17 @@ def test_killed_run_is_taken_over_by_the_next(checkout: Checkout, served: Run) -
     os.killpg(served.process.pid, signal.SIGKILL)
     assert served.health() == 200
     again = checkout.make("run", f"PORT={served.port}")
-    again.wait_to_say(f"http://127.0.0.1:{served.port}/")
+    again.wait_for_output(f"http://127.0.0.1:{served.port}/")
     again.press_ctrl_c()
     again.wait()
     checkout.assert_nothing_runs()
 
 
 def test_second_run_in_a_checkout_is_refused(checkout: Checkout, served: Run) -> None:
-    assert refused(checkout.make("run")) == ["Another `make run` is at work in this checkout."]
+    assert list_refused(checkout.make("run")) == ["Another `make run` is running in this checkout."]
 
 
+@pytest.mark.full
 def test_two_checkouts_run_side_by_side(
     checkout: Checkout, served: Run, checkout_of: Callable[[str], Checkout]
 ) -> None:
@@ -122,8 +125,8 @@ def test_two_checkouts_run_side_by_side(
     assert served.health() == 200
 
 
-def refused(run: Run) -> list[str]:
-    """What a run that cannot start tells the person, without make's own closing line."""
+def list_refused(run: Run) -> list[str]:
+    """Return the error of a run that cannot start, without make's last line."""
     lines = run.wait().splitlines()
     assert run.process.returncode == 2
     assert "Traceback" not in run.output
@@ -133,19 +136,19 @@ def refused(run: Run) -> list[str]:
 def test_taken_port_is_named(checkout: Checkout) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        message = f"Port {port} cannot be used (Address already in use). Choose another: make run PORT=8001"
-        assert refused(checkout.make("run", f"PORT={port}")) == [message]
+        message = f"Port {port} cannot be used (Address already in use). Choose another: make run PORT=8002"
+        assert list_refused(checkout.make("run", f"PORT={port}")) == [message]
 
 
 def test_port_that_is_no_number_is_named(checkout: Checkout) -> None:
-    message = "PORT=http is not a port: a number from 1 to 65535."
-    assert refused(checkout.make("run", "PORT=http")) == [message]
+    message = "PORT=http is not a port; write a number from 1 to 65535."
+    assert list_refused(checkout.make("run", "PORT=http")) == [message]
 
 
 def test_unreachable_database_is_explained_without_its_password(checkout: Checkout) -> None:
     run = checkout.make("run", environment={"DATABASE_URL": "postgresql://crm:geheim@127.0.0.1:9/crm"})
-    lines = refused(run)
-    assert lines[0] == "The database at 127.0.0.1:9 cannot be used. Is DATABASE_URL right?"
+    lines = list_refused(run)
+    assert lines[0] == "The database at 127.0.0.1:9 cannot be used. Check DATABASE_URL."
     assert "Connection refused" in lines[1]
     assert "geheim" not in run.output
     checkout.assert_nothing_runs()
@@ -165,7 +168,7 @@ def test_too_old_python_is_named(checkout: Checkout) -> None:
     old = checkout.home.parent / "python3.9"
     old.write_text(OLD_PYTHON)
     old.chmod(0o755)
-    assert refused(checkout.make("run", f"PYTHON={old}")) == [
+    assert list_refused(checkout.make("run", f"PYTHON={old}")) == [
         f"{old} is Python 3.9; 3.11 or newer is needed.",
         "Choose another Python: make run PYTHON=python3.13",
     ]
@@ -173,14 +176,14 @@ def test_too_old_python_is_named(checkout: Checkout) -> None:
 
 @pytest.fixture
 def bare_checkout(tmp_path: Path) -> Checkout:
-    """One in which nothing is installed yet."""
+    """A checkout in which nothing is installed."""
     return clone(tmp_path, "self")
 
 
 # An index without the wheel is what a platform without the wheel looks like to pip.
 def test_wheel_that_does_not_exist_is_named_with_the_platform(bare_checkout: Checkout) -> None:
     empty = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(bare_checkout.home)}
-    lines = refused(bare_checkout.make("run", environment=empty))
+    lines = list_refused(bare_checkout.make("run", environment=empty))
     version = "{}.{}".format(*sys.version_info)
     assert re.fullmatch(rf"\S+==\S+ has no wheel for Python {version} on {sysconfig.get_platform()}\.", lines[2])
     assert "Linux (glibc 2.28 or newer, so not Alpine)" in lines[3]
@@ -193,5 +196,5 @@ def test_network_that_is_away_is_named(bare_checkout: Checkout) -> None:
         "PIP_RETRIES": "1",
         "PIP_FIND_LINKS": "",
     }
-    lines = refused(bare_checkout.make("run", environment=away))
-    assert lines[2] == "The packages could not be fetched: the package index does not answer."
+    lines = list_refused(bare_checkout.make("run", environment=away))
+    assert lines[2] == "Downloading the packages failed: the package index does not answer."

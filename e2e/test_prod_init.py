@@ -1,4 +1,4 @@
-"""`make prod-init`: what it writes, what it leaves alone, what it refuses."""
+"""`make prod-init`: what it writes, keeps and refuses."""
 
 import re
 import subprocess
@@ -9,7 +9,8 @@ import pytest
 
 from e2e.checkout import SOURCE
 
-SECRETS = ("SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD")
+SECRETS = ("SECRET_KEY", "REDIS_PASSWORD", "GRAFANA_PASSWORD")
+SECRETS += tuple(f"POSTGRES_{role}PASSWORD" for role in ("", "APP_", "BACKUP_", "METRICS_"))
 RIGHT = ("crm.trade-fair.test", "crm@trade-fair.test")
 
 
@@ -19,7 +20,7 @@ def env_file(tmp_path: Path) -> Path:
 
 
 def prod_init(env_file: Path, *arguments: str, fails: bool = False) -> str:
-    """What it says."""
+    """Return its output."""
     command = [sys.executable, "-m", "deploy.init", str(env_file), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=SOURCE)
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
@@ -48,7 +49,7 @@ def test_file_is_for_its_owner_alone(env_file: Path) -> None:
 
 def test_nothing_given_means_localhost_without_an_authority(env_file: Path) -> None:
     said = prod_init(env_file)
-    assert values(env_file).keys() == {"DOMAIN", *SECRETS}
+    assert values(env_file).keys() == {"DOMAIN", "COMPOSE_PROJECT", *SECRETS}
     assert values(env_file)["DOMAIN"] == "localhost"
     assert "https://localhost/ with a self-signed certificate" in said
 
@@ -70,7 +71,7 @@ def test_other_name_replaces_the_name_alone(env_file: Path) -> None:
     assert after.pop("DOMAIN") == "crm.trade-fair.test,www.trade-fair.test"
     assert after.pop("LETSENCRYPT_EMAIL") == RIGHT[1]
     assert after.pop("EMAIL_HOST") == "mail.trade-fair.test"
-    assert after == {name: before[name] for name in SECRETS}
+    assert after == {name: before[name] for name in ("COMPOSE_PROJECT", *SECRETS)}
 
 
 def test_secret_that_is_lacking_is_generated_and_the_others_stay(env_file: Path) -> None:
@@ -81,6 +82,28 @@ def test_secret_that_is_lacking_is_generated_and_the_others_stay(env_file: Path)
     text = env_file.read_text()
     assert all(f"{name}={before[name]}\n" in text for name in ("SECRET_KEY", "POSTGRES_PASSWORD"))
     assert before["REDIS_PASSWORD"] not in text
+
+
+def test_remotes_of_backups_get_a_file_of_their_own(env_file: Path) -> None:
+    prod_init(env_file, *RIGHT)
+    before = env_file.read_text()
+    env_file.write_text(f"{before}RCLONE_CONFIG_FAR_TYPE=s3\nRCLONE_CONFIG_FAR_SECRET_ACCESS_KEY=7431\n")
+    said = prod_init(env_file)
+    assert "Moved RCLONE_CONFIG_FAR_TYPE, RCLONE_CONFIG_FAR_SECRET_ACCESS_KEY to " in said
+    assert "7431" not in said
+    assert env_file.read_text() == before
+    moved = env_file.with_name(".env.rclone")
+    assert moved.read_text() == "RCLONE_CONFIG_FAR_TYPE=s3\nRCLONE_CONFIG_FAR_SECRET_ACCESS_KEY=7431\n"
+    assert moved.stat().st_mode & 0o777 == 0o600
+
+
+def test_remotes_keep_their_quotes(env_file: Path) -> None:
+    """Compose would expand the dollar sign, and take the rest for a comment."""
+    prod_init(env_file, *RIGHT)
+    line = "RCLONE_CONFIG_FAR_PASS='a$b # c'\n"
+    env_file.write_text(f"{env_file.read_text()}{line}")
+    prod_init(env_file)
+    assert env_file.with_name(".env.rclone").read_text() == line
 
 
 @pytest.mark.parametrize(
@@ -103,7 +126,7 @@ def test_wrong_value_is_refused_and_nothing_is_written(env_file: Path, domain: s
     assert not env_file.exists()
 
 
-@pytest.mark.parametrize("name", ["SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "DOMAIN"])
+@pytest.mark.parametrize("name", [*SECRETS, "DOMAIN"])
 def test_placeholder_in_the_file_is_refused_by_name(env_file: Path, name: str) -> None:
     prod_init(env_file, *RIGHT)
     env_file.write_text(f"{env_file.read_text()}{name}=changeme-7431\n")
@@ -113,7 +136,7 @@ def test_placeholder_in_the_file_is_refused_by_name(env_file: Path, name: str) -
 
 
 def test_secret_in_the_shape_of_none_is_not_mistaken(env_file: Path) -> None:
-    """A random one may hold any letters but the placeholders' own words."""
+    """Random secrets must not contain a placeholder by chance."""
     prod_init(env_file, *RIGHT)
     env_file.write_text(f"{env_file.read_text()}POSTGRES_PASSWORD=secretly-Qx9-example-com-7Tz\n")
     prod_init(env_file)

@@ -1,4 +1,4 @@
-"""`make prod-up`, from a fresh clone and for localhost: the containers, and what a person does with them."""
+"""`make prod-up` in a fresh clone for localhost: the containers, and their use."""
 
 import json
 import re
@@ -12,32 +12,44 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from e2e.browsing import add_lovelace, log_in, open_url
-from e2e.stack import ADMINISTRATOR, BOUNDED, DATABASE, PASSWORD, Site, Stack, ask
+from e2e.environments import PROD, REMOTE, of_container, of_image
+from e2e.roles import APPLICATION, application_rights
+from e2e.stack import ADMINISTRATOR, BOUNDED, BOUNDED_OTHERWISE, DATABASE, PASSWORD, Site, Stack, ask, seconds_until
 
-SERVICES = ("db", "redis", "web", "nginx", "certbot", "backup")
 USERS = {
     "db": (999, 999),
     "redis": (999, 999),
+    "broker": (999, 999),
     "web": (10001, 10001),
+    "celery-worker": (10001, 10001),
+    "celery-certificates": (10001, 10001),
+    "celery-beat": (10001, 10001),
     "nginx": (101, 101),
     "certbot": (10002, 101),
     "backup": (10001, 10001),
 }
+SERVICES = tuple(USERS)
 ORDINARY = "bob@trade-fair.test"
-# Mails are printed, so that they can be read in web's log.
+# Mails are printed, so that they can be read in the worker's log.
 CONSOLE = "EMAIL_BACKEND=django.core.mail.backends.console.EmailBackend\n"
 CREATE_ORDINARY = f"""
 from core_apps.accounts.models import User
 User.objects.create_user({ORDINARY!r}, {PASSWORD!r}, name="Bob", is_staff=True)
 """
+CREATE_VISIT = """
+from datetime import date
+from customers.models import Customer, Exhibition, Visit
+exhibition = Exhibition.objects.create(name="Fair", starts_on=date(2026, 3, 10), ends_on=date(2026, 3, 12))
+customer = Customer.objects.create(given_name="Ada", family_name="Lovelace")
+print(Visit.objects.create(customer=customer, exhibition=exhibition, visited_at="2026-03-11 10:00Z").pk)
+"""
+FIND_RENDERER = "import importlib.util; print(importlib.util.find_spec('weasyprint') is not None)"
 
 
 @pytest.fixture(scope="module")
 def prod(stack_of: Callable[[str], Stack]) -> Stack:
     stack = stack_of("prod")
-    stack.make("prod-env")
-    with (stack.checkout / ".envs/.env.production").open("a") as file:
-        file.write(CONSOLE)
+    stack.configure(CONSOLE)
     print(stack.make("prod-up")[-800:])
     return stack
 
@@ -54,7 +66,7 @@ def browser(site: Site, browser_of: Callable[[Site], Browser]) -> Browser:
 
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[Callable[[], Page]]:
-    """Returns a page of a person's own, to whom https://localhost/ is this tier."""
+    """Return a browser page for which https://localhost/ is this tier."""
     contexts: list[BrowserContext] = []
 
     def open_page() -> Page:
@@ -81,6 +93,7 @@ def test_second_up_changes_no_secret_and_no_container(prod: Stack) -> None:
 def test_psql_and_commands_run_in_the_tier(prod: Stack) -> None:
     assert prod.make("prod-psql", "ARGS=-tAc 'SELECT current_database()'").strip() == DATABASE
     assert "no issues" in prod.make("prod-exec", "ARGS=python manage.py check")
+    assert re.search(r"^emails +0 +-", prod.make("prod-queues"), re.M)
 
 
 def test_compose_without_secrets_names_the_command(stack_of: Callable[[str], Stack]) -> None:
@@ -100,10 +113,23 @@ def test_only_80_and_443_are_published(prod: Stack) -> None:
     assert ports == ["80", "443"]
 
 
-@pytest.mark.parametrize("service", [*SERVICES, "migrate"])
+@pytest.mark.parametrize("service", [*SERVICES, "migrate", "roles"])
 def test_container_is_bounded(prod: Stack, service: str) -> None:
-    once = {"RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}} if service == "migrate" else {}
-    assert prod.bounds(service) == BOUNDED | once
+    assert prod.bounds(service) == BOUNDED | BOUNDED_OTHERWISE.get(service, {})
+
+
+def test_as_many_connections_as_a_deploy_needs_can_be_made(prod: Stack) -> None:
+    script = """
+import os, psycopg2
+connections = [psycopg2.connect(os.environ["DATABASE_URL"]) for _ in range(160)]
+print(len(connections))
+"""
+    assert prod.within("web", "python", "-c", script) == "160\n"
+
+
+@pytest.mark.parametrize("service", [*SERVICES, "migrate", "roles", "drill"])
+def test_container_has_its_own_variables(prod: Stack, service: str) -> None:
+    assert of_container(prod, service) == (PROD[service] - REMOTE) | of_image(prod, service)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -126,18 +152,19 @@ def test_front_cannot_write(prod: Stack, service: str, path: str) -> None:
 
 
 # What a client says first, and how the server's answer begins.
-GREETINGS = {"db": (5432, r"\0\0\0\x08\x04\xd2\x16\x2f", "N"), "redis": (6379, r"PING\r\n", "-NOAUTH")}
+GREETINGS = {"db": (5432, r"\0\0\0\x08\x04\xd2\x16\x2f", "N")}
+GREETINGS |= dict.fromkeys(("redis", "broker"), (6379, r"PING\r\n", "-NOAUTH"))
 
 
 def dial(stack: Stack, service: str) -> list[str]:
-    """A command that greets the service by its address, not by its name."""
+    """Return a command that connects to the service by its address, not by its name."""
     port, greeting, answer = GREETINGS[service]
     line = f"exec 3<>/dev/tcp/{stack.address(service, 'backend')}/{port}; printf '{greeting}' >&3"
     line += f"; head -c {len(answer)} <&3"
     return ["timeout", "3", "bash", "-c", f"({line}) 2>/dev/null || true"]
 
 
-@pytest.mark.parametrize("service", ["db", "redis"])
+@pytest.mark.parametrize("service", GREETINGS)
 def test_neither_nginx_nor_this_machine_reaches(prod: Stack, service: str) -> None:
     answer = GREETINGS[service][2]
     assert prod.within("web", *dial(prod, service)) == answer
@@ -149,22 +176,23 @@ def test_neither_nginx_nor_this_machine_reaches(prod: Stack, service: str) -> No
 
 
 def test_databases_reach_nobody_outside(prod: Stack) -> None:
-    for service in ("db", "redis"):
+    for service in GREETINGS:
         routes = prod.within(service, "cat", "/proc/net/route").splitlines()[1:]
         assert [route.split()[1] for route in routes if route.split()[1] == "00000000"] == []
 
 
-def test_redis_asks_for_its_password(prod: Stack) -> None:
-    assert "NOAUTH" in prod.within("redis", "sh", "-c", "REDISCLI_AUTH= redis-cli ping")
+@pytest.mark.parametrize(("service", "save"), [("redis", "60 1"), ("broker", "")])
+def test_redis_asks_for_its_password(prod: Stack, service: str, save: str) -> None:
+    assert "NOAUTH" in prod.within(service, "sh", "-c", "REDISCLI_AUTH= redis-cli ping")
     password = re.findall(r"^REDIS_PASSWORD=(.+)$", (prod.checkout / ".envs/.env.production").read_text(), re.M)
-    assert password[0] not in prod.within("redis", "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
-    assert prod.within("redis", "redis-cli", "config", "get", "save").split() == ["save", "60", "1"]
+    assert password[0] not in prod.within(service, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    assert prod.within(service, "redis-cli", "config", "get", "save").split() == ["save", *save.split()]
 
 
 def test_front_holds_no_secret(prod: Stack) -> None:
     env_file = (prod.checkout / ".envs/.env.production").read_text()
-    values = re.findall(r"^(?:SECRET_KEY|POSTGRES_PASSWORD|REDIS_PASSWORD)=(.+)$", env_file, re.M)
-    assert len(values) == 3
+    values = re.findall(r"^(?:SECRET_KEY|POSTGRES_(?:APP_|BACKUP_)?PASSWORD|REDIS_PASSWORD)=(.+)$", env_file, re.M)
+    assert len(values) == 5
     for service in ("nginx", "certbot"):
         given = " ".join(prod.inspect(service)["Config"]["Env"])
         assert [value for value in values if value in given] == []
@@ -193,20 +221,35 @@ def test_photo_is_for_those_who_may_see_its_customer(people: None, visitor: Call
     assert "/admin/login/" in open_url(visitor(), url).url
 
 
+def test_certificate_is_made_by_a_worker_of_its_own(prod: Stack, people: None, visitor: Callable[[], Page]) -> None:
+    key = prod.within("web", "python", "manage.py", "shell", "--no-imports", "-c", CREATE_VISIT).strip()
+    page = visitor()
+    log_in(page)
+    open_url(page, f"/admin/customers/visit/{key}/change/")
+    page.get_by_role("button", name="Certificate").click()
+    with page.expect_download() as event:
+        page.get_by_role("link", name="Download", exact=True).click(timeout=20_000)
+    content = Path(event.value.path()).read_bytes()
+    assert (event.value.suggested_filename, content[:5]) == ("Ada_Lovelace-2026-03-11.pdf", b"%PDF-")
+    found = {name: prod.within(name, "python", "-c", FIND_RENDERER).strip() for name in SERVICES if "celery" in name}
+    assert found == {"celery-worker": "False", "celery-certificates": "True", "celery-beat": "False"}
+
+
 def test_reset_mail_names_the_host_that_was_asked(prod: Stack, people: None, visitor: Callable[[], Page]) -> None:
     page = visitor()
     open_url(page, "/admin/password_reset/")
     page.get_by_label("Email").fill(ADMINISTRATOR)
     page.get_by_role("button", name="Reset my password").click()
     expect(page).to_have_url(re.compile("/done/$"))
-    (link,) = re.findall(r"\S+/reset/\S+", prod.logs("web"))
+    seconds_until(lambda: "/reset/" in prod.logs("celery-worker"), 10)
+    (link,) = re.findall(r"\S+/reset/\S+", prod.logs("celery-worker"))
     assert link.startswith("https://localhost/reset/")
     open_url(page, link)
     expect(page.get_by_label("New password:")).to_be_visible()
 
 
 def change(prod: Stack, **variables: str) -> None:
-    """Edit the env file, and start what reads it anew."""
+    """Edit the env file, and recreate the services that read it."""
     env_file = prod.checkout / ".envs/.env.production"
     kept = [line for line in env_file.read_text().splitlines() if line.partition("=")[0] not in variables]
     env_file.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in variables.items()), ""]))
@@ -227,6 +270,24 @@ def test_secret_key_is_changed_and_nobody_is_logged_out(
     assert ask(site, "GET", "/admin/", {"Cookie": session["Cookie"]}).status == 302
 
 
+def test_application_owns_its_database_and_no_more(prod: Stack) -> None:
+    assert application_rights(prod) == APPLICATION
+
+
+def test_backup_reads_and_does_not_write(prod: Stack) -> None:
+    query = "SELECT rolsuper, rolcreaterole, rolcreatedb, rolbypassrls FROM pg_roles WHERE rolname = current_user"
+    assert prod.within("backup", "psql", "-qtAX", "-c", query) == "f|f|f|f\n"
+    said = prod.within("backup", "psql", "-c", "DELETE FROM customers_customer", fails=True)
+    assert "permission denied for table customers_customer" in said
+
+
+@pytest.mark.full
+def test_password_of_the_application_is_changed(prod: Stack, site: Site) -> None:
+    change(prod, POSTGRES_APP_PASSWORD=secrets.token_urlsafe(48), POSTGRES_BACKUP_PASSWORD=secrets.token_urlsafe(48))
+    assert ask(site, "GET", "/api/v1/ready/").text == '{"status": "ready"}'
+    assert prod.within("backup", "psql", "-qtAX", "-c", "SELECT current_user") == "backup\n"
+
+
 def test_database_password_is_changed(prod: Stack, site: Site) -> None:
     new = secrets.token_urlsafe(48)
     prod.within("db", "psql", "-U", DATABASE, "-c", f"ALTER ROLE {DATABASE} PASSWORD '{new}'")
@@ -234,6 +295,7 @@ def test_database_password_is_changed(prod: Stack, site: Site) -> None:
     assert ask(site, "GET", "/api/v1/ready/").text == '{"status": "ready"}'
 
 
+@pytest.mark.full
 def test_redis_password_is_changed(prod: Stack, site: Site) -> None:
     prod.within("redis", "redis-cli", "set", "kept", "yes")
     change(prod, REDIS_PASSWORD=secrets.token_urlsafe(48))

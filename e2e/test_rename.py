@@ -1,4 +1,4 @@
-"""A clone that has taken another name by `make rename`."""
+"""A clone renamed with `make rename`."""
 
 import compileall
 import subprocess
@@ -32,7 +32,7 @@ def succeed(checkout: Checkout, *target: str) -> None:
 
 
 def find_files(checkout: Checkout, pattern: str) -> list[str]:
-    """Files that have it, binary ones as well."""
+    """Return files that contain the name, including binary ones."""
     command = ["git", "grep", "-l", "-i", "-E", pattern]
     return subprocess.run(command, cwd=checkout.path, capture_output=True, text=True).stdout.split()
 
@@ -52,7 +52,7 @@ def test_rename_leaves_nothing_of_the_former_name(fresh: Checkout, title: str, s
     for path, text in (
         ("config/settings.py", f'PROJECT_NAME = "{title}"'),
         ("docs/openapi.yaml", f"title: {title}\n"),
-        ("docker-compose.yml", f"name: {slug}\n"),
+        ("docker-compose.yml", f"name: ${{COMPOSE_PROJECT:-{slug}}}\n"),
         ("docker-compose.dev.yml", f"POSTGRES_DB: {database}_db_dev,"),
         ("docker-compose.prod.yml", f"POSTGRES_USER: {database},"),
     ):
@@ -76,9 +76,11 @@ def test_renamed_clone_is_renamed_again(fresh: Checkout) -> None:
     code, output = rename(fresh, "Contacts", "contacts")
 
     assert code == 0, output
-    assert "postgresql://contacts:" in (fresh.path / "docker-compose.prod.yml").read_text()
+    prod = (fresh.path / "docker-compose.prod.yml").read_text()
+    assert "@db:5432/contacts\n" in prod
+    assert "{POSTGRES_DB: contacts, POSTGRES_USER: contacts, " in prod
     assert "contacts_db_dev" in (fresh.path / "docker-compose.dev.yml").read_text()
-    assert find_files(fresh, "^name: acme|^PROJECT_NAME = .Acme") == []
+    assert find_files(fresh, "^name: .*acme|^PROJECT_NAME = .Acme") == []
 
 
 def test_rename_refuses_names_that_are_missing(fresh: Checkout) -> None:

@@ -23,7 +23,7 @@ FALSE_LENGTHS = {
 
 
 def upload(port: int, length: str, *, content_type: str = "text/csv", part: bytes = PART) -> tuple[int, bytes]:
-    """Sends until the server stops listening; returns the bytes that it took, its buffers included, and its answer."""
+    """Send until the server stops reading; return the bytes sent, including buffers, and the response."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
         client.sendall((HEAD % (content_type, length)).encode())
         sent = 0
@@ -37,14 +37,14 @@ def upload(port: int, length: str, *, content_type: str = "text/csv", part: byte
 
 
 def memory_of_gunicorn(checkout: Checkout) -> list[int]:
-    """Bytes of each process; a worker may still be on its way when the first one serves."""
+    """Return the memory of each process, once all workers have started."""
     servers = [p for p in psutil.process_iter(["cmdline", "cwd"]) if p.info["cwd"] == str(checkout.path)]
     return [p.memory_info().rss for p in servers if "config.wsgi:application" in p.info["cmdline"]]
 
 
 @pytest.fixture
 def checkout(checkout_of: Callable[[str], Checkout]) -> Iterator[Checkout]:
-    """Not the first one, whose very first start is a test of its own."""
+    """A separate checkout: the first one tests the first start."""
     checkout = checkout_of("second")
     yield checkout
     checkout.runs[-1].press_ctrl_c()

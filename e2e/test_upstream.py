@@ -1,4 +1,4 @@
-"""nginx finds web again wherever it is."""
+"""nginx finds web at any address."""
 
 import time
 from collections.abc import Callable
@@ -8,6 +8,7 @@ import pytest
 from e2e.load import Load, Request
 from e2e.stack import Site, Stack, ask, docker, seconds_until
 
+pytestmark = pytest.mark.full
 PAGE = Request("GET", "/admin/login/", 200)
 
 
@@ -19,7 +20,7 @@ def prod(stack_of: Callable[[str], Stack]) -> Stack:
 
 
 def workers(stack: Stack) -> list[int]:
-    """A reload replaces them."""
+    """Return nginx' workers, which a reload replaces."""
     return stack.children("nginx", int(stack.within("nginx", "cat", "/tmp/nginx.pid")))
 
 

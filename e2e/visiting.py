@@ -1,4 +1,4 @@
-"""Somebody in a browser at a site that `make run` serves; screenshots of what was seen are in .local/screenshots."""
+"""A user in a browser at a site of `make run`; screenshots are in .local/screenshots."""
 
 import re
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def log_in(page: Page, site: LocalSite) -> None:
 
 @dataclass
 class Visitor:
-    """Somebody at the site; the page is theirs, and what went wrong in it is gathered."""
+    """A user with a browser page, whose errors are collected."""
 
     site: LocalSite
     context: BrowserContext
@@ -69,7 +69,7 @@ class Visitor:
 def visiting(
     site: LocalSite, browser: Browser, allowed: re.Pattern[str] | None = None, **options: Any
 ) -> Iterator[Visitor]:
-    """A context of its own, logged in; nothing may have gone wrong in it at the end but what is allowed."""
+    """Yield a logged-in user with a browser context, and assert that only allowed errors occurred."""
     context = browser.new_context(**{"viewport": DESK, "storage_state": site.state} | options)
     visitor = Visitor(site, context, context.new_page())
     listen(visitor)
@@ -90,7 +90,7 @@ def listen(visitor: Visitor) -> None:
 
 
 def first(visitor: Visitor, model: str) -> str:
-    """The number of the first row that the list shows."""
+    """Return the primary key of the first row in the list."""
     visitor.open(f"/admin/customers/{model}/?q=Falkenberg")
     href = visitor.page.locator("#result_list tbody th a").first.get_attribute("href") or ""
     return re.findall(r"/(\d+)/change/", href)[0]

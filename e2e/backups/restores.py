@@ -1,4 +1,4 @@
-"""A prod tier whose state is compared: every row, every uploaded file, and who serves it."""
+"""A prod tier whose state can be compared: all rows, uploaded files, and the web container."""
 
 import json
 import re
@@ -55,16 +55,23 @@ SELECT now(), now(), now(), '7.1 C042', 'A', '{{laser,"a, b"}}', E'two\\nlines',
 FROM new
 """
 
+# Without periodic tasks, whose rows would come at any time.
+NO_CLOCK = """
+services:
+  celery-beat:
+    command: [sh, -c, "mkdir -p /tmp/heartbeats; while touch /tmp/heartbeats/beat; do sleep 1; done"]
+"""
+
 
 @dataclass(frozen=True)
 class State:
-    """Tables and sequences, and the SHA-256 of every uploaded file."""
+    """Tables, sequences, and the SHA-256 of all uploaded files."""
 
     contents: dict[str, Any]
     media: dict[str, str]
 
     def is_in(self, other: "State") -> bool:
-        """The same rows, and every file of theirs."""
+        """Return whether rows and their files are the same."""
         return self.contents == other.contents and self.media.items() <= other.media.items()
 
     @property
@@ -73,15 +80,16 @@ class State:
 
 
 class Restorable(Deployed):
-    """The stack with customers, visits and photos."""
+    """A stack with customers, visits and photos."""
 
     def __init__(self, stack: Stack) -> None:
+        stack.overlay("no_clock.yml", NO_CLOCK)
         super().__init__(stack)
         self.service = Service(stack)
         self.service.sql(EXHIBITION)
 
     def add(self, name: str, count: int, photos: int) -> None:
-        """So many customers, the first of them with photos."""
+        """Create customers, the first of them with photos."""
         self.stack.within("web", "python", "-c", FILES, name, str(photos))
         self.service.sql(CUSTOMERS.format(name=name, count=count, photos=photos))
 
@@ -91,7 +99,7 @@ class Restorable(Deployed):
         return State(contents, {line[68:]: line[:64] for line in sums.splitlines()})
 
     def back_up(self, **environment: str) -> str:
-        """The name of a new backup."""
+        """Take a backup and return its name."""
         (name,) = re.findall(r"Backup (\S+):", self.service.run("take", **environment))
         return str(name)
 
@@ -104,7 +112,7 @@ class Restorable(Deployed):
         return self.service.sql("SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1").split()
 
     def serves(self) -> int:
-        """The number of customers that the administrator, who is logged in, is told; of many it is an estimate."""
+        """Return the number of customers that the list shows; an estimate if there are many."""
         answer = ask(self.site, "GET", "/admin/customers/customer/", {"Cookie": self.session["cookie"]})
         assert answer.status == 200
         (count,) = set(re.findall(r"([\d,]+) customers?\b", answer.text))
@@ -114,7 +122,7 @@ class Restorable(Deployed):
         self.session = log_in(self.site)
 
     def create_customer(self, name: str) -> None:
-        """By the form: it takes the next numbers of the sequences."""
+        """Create a customer through the form, with the next values of the sequences."""
         form = (
             f"csrfmiddlewaretoken={self.session['token']}&given_name={name}&family_name={name}&stage=lead&source=stand"
         )
@@ -122,14 +130,14 @@ class Restorable(Deployed):
         assert answer.status == 302
 
 
-def carried(stack: Stack, *command: str, source: Path | None = None, target: Path | None = None) -> None:
-    """A command within the backup service, whose standard input or output is a file."""
+def copy_between(stack: Stack, *command: str, source: Path | None = None, target: Path | None = None) -> None:
+    """Run a command in the backup service with a file as standard input or output."""
     with open(source or "/dev/null", "rb") as given, open(target or "/dev/null", "wb") as taken:
         line = ["docker", "compose", "exec", "-T", "backup", *command]
         subprocess.run(line, cwd=stack.checkout, env=stack.environment, stdin=given, stdout=taken, check=True)
 
 
 def destroy(stack: Stack) -> None:
-    """Every container and every volume."""
+    """Remove all containers and volumes."""
     stack.compose("--profile", "tools", "down", "--volumes")
-    assert (stack.left("container"), stack.left("volume")) == ([], [])
+    assert (stack.list_resources("container"), stack.list_resources("volume")) == ([], [])

@@ -1,4 +1,4 @@
-"""Backups of a tier that runs: what they hold, their copies elsewhere, and what a failure costs: no other one."""
+"""Backups of a running tier: contents, off-site copies, and failures, which must not affect other backups."""
 
 import importlib.util
 import re
@@ -103,7 +103,7 @@ def service(stack_of: Callable[[str], Stack]) -> Service:
 
 @pytest.fixture(scope="module")
 def filled(service: Service) -> Service:
-    """With the demo's people, and media."""
+    """A service with the demo's rows, and media."""
     once = ["run", "--rm", "--no-deps", "-T", "web", "python"]
     service.stack.compose(*once, "manage.py", "load_demo")
     service.stack.compose(*once, "-c", WRITE_MEDIA)
@@ -163,8 +163,8 @@ def test_no_row_is_without_its_file_while_visitors_write(filled: Service) -> Non
 
 def test_two_at_once_take_turns(filled: Service) -> None:
     before = filled.names()
-    with filled.under_way("take") as first, filled.under_way("take") as second:
-        ends = [first.ended(), second.ended()]
+    with filled.start_run("take") as first, filled.start_run("take") as second:
+        ends = [first.wait(), second.wait()]
     assert [code for code, _ in ends] == [0, 0], ends
     assert len(set(filled.names()) - set(before)) == 2
 
@@ -186,7 +186,7 @@ def test_encrypted_backup_opens_for_each_recipient_and_for_nobody_else(filled: S
     assert (
         said.strip() == f"{name} cannot be decrypted with the key in IDENTITY; it is encrypted to {keys[0]}, {keys[1]}"
     )
-    assert filled.left() == []
+    assert filled.list_leftovers() == []
     listed = filled.stack.make("prod-backups").splitlines()
     assert [line.split()[0] for line in listed] == ["backup", *sorted(filled.names(), reverse=True)]
     newest = re.split(r"  +", listed[1].strip())
@@ -197,7 +197,7 @@ def far(service: Service, line: str) -> str:
     return service.stack.within("remote", "sh", "-c", line)
 
 
-def put_far(service: Service, directory: Path) -> None:
+def upload(service: Service, directory: Path) -> None:
     packed = subprocess.run(["tar", "-C", str(directory), "-c", "."], stdout=subprocess.PIPE, check=True).stdout
     unpack = ["tar", "-C", "/srv", "-x", "--no-same-owner", "-m", "--no-overwrite-dir"]
     subprocess.run(["docker", "exec", "-i", service.stack.container("remote"), *unpack], input=packed, check=True)
@@ -212,11 +212,11 @@ def test_copy_elsewhere_is_made_compared_and_brought_back(filled: Service) -> No
     assert row[:2] + row[4:] == [name, "manual", "not here", "?", "yes"]
     assert filled.run("fetch", name, BACKUP_REMOTE="far:") == f"Backup {name} is here.\n"
     assert filled.stack.within("backup", "python3", "-c", VERIFY, f"/backups/{name}").strip() == name
-    assert filled.left() == []
+    assert filled.list_leftovers() == []
 
 
 def test_copy_that_differs_is_noticed(filled: Service) -> None:
-    """Of the right size, so that only its contents tell: this server knows no hashes."""
+    """Damage the copy without changing its size: the server has no hashes."""
     name = filled.names()[-1]
     far(filled, f"printf X | dd of=/srv/{name}/database.dump bs=1 seek=999 conv=notrunc status=none")
     # As where it was interrupted.
@@ -253,7 +253,7 @@ def test_retention_elsewhere_is_that_of_here(filled: Service, tmp_path: Path) ->
     )
     (incomplete / "manifest.json").unlink()
     (tmp_path / "photos").mkdir()
-    put_far(filled, tmp_path)
+    upload(filled, tmp_path)
     filled.run("take", BACKUP_REMOTE="far:")
     there = far(filled, "ls /srv").split()
     assert [one.name in there for one in (old, young, monthly, incomplete)] == [False, True, True, False]
@@ -267,7 +267,7 @@ def test_copies_in_a_directory_are_compared_by_hash(filled: Service) -> None:
 
 
 def test_nothing_else_went_wrong(filled: Service) -> None:
-    assert filled.left() == []
+    assert filled.list_leftovers() == []
     wrong = [line["message"] for line in filled.log() if line["level"] != "INFO"]
     assert [message for message in wrong if "copying it off-site failed" not in message] == []
     assert filled.stack.inspect("backup")["RestartCount"] == 0
@@ -297,7 +297,7 @@ def failure(service: Service, *, noted: bool = True) -> Iterator[list[str]]:
     assert (f"WARNING      the last manual backup failed at {last['time'][:10]}" in service.run("status")) == noted
     service.run("take")
     assert service.shell(SUMS).startswith(before)
-    assert service.left() == []
+    assert service.list_leftovers() == []
     assert "failed" not in service.run("status")
 
 
@@ -321,12 +321,13 @@ def test_damage_is_seen_in_the_status(big: Service, damage: str, expected: str) 
     assert "damaged" not in big.run("status")
 
 
+@pytest.mark.full
 def test_server_of_another_major_version_is_refused(big: Service) -> None:
     big.stack.environment["COMPOSE_PROFILES"] = "newer"
     big.stack.compose("up", "--detach", "newer")
     big.shell("until pg_isready -q -h newer -d postgres -t 1; do sleep 0.2; done")
     with failure(big) as reasons:
-        said = big.run("take", fails=True, PGHOST="newer", PGDATABASE="postgres")
+        said = big.run("take", fails=True, PGHOST="newer", PGUSER=DATABASE, PGDATABASE="postgres")
     big.stack.compose("rm", "--force", "--stop", "newer")
     assert reasons == [
         "the server is PostgreSQL 18 and this image is made for 17: set POSTGRES_MAJOR=18 and rebuild it (make prod-up)"
@@ -334,6 +335,7 @@ def test_server_of_another_major_version_is_refused(big: Service) -> None:
     assert said == f"backup: {reasons[0]}\n"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("left", ["2M", pytest.param("0", marks=pytest.mark.full)])
 def test_full_disk_ends_the_run_and_nothing_else(big: Service, left: str) -> None:
     free = "df --output=avail -B1 /backups | tail -1"
@@ -348,12 +350,13 @@ def test_full_disk_ends_the_run_and_nothing_else(big: Service, left: str) -> Non
     assert abs(int(after) - int(before)) <= 8192  # notes of the run
 
 
+@pytest.mark.full
 def test_database_that_stops_in_the_middle_of_a_dump(big: Service) -> None:
     with failure(big) as reasons:
-        with big.under_way("take") as run:
-            run.wait_to_write("database.dump")
+        with big.start_run("take") as run:
+            run.wait_for_file("database.dump")
             docker("kill", big.stack.container("db"))
-            code, said = run.ended()
+            code, said = run.wait()
         assert (code, said.count("\n")) == (1, 1), said
         big.stack.compose("start", "db")
         big.stack.wait_to_be("healthy", "db")
@@ -361,21 +364,23 @@ def test_database_that_stops_in_the_middle_of_a_dump(big: Service) -> None:
     assert reasons[0].startswith("pg_dump: error: ")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("victim", ["run", pytest.param("container", marks=pytest.mark.full)])
 def test_run_that_is_killed_is_told_by_the_service(big: Service, victim: str) -> None:
-    """The container as where the machine loses its power: nobody clears away."""
+    """Kill the container like a power failure: nothing is cleaned up."""
     with failure(big) as reasons:
-        with big.under_way("take") as run:
-            run.wait_to_write("database.dump")
+        with big.start_run("take") as run:
+            run.wait_for_file("database.dump")
             run.kill() if victim == "run" else docker("kill", big.stack.container("backup"))
-            code, said = run.ended()
+            code, said = run.wait()
         assert (code, said) == (137, "")
-        assert len(big.left()) == 1 if victim == "run" else big.stack.compose("start", "backup") is not None
+        assert len(big.list_leftovers()) == 1 if victim == "run" else big.stack.compose("start", "backup") is not None
         big.stack.wait_to_be("healthy", "backup")
     assert reasons == ["the run was killed; the next one removes its partial files"]
     assert [line["level"] for line in big.log() if line["message"] == f"backup failed: {reasons[0]}"][-1] == "ERROR"
 
 
+@pytest.mark.full
 def test_tier_without_a_backup_of_26_hours_is_unhealthy(big: Service) -> None:
     big.stack.within("backup", "python3", "-c", AGE, "26.5")
     big.stack.wait_to_be("unhealthy", "backup")

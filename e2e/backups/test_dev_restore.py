@@ -1,4 +1,4 @@
-"""A backup of the prod tier on a laptop: all of it is there, and nobody can be recognised."""
+"""A backup of the prod tier on a laptop: it is complete, and contains no personal data."""
 
 import re
 import subprocess
@@ -32,14 +32,14 @@ class Laptop:
     def sql(self, statement: str) -> str:
         return sql(self.dev, "exhibition_db_dev", "dev_user", statement)
 
-    def everything(self) -> str:
-        """Each database of the server, as plain text; without a line that is another one each time."""
+    def dump_databases(self) -> str:
+        """Dump all databases of the server as text, without the lines that differ every time."""
         return re.sub(
             r"^\\(un)?restrict .*$", "", self.dev.within("db", "pg_dumpall", "--username", "dev_user"), flags=re.M
         )
 
     def take(self) -> None:
-        """Another backup in the place of the first."""
+        """Replace the backup by another one."""
         subprocess.run(["rm", "-rf", self.backup.parent], check=True)
         self.backup = taken(self.prod)
 
@@ -49,7 +49,7 @@ def sql(stack: Stack, database: str, user: str, statement: str) -> str:
 
 
 def taken(prod: Stack) -> Path:
-    """The newest backup, brought from the server as the runbook says."""
+    """Copy the newest backup from the server as documented."""
     prod.make("prod-backup")
     name = prod.within("backup", "sh", "-c", "ls /backups").split()[-1]
     place = prod.checkout.parent / "brought"
@@ -75,7 +75,7 @@ def laptop(stack_of: Callable[[str], Stack]) -> Laptop:
 
 def test_backup_without_consent_changes_nothing(laptop: Laptop) -> None:
     said = laptop.dev.make("dev-restore", f"BACKUP={laptop.backup}", fails=True)
-    assert f"This replaces the database of the dev tier with backup {laptop.backup.name}. There is no terminal" in said
+    assert f"This replaces the database of {laptop.dev.project} with backup {laptop.backup.name}." in said
     assert laptop.sql("SELECT count(*) FROM customers_customer") == "0\n"
 
 
@@ -86,7 +86,7 @@ def test_all_rows_come_and_nothing_that_tells_of_a_person(laptop: Laptop) -> Non
     assert laptop.sql("SELECT count(*), count(DISTINCT email), max(given_name) <> '' FROM customers_customer") == (
         f"{PEOPLE}|{PEOPLE}|t\n"
     )
-    copy = laptop.everything()
+    copy = laptop.dump_databases()
     assert [text for text in TOLD if text in copy] == []
     laptop.dev.wait_to_be("healthy", "web")
     assert laptop.dev.get("/api/v1/ready/").text == '{"status": "ready"}'
@@ -95,7 +95,7 @@ def test_all_rows_come_and_nothing_that_tells_of_a_person(laptop: Laptop) -> Non
 @pytest.mark.parametrize(
     ("directory", "said"),
     [
-        ("", "BACKUP is not set. Usage: make dev-restore BACKUP=directory of a backup, copied from the server"),
+        ("", "BACKUP is not set: the directory of a backup, copied from the server."),
         ("docs", "docs is not a backup directory: it has no manifest.json."),
     ],
 )
@@ -106,10 +106,10 @@ def test_what_is_no_backup_is_refused(laptop: Laptop, directory: str, said: str)
 def test_column_that_nobody_classified_keeps_the_copy_out(laptop: Laptop) -> None:
     sql(laptop.prod, DATABASE, DATABASE, "ALTER TABLE customers_visit ADD badge_name text")
     laptop.take()
-    before = laptop.everything()
+    before = laptop.dump_databases()
     said = laptop.dev.make("dev-restore", f"BACKUP={laptop.backup}", "FORCE=1", fails=True)
     assert "Not classified: customers_visit.badge_name." in said
-    assert laptop.everything() == before
+    assert laptop.dump_databases() == before
 
 
 def test_byte_that_has_changed_keeps_the_copy_out(laptop: Laptop) -> None:
@@ -117,7 +117,7 @@ def test_byte_that_has_changed_keeps_the_copy_out(laptop: Laptop) -> None:
     content = bytearray(dump.read_bytes())
     content[len(content) // 2] ^= 1
     dump.write_bytes(content)
-    before = laptop.everything()
+    before = laptop.dump_databases()
     said = laptop.dev.make("dev-restore", f"BACKUP={laptop.backup}", "FORCE=1", fails=True)
     assert "database.dump" in said
-    assert laptop.everything() == before
+    assert laptop.dump_databases() == before

@@ -1,4 +1,4 @@
-"""From PostgreSQL 17 to 18 in a volume of its own; and back to where it was, wherever that fails."""
+"""Upgrades from PostgreSQL 17 to 18 in a new volume; any failure leaves the old version serving."""
 
 import re
 import subprocess
@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from e2e.deploys import UnderWay
+from e2e.backups.restores import NO_CLOCK
+from e2e.deploys import BackgroundRun
 from e2e.stack import DATABASE, Site, Stack, ask, docker
 
+pytestmark = pytest.mark.full
 FORMER, MAJOR, IMAGE = "17", "18", "postgres:18-trixie"
 # Where no registry has the image: the server of a newer Debian, started as the image does.
 STAND_IN = Path(__file__).with_name("postgres_18.Dockerfile")
@@ -25,7 +27,7 @@ INSERT INTO customers_customer (given_name, family_name, email, phone, phone_e16
 
 @pytest.fixture(scope="module")
 def newer() -> Iterator[None]:
-    """An image of the next major version: the machine's, the registry's, or a stand-in that goes again."""
+    """Return an image of the next major version: a local one, the registry's, or a temporary stand-in."""
     if docker("image", "ls", "--quiet", IMAGE) or subprocess.run(["docker", "pull", "-q", IMAGE]).returncode == 0:
         yield
         return
@@ -39,6 +41,7 @@ def prod(stack_of: Callable[[str], Stack], newer: None) -> Stack:
     stack = stack_of("prod")
     # As in the env file, which an upgrade writes.
     del stack.environment["VERSION"]
+    stack.overlay("no_clock.yml", NO_CLOCK)
     stack.make("prod-env")
     stack.make("prod-up")
     sql(stack, SEED)
@@ -47,8 +50,8 @@ def prod(stack_of: Callable[[str], Stack], newer: None) -> Stack:
 
 
 @pytest.fixture(autouse=True)
-def served_throughout(prod: Stack) -> Iterator[None]:
-    """Whatever a test does, the site has all of its customers at the end."""
+def assert_served(prod: Stack) -> Iterator[None]:
+    """Assert that the site has all of its customers after the block."""
     yield
     assert ask(Site("localhost", prod.ports["nginx"]), "GET", "/api/v1/ready/").text == '{"status": "ready"}'
     assert sql(prod, "SELECT count(*) FROM customers_customer") == f"{CUSTOMERS}\n"
@@ -64,13 +67,13 @@ def version(stack: Stack) -> str:
 
 
 def volumes(stack: Stack) -> list[str]:
-    """Of PostgreSQL."""
+    """Return the version of PostgreSQL."""
     names = docker("volume", "ls", "--format", "{{.Name}}", "--filter", f"name={stack.project}_postgres_").split()
     return sorted(name.rpartition("_")[2] for name in names)
 
 
 def content(stack: Stack) -> str:
-    """Rows and hash of every table, by order of the names."""
+    """Return the rows and a hash of every table, sorted by name."""
     ask_each = (
         "SELECT format('SELECT %L, count(*), md5(string_agg(t::text, '','' ORDER BY t::text)) FROM %s t', c, c) "
         "FROM (SELECT oid::regclass c FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace) x "
@@ -116,9 +119,9 @@ def test_upgrade_killed_on_the_way_leaves_the_old_server_bootable(prod: Stack, s
 
 
 def kill_at(stack: Stack, step: str) -> None:
-    """The script alone, so that nothing can be cleared away."""
-    upgrade = UnderWay(stack, "prod-pg-upgrade", f"MAJOR={MAJOR}")
-    upgrade.wait_to_say(step)
+    """Kill only the script, so that it cannot clean up."""
+    upgrade = BackgroundRun(stack, "prod-pg-upgrade", f"MAJOR={MAJOR}")
+    upgrade.wait_for_output(step)
     upgrade.kill()
     assert upgrade.wait() != 0
 

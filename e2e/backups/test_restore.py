@@ -1,4 +1,4 @@
-"""Restores and drills: what comes back is compared row by row and file by file; whatever fails, one state is served."""
+"""Restores and drills: rows and files are compared; after any failure either the old or the new state is served."""
 
 import json
 import os
@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from e2e.backups.restores import Restorable, State, carried, destroy
-from e2e.deploys import UnderWay
+from e2e.backups.restores import Restorable, State, copy_between, destroy
+from e2e.deploys import BackgroundRun
 from e2e.load import Load, Request
 from e2e.stack import DATABASE, Stack, seconds_until
 
@@ -50,6 +50,14 @@ UNLOADABLE = """
 CREATE FUNCTION is_known(integer) RETURNS boolean LANGUAGE sql AS 'SELECT count(*) >= 0 FROM customers_visit';
 CREATE TABLE unloadable (number integer CHECK (is_known(number)));
 INSERT INTO unloadable VALUES (1)
+"""
+
+# The password reset of an unknown address, in an hour.
+TASK = """
+INSERT INTO tasks_task (id, kind, queue, payload, priority, state, attempts, error, due_at) VALUES (
+  gen_random_uuid(), 'accounts.password_reset', 'emails',
+  '{"email": "nobody@example.com", "language": "en", "host": "localhost", "https": true}', 1, 'queued', 0, '',
+  now() + interval '1 hour')
 """
 
 
@@ -94,9 +102,8 @@ def site(stack_of: Callable[[str], Stack], tmp_path_factory: pytest.TempPathFact
     place = tmp_path_factory.mktemp("elsewhere")
     place.chmod(0o777)
     stack.overlay("elsewhere.yml", ELSEWHERE.format(place=place))
+    stack.configure(COPIED)
     stack.make("prod-env")
-    with (stack.checkout / ".envs/.env.production").open("a") as file:
-        file.write(COPIED)
     site = Restorable(stack)
     site.add("kept", 20, 5)
     return site
@@ -104,13 +111,13 @@ def site(stack_of: Callable[[str], Stack], tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def backup(site: Restorable) -> tuple[str, State]:
-    """A small one, and the state that it is of."""
+    """Take a small backup, and return it with its state."""
     return site.back_up(), site.state()
 
 
 @pytest.fixture
 def now(site: Restorable, backup: tuple[str, State]) -> State:
-    """A state that is another one, in rows and in files."""
+    """Change rows and files, and return the new state."""
     site.add(f"now{time.monotonic_ns()}", 3, 2)
     return site.state()
 
@@ -162,7 +169,7 @@ def test_restore_of_what_is_no_backup_is_refused(site: Restorable, name: str, wo
 
 @contextmanager
 def fifty_sessions(site: Restorable) -> Iterator[list[str]]:
-    """What they say is there after the block."""
+    """Collect the output, which is complete after the block."""
     said: list[str] = []
     line = ["docker", "compose", "exec", "-T", "backup", "python3", "-c", SESSIONS]
     places = {"cwd": site.stack.checkout, "env": site.stack.environment}
@@ -204,6 +211,17 @@ def test_safety_backup_brings_the_replaced_state_back(site: Restorable, backup: 
     assert site.state() == now
 
 
+def test_open_tasks_are_held_until_they_are_released(site: Restorable) -> None:
+    site.service.sql(TASK)
+    said = site.restore(site.back_up())
+    assert site.service.sql("SELECT state FROM tasks_task") == "held"
+    assert re.search(
+        r"Tasks on hold, .+: 1\. To let them run: make prod-exec ARGS='python manage\.py release_tasks'", said
+    )
+    site.stack.make("prod-exec", "ARGS=python manage.py release_tasks")
+    seconds_until(lambda: site.service.sql("SELECT state FROM tasks_task") == "done", 10)
+
+
 def test_encrypted_backup_needs_its_key(site: Restorable, now: State, tmp_path: Path) -> None:
     keys = [site.service.shell("age-keygen 2>/dev/null") for _ in range(2)]
     (recipient,) = re.findall(r"public key: (\S+)", keys[0])
@@ -228,7 +246,7 @@ def test_encrypted_backup_needs_its_key(site: Restorable, now: State, tmp_path: 
 
 
 def flip(site: Restorable, path: str) -> None:
-    """One byte in the middle of the file."""
+    """Change one byte in the middle of the file."""
     code = f"p='/backups/{path}'; b=bytearray(open(p,'rb').read()); b[len(b)//2]^=1; open(p,'wb').write(b)"
     site.stack.within("backup", "python3", "-c", code)
 
@@ -263,11 +281,11 @@ def test_backup_that_cannot_be_loaded_changes_nothing(site: Restorable) -> None:
 
 def test_backup_that_cannot_be_migrated_changes_nothing(site: Restorable) -> None:
     # A migration that no other builds on is to be applied again, and finds what it makes.
-    last = "SELECT max(id) FROM django_migrations WHERE app = 'customers'"
+    last = "SELECT max(id) FROM django_migrations WHERE app = 'api'"
     entry = site.service.sql(f"DELETE FROM django_migrations WHERE id = ({last}) RETURNING id, name, applied")
     name = site.back_up()
     number, migration, applied = entry.split("|")
-    site.service.sql(f"INSERT INTO django_migrations VALUES ({number}, 'customers', '{migration}', '{applied}')")
+    site.service.sql(f"INSERT INTO django_migrations VALUES ({number}, 'api', '{migration}', '{applied}')")
     site.add(f"then{time.monotonic_ns()}", 1, 1)
     now = site.state()
     said = site.restore(name, fails=True)
@@ -287,8 +305,8 @@ def last(site: Restorable) -> dict[str, Any]:
     return found
 
 
-def left(site: Restorable) -> tuple[list[str], str]:
-    """Files of a drill, and processes of its servers."""
+def list_leftovers(site: Restorable) -> tuple[list[str], str]:
+    """Return files of a drill, and processes of its servers."""
     list_all = ["sh", "-c", "cat /proc/[0-9]*/cmdline"]
     processes = "".join(site.stack.within(service, *list_all) for service in ("backup", "drill"))
     return site.service.shell("find /drill -mindepth 1").split(), " ".join(
@@ -311,7 +329,7 @@ def test_drill_passes_and_touches_nothing_that_serves(site: Restorable) -> None:
     assert re.search(words, said)
     assert (site.state(), site.databases()) == (before, [DATABASE, "postgres"])
     assert [site.stack.inspect(service)["State"]["StartedAt"] for service in ("db", "web", "redis")] == containers
-    assert left(site) == ([], "")
+    assert list_leftovers(site) == ([], "")
     assert re.search(r"^drill +\d+ seconds ago: PASS  backup ", site.stack.make("prod-status"), re.M)
     (line,) = [line for line in site.service.log() if line["message"] == "drill passed"]
     assert (line["name"], line["rows"], line["media_files"]) == (name, rows, files)
@@ -330,7 +348,7 @@ def test_drill_fails_where_a_restore_would_not_be_what_was_backed_up(site: Resto
         rf"FAIL  backup {name}, [\d.]+ s: the loaded database differs from the backup: table public\.customers_visit",
         said,
     )
-    assert left(site) == ([], "")
+    assert list_leftovers(site) == ([], "")
     assert re.search(rf"^drill +\d+ seconds ago: FAIL  backup {name}", site.stack.make("prod-status"), re.M)
     assert site.service.log()[-1]["level"] == "ERROR"
 
@@ -352,15 +370,17 @@ def test_drill_fails_where_a_sequence_is_behind(site: Restorable) -> None:
     site.service.sql(f"SELECT setval('customers_visit_id_seq', {highest})")
 
 
+@pytest.mark.full
 def test_drill_runs_by_itself_once_a_week(site: Restorable) -> None:
     name = site.back_up()
     drill(site)
     site.stack.within("backup", "python3", "-c", AGE)
     seconds = seconds_until(lambda: not last(site)["time"].startswith("2026-01-01"), 60)
     print(f"a drill that was due had run by itself after {seconds:.1f} s: {last(site)}")
-    assert (last(site)["backup"], last(site)["reason"], left(site)) == (name, "", ([], ""))
+    assert (last(site)["backup"], last(site)["reason"], list_leftovers(site)) == (name, "", ([], ""))
 
 
+@pytest.mark.full
 def test_drill_of_an_encrypted_backup_waits_for_the_key(site: Restorable, tmp_path: Path) -> None:
     key = site.service.shell("age-keygen 2>/dev/null")
     (recipient,) = re.findall(r"public key: (\S+)", key)
@@ -371,7 +391,7 @@ def test_drill_of_an_encrypted_backup_waits_for_the_key(site: Restorable, tmp_pa
     assert last(site)["time"].startswith("2026-01-01")
     (tmp_path / "key").write_text(key)
     assert f"PASS  backup {name}, " in drill(site, IDENTITY=str(tmp_path / "key"))
-    assert left(site) == ([], "")
+    assert list_leftovers(site) == ([], "")
 
 
 FULL = pytest.mark.full
@@ -389,31 +409,33 @@ FULL = pytest.mark.full
 def test_interrupted_restore_returns_to_the_state_before(
     site: Restorable, backup: tuple[str, State], now: State, step: str, number: signal.Signals
 ) -> None:
-    restore = UnderWay(site.stack, "PROD=docker compose", "prod-restore", f"BACKUP={backup[0]}", "FORCE=1")
-    restore.wait_to_say(step)
+    restore = BackgroundRun(site.stack, "PROD=docker compose", "prod-restore", f"BACKUP={backup[0]}", "FORCE=1")
+    restore.wait_for_output(step)
     restore.interrupt(number)
     assert restore.wait() != 0
-    print(restore.said)
+    print(restore.output)
     expect_untouched(site, now)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "step", [LOADING, *(pytest.param(step, marks=FULL) for step in (MIGRATING, SWAPPING, READY)), STARTING]
 )
 def test_killed_restore_leaves_one_state_to_the_next_start(
     site: Restorable, backup: tuple[str, State], now: State, step: str
 ) -> None:
-    restore = UnderWay(site.stack, "PROD=docker compose", "prod-restore", f"BACKUP={backup[0]}", "FORCE=1")
-    restore.wait_to_say(step)
+    restore = BackgroundRun(site.stack, "PROD=docker compose", "prod-restore", f"BACKUP={backup[0]}", "FORCE=1")
+    restore.wait_for_output(step)
     restore.kill()
     restore.wait()
     site.stack.make("prod-up")
     found = site.state()
-    print(restore.said, "restored" if backup[1].is_in(found) else "as before")
+    print(restore.output, "restored" if backup[1].is_in(found) else "as before")
     assert backup[1].is_in(found) or now.is_in(found)
     assert site.serves() == found.customers
 
 
+@pytest.mark.full
 def test_restore_after_one_that_was_killed_leaves_nothing_of_either(
     site: Restorable, backup: tuple[str, State], now: State
 ) -> None:
@@ -423,8 +445,9 @@ def test_restore_after_one_that_was_killed_leaves_nothing_of_either(
     assert site.serves() == backup[1].customers
 
 
+@pytest.mark.full
 def test_database_that_is_gone_comes_back(site: Restorable, backup: tuple[str, State], now: State) -> None:
-    """No safety backup can be taken of it."""
+    """Damage the database so that no safety backup can be taken."""
     drop = ["psql", "-U", DATABASE, "-d", "postgres", "-c", f"DROP DATABASE {DATABASE} WITH (FORCE)"]
     site.stack.within("db", *drop)
     site.restore(backup[0], "SAFETY=0")
@@ -441,11 +464,11 @@ def test_customers_come_back_after_every_volume_is_gone(site: Restorable, tmp_pa
     saved = site.state()
     site.add(f"later{customers}x", 50, 5)
     site.service.sql("DELETE FROM customers_visit WHERE id % 7 = 0")
-    carried(site.stack, "tar", "-C", "/backups", "-c", name, target=tmp_path / "backup.tar")
+    copy_between(site.stack, "tar", "-C", "/backups", "-c", name, target=tmp_path / "backup.tar")
     destroy(site.stack)
 
     site.stack.make("prod-up")
-    carried(site.stack, "tar", "-C", "/backups", "-x", source=tmp_path / "backup.tar")
+    copy_between(site.stack, "tar", "-C", "/backups", "-x", source=tmp_path / "backup.tar")
     start = time.monotonic()
     site.restore(name)
     seconds = time.monotonic() - start

@@ -1,4 +1,4 @@
-"""What a restore is made of: media, the application's proof, a moment. The package without a container."""
+"""Parts of a restore, tested without a container: media, the application's proof, a point in time."""
 
 import io
 import tarfile
@@ -81,7 +81,7 @@ def test_time_is_read_with_its_zone(text: str, moment: datetime) -> None:
     [
         ("", "is not a time such as"),
         ("2026-02-30 12:00Z", "is not a time such as"),
-        ("2026-11-22 14:03", "names no time zone"),
+        ("2026-11-22 14:03", "has no time zone"),
         ("2026-12-02 00:00Z", "is in the future: it is 2026-12-01 00:00:00 UTC"),
     ],
 )

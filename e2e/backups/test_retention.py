@@ -1,4 +1,4 @@
-"""Which backups stay, by the calendar: the package without a container."""
+"""The retention rules, tested without a container."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -12,8 +12,8 @@ FIRST, DAYS = date(2025, 11, 22), 365
 NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)
 
 
-def promised(today: date) -> set[date]:
-    """By the calendar: the last 7 days, the last 3 Sundays before this week, the last days of the 5 months before."""
+def build_promised_days(today: date) -> set[date]:
+    """Return the last 7 days, the last 3 Sundays before this week, and the last days of the 5 months before."""
     days = {today - timedelta(days=count) for count in range(7)}
     sunday = today - timedelta(days=today.isoweekday())
     days |= {sunday - timedelta(weeks=count) for count in range(3)}
@@ -37,11 +37,11 @@ def test_twelve_months_of_daily_runs_keep_what_is_promised(tmp_path: Path) -> No
         today = FIRST + timedelta(days=count)
         write_backup(tmp_path, at(today))
         prune(tmp_path, at(today) + timedelta(minutes=5))
-        assert names(tmp_path) == [f"{at(day):%Y%m%dT%H%M%SZ}" for day in sorted(promised(today))]
+        assert names(tmp_path) == [f"{at(day):%Y%m%dT%H%M%SZ}" for day in sorted(build_promised_days(today))]
 
 
 def test_time_alone_ends_no_backup(tmp_path: Path) -> None:
-    """Two months without a good run: the first one after them ends one, not all."""
+    """After two months without a good run, the first one must not remove all older backups."""
     last_good = [NOW - timedelta(days=60 + count) for count in range(7)]
     for moment in [*last_good, NOW]:
         write_backup(tmp_path, moment)

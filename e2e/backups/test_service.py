@@ -1,4 +1,4 @@
-"""When the service takes backups, and when it is not well: the package without a container."""
+"""The service's schedule and health, tested without a container."""
 
 import itertools
 import subprocess
@@ -21,7 +21,7 @@ HOLD = "import fcntl, sys, time; f = open(sys.argv[1], 'a+'); fcntl.flock(f, 2);
 
 
 def moments(text: str, year: int) -> list[datetime]:
-    """All of the year, in UTC."""
+    """Return all backups of the year, in UTC."""
     wanted = package("schedule").Schedule.parse(text)
     moment = datetime(year, 1, 1, tzinfo=ZoneInfo("UTC")) - timedelta(seconds=1)
     found = []
@@ -39,7 +39,7 @@ def test_each_day_of_a_year_has_one(zone: str) -> None:
 
 
 def test_clocks_that_leap_leave_out_none_and_repeat_none() -> None:
-    """02:30 is no time on 29 March 2026 in Berlin, and two on 25 October."""
+    """In Berlin, 02:30 does not exist on 29 March 2026, and exists twice on 25 October."""
     found = moments("02:30 Europe/Berlin", 2026)
     assert [moment for moment in found if moment.date() in (date(2026, 3, 29), date(2026, 10, 25))] == [
         datetime(2026, 3, 29, 1, 30, tzinfo=UTC),
@@ -113,7 +113,7 @@ def test_first_backup_has_26_hours_from_the_first_start(tmp_path: Path) -> None:
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Its database does not answer; the next time of its schedule is hours away."""
+    """A service whose database does not answer, hours before its next backup."""
     monkeypatch.setenv("PGHOST", str(tmp_path / "nowhere"))
     for name in ("backups", "media"):
         (tmp_path / name).mkdir()
@@ -122,8 +122,8 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return package("service").Service(found)
 
 
-def runs_at(service: Any, *moments: datetime) -> int:
-    """Looks at the clock at each moment; how many runs that led to."""
+def count_runs(service: Any, *moments: datetime) -> int:
+    """Run the service's check at each time, and return the number of backups."""
     reported = []
     for moment in moments:
         service.step(moment)
@@ -133,20 +133,20 @@ def runs_at(service: Any, *moments: datetime) -> int:
 
 def test_first_run_is_made_at_once_and_one_that_failed_again_in_an_hour(service: Any) -> None:
     now = datetime.now(UTC)
-    assert runs_at(service, now, now + 59 * HOUR / 60) == 1
+    assert count_runs(service, now, now + 59 * HOUR / 60) == 1
     run = package("runs").last_runs(service.settings)["scheduled"]
     assert (run.name, run.outcome.startswith("the database: ")) == ("", True)
-    assert runs_at(service, now, now + 61 * HOUR / 60) == 2
+    assert count_runs(service, now, now + 61 * HOUR / 60) == 2
 
 
 def test_failed_run_that_cannot_be_noted_is_not_begun_anew_at_once(
     service: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As on a full disk: here a file is in the way of the notes."""
+    """Make state files impossible to write, as on a full disk."""
     service.settings.state.touch()
     now = datetime.now(UTC)
     package("notify").LOG = Path("/nonexistent/log")
-    runs_at(service, now, now + 59 * HOUR / 60)
+    count_runs(service, now, now + 59 * HOUR / 60)
     assert capsys.readouterr().err.count("backup failed") == 1
 
 
@@ -154,7 +154,7 @@ def test_run_whose_time_passed_while_the_service_was_off_is_made_up_for(service:
     runs, now = package("runs"), datetime.now(UTC)
     started = service.settings.schedule.last(now) - DAY
     runs.record(service.settings, runs.Run("scheduled", started, started, runs.OK, "a backup"))
-    assert runs_at(service, service.settings.schedule.last(now) - HOUR) == 1
+    assert count_runs(service, service.settings.schedule.last(now) - HOUR) == 1
     service.step(now)
     assert runs.last_runs(service.settings)["scheduled"].started > started
 
@@ -172,7 +172,7 @@ def test_run_that_was_killed_is_told_of_once(service: Any) -> None:
 
 @contextmanager
 def held(lock: Path) -> Iterator[None]:
-    """By another process."""
+    """Hold the lock in another process."""
     hold = f"{HOLD}; f.flush(); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", hold, str(lock)], stdout=subprocess.PIPE) as other:
         assert other.stdout

@@ -1,4 +1,4 @@
-"""Backups, as the package in docker/backup writes them, and the service that takes them in a prod tier."""
+"""The backup package of docker/backup, and its service in a prod tier."""
 
 import hashlib
 import importlib
@@ -46,7 +46,7 @@ PARTS = {"database.dump": b"PGDMP", "media.tar": b"\0" * 512}
 
 
 def package(module: str) -> Any:
-    """A module of the package, as the image has it."""
+    """Import a module of the package, as the image has it."""
     sys.path.insert(0, str(SOURCE / "docker"))
     try:
         return importlib.import_module(f"backup.{module}")
@@ -55,13 +55,13 @@ def package(module: str) -> Any:
 
 
 def settings(directory: Path, **environment: str) -> Any:
-    """Of a service whose volume is the directory."""
+    """Return settings of a service whose volume is the directory."""
     found = package("settings").Settings.from_environment(environment)
     return replace(found, backups=directory, media=directory.parent, scratch=directory.parent)
 
 
 def write_backup(directory: Path, taken: datetime, kind: str = "scheduled", **changes: Any) -> Path:
-    """A backup of that moment, with few bytes and a true manifest."""
+    """Write a small backup of that time with a valid manifest."""
     manifest = package("manifest")
     place = directory / f"{taken:%Y%m%dT%H%M%SZ}"
     place.mkdir()
@@ -78,13 +78,13 @@ def names(directory: Path) -> list[str]:
 
 
 class Service:
-    """The backup service of a tier that runs."""
+    """The backup service of a running tier."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
 
     def run(self, *arguments: str, fails: bool = False, **environment: str) -> str:
-        """A command of its own, as a person gives it; with other settings than the service where they are given."""
+        """Run a command in the container, optionally with other settings."""
         given = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
         command = ["exec", "-T", *given, "backup", "python3", "-m", "backup", *arguments]
         return self.stack.compose(*command, fails=fails)
@@ -95,8 +95,8 @@ class Service:
     def names(self) -> list[str]:
         return self.shell("ls /backups").split()
 
-    def left(self) -> list[str]:
-        """What is half-written or half-removed."""
+    def list_leftovers(self) -> list[str]:
+        """Return partially written or removed backups."""
         return self.shell("find /backups -name '*.partial*'").split()
 
     def manifest(self, name: str) -> dict[str, Any]:
@@ -108,15 +108,15 @@ class Service:
         return self.stack.within("db", *command).strip()
 
     def log(self) -> list[dict[str, Any]]:
-        """The lines of its log; each of them is JSON."""
+        """Return the lines of its log, all of which must be JSON."""
         return [
             json.loads(line) for line in self.stack.run("docker", "logs", self.stack.container("backup")).splitlines()
         ]
 
     @contextmanager
-    def under_way(self, *arguments: str) -> Iterator["UnderWay"]:
-        """A command that goes on beside the test; it must have ended by the end of the block."""
-        given = UnderWay(self, *arguments)
+    def start_run(self, *arguments: str) -> Iterator["BackgroundRun"]:
+        """Run a command in the background, which must end within the block."""
+        given = BackgroundRun(self, *arguments)
         try:
             yield given
         finally:
@@ -124,13 +124,13 @@ class Service:
             given.process.communicate()
 
     def told(self) -> list[dict[str, Any]]:
-        """What BACKUP_FAILURE_URL was told, as the listener received it."""
+        """Return what BACKUP_FAILURE_URL has received."""
         said = self.stack.run("docker", "logs", self.stack.container("listener"))
         return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
 
 
-class UnderWay:
-    """`python3 -m backup …` in the service's container, begun."""
+class BackgroundRun:
+    """`python3 -m backup …` running in the service's container."""
 
     def __init__(self, service: Service, *arguments: str) -> None:
         self.service = service
@@ -141,24 +141,24 @@ class UnderWay:
         # As the container counts it.
         self.id = int(self.process.stdout.readline())
 
-    def wait_to_write(self, file: str) -> None:
-        """Until there are bytes of this part."""
+    def wait_for_file(self, file: str) -> None:
+        """Wait until the file has contents."""
         self.service.shell(f"until [ -s /backups/.partial-*/{file} ]; do sleep 0.02; done")
 
     def kill(self) -> None:
         self.service.shell(f"kill -9 {self.id}")
 
-    def ended(self) -> tuple[int, str]:
-        """Its exit code, and what it said."""
+    def wait(self) -> tuple[int, str]:
+        """Wait for the end, and return the exit code and the output."""
         said, _ = self.process.communicate(timeout=90)
         return self.process.returncode, said
 
 
 def start(stack: Stack, overlay: str = "", **variables: str) -> Service:
-    """The database, the service with these settings, a server for copies, and one that is told of failures."""
+    """Start the database, the service with these settings, a server for copies, and one for failure reports."""
+    stack.configure("".join(f"{name}={value}\n" for name, value in variables.items()))
+    # It moves the remotes.
     stack.make("prod-env")
-    with (stack.checkout / ".envs/.env.production").open("a") as file:
-        file.writelines(f"{name}={value}\n" for name, value in variables.items())
     stack.overlay("backups.yml", OVERLAY + overlay)
     stack.compose("build", "--quiet", "backup", "migrate")
     stack.compose("up", "--detach", "--wait", "backup", "remote", "listener")

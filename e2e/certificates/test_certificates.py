@@ -1,4 +1,4 @@
-"""Certificates from ACME servers, in one tier: the first one, renewals, another issuer, other names."""
+"""Certificates of ACME servers in one tier: first issue, renewals, another issuer, other names."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Tier:
     stack: Stack
     authority: Authority
     short_lived: Authority
-    said: str  # by the first start, without an authority
+    output: str  # of the first start, without an authority
     placeholder: Site
 
 
@@ -41,7 +41,7 @@ def tier(stack_of: Callable[[str], Stack]) -> Tier:
 
 
 def serial(site: Site) -> int | None:
-    """Of the certificate that is served, if one is that this visitor trusts."""
+    """Return the serial number of the served certificate, if it is trusted."""
     try:
         return site.certificate().serial_number
     except OSError:
@@ -50,13 +50,14 @@ def serial(site: Site) -> int | None:
 
 def test_first_start_without_the_authority_serves_a_placeholder_and_says_why(tier: Tier) -> None:
     stack = tier.stack
-    assert "WARNING      a self-signed placeholder is served: browsers warn about it" in tier.said
-    assert "First administrator" not in tier.said
+    assert "WARNING      a self-signed placeholder is served: browsers warn about it" in tier.output
+    assert "First administrator" not in tier.output
     certificate = tier.placeholder.certificate()
     assert (certificate.issuer, names(certificate)) == (certificate.subject, [NAME])
     seconds_until(lambda: ask(tier.placeholder, "GET", "/api/v1/ready/").text == '{"status": "ready"}', 30)
     assert (stack.health("certbot"), stack.inspect("certbot")["RestartCount"]) == ("unhealthy", 0)
     assert f"no new certificate for {NAME}, next try in 20 minutes: " in stack.logs("certbot")
+    assert stack.within("certbot", "cat", "/metrics/certbot.prom") == "certificate_renewal_failed 1\n"
 
 
 def test_certificate_is_asked_for_now_while_port_80_answers(tier: Tier) -> None:
@@ -110,7 +111,7 @@ def renew_under_load(site: Site) -> None:
 
 
 def lose_authority(tier: Tier) -> None:
-    """The old certificate is served until it ends, and the tier says so in time."""
+    """The old certificate is served until it expires, and the tier warns in time."""
     stack, site = tier.stack, Site(NAME, tier.stack.ports["nginx"])
     with tier.short_lived.out_of_reach():
         stack.wait_to_be("unhealthy", "certbot", 2 * LIFETIME)

@@ -1,4 +1,4 @@
-"""What nginx serves: a placeholder at first, and never what is broken in the place of what works. For localhost."""
+"""The certificate that nginx serves: first a placeholder, and never a broken one instead of a working one."""
 
 import http.client
 import re
@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from e2e.acme import FAST
 from e2e.stack import Site, Stack, ask, seconds_until
@@ -20,6 +21,12 @@ KILL_WATCHER = """
 for process in /proc/[0-9]*; do
   ! grep -q '90-w[a]tch' $process/cmdline || kill -9 ${process#/proc/}
 done
+"""
+# Another placeholder, two months old.
+AGE = """
+rm /certificates/served.pem
+sed 's/-days 90/-days 29/' /usr/local/bin/placeholder-certificate.sh | sh
+touch -d '62 days ago' /certificates/served.pem
 """
 LONGEST = 15  # seconds from a file to what is served
 CA = trustme.CA()
@@ -40,7 +47,7 @@ def site(stack: Stack) -> Site:
 
 @pytest.fixture
 def working(stack: Stack, site: Site) -> int:
-    """The serial of a certificate that was just taken."""
+    """Place a valid certificate, and return its serial number."""
     whole = pem()
     expected = x509.load_pem_x509_certificate(whole.encode()).serial_number
     place(stack, whole)
@@ -49,14 +56,14 @@ def working(stack: Stack, site: Site) -> int:
 
 
 def pem(lived: timedelta = timedelta(), key: trustme.LeafCert | None = None) -> str:
-    """A chain and a key, its own or another one's."""
+    """Return a chain with its own key or another one."""
     start = datetime.now(UTC) - lived
     leaf = CA.issue_cert("localhost", not_before=start, not_after=start + timedelta(days=90))
     return (b"".join(part.bytes() for part in leaf.cert_chain_pems) + (key or leaf).private_key_pem.bytes()).decode()
 
 
 def place(stack: Stack, text: str) -> None:
-    """As the keeper does it, complete or not at all."""
+    """Place the file atomically, as certbot's script does."""
     stack.within("certbot", "sh", "-c", PLACE, text)
 
 
@@ -69,19 +76,19 @@ def is_placeholder(site: Site) -> bool:
     return certificate.issuer == certificate.subject
 
 
-def said(stack: Stack, words: str) -> int:
+def count_log_lines(stack: Stack, words: str) -> int:
     return stack.logs("nginx").count(words)
 
 
-def placed_and_refused(stack: Stack, text: str, words: str) -> float:
-    before = said(stack, words)
+def place_and_wait_for_refusal(stack: Stack, text: str, words: str) -> float:
+    before = count_log_lines(stack, words)
     place(stack, text)
-    return seconds_until(lambda: said(stack, words) > before, LONGEST)
+    return seconds_until(lambda: count_log_lines(stack, words) > before, LONGEST)
 
 
 @contextmanager
-def unchanged(stack: Stack, site: Site) -> Iterator[None]:
-    """Nothing that runs is replaced, and the site answers on."""
+def assert_unchanged(stack: Stack, site: Site) -> Iterator[None]:
+    """Assert that no worker is replaced and the site responds."""
     services, before = ("db", "redis", "web", "nginx", "certbot"), serial(site)
     containers = [stack.inspect(service)["State"]["StartedAt"] for service in services]
     yield
@@ -103,6 +110,23 @@ def test_site_without_an_email_is_self_signed_and_says_so(stack: Stack, site: Si
     assert serial(site) == before
 
 
+def test_placeholder_is_no_authority_and_is_renewed_by_itself(stack: Stack, site: Site) -> None:
+    stack.within("nginx", "sh", "-c", AGE)
+    renewed = '"message":"now serving a new self-signed certificate"'
+    seconds_until(lambda: renewed in stack.logs("nginx") and is_valid_for_long(site), LONGEST)
+    extensions = site.certificate().extensions
+    assert extensions.get_extension_for_class(x509.BasicConstraints).value == x509.BasicConstraints(
+        ca=False, path_length=None
+    )
+    usages = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usages) == [ExtendedKeyUsageOID.SERVER_AUTH]
+
+
+def is_valid_for_long(site: Site) -> bool:
+    left = site.certificate().not_valid_after_utc - datetime.now(UTC)
+    return timedelta(days=88) < left <= timedelta(days=90)
+
+
 def test_spoiled_certificate_never_replaces_the_working_one(stack: Stack, site: Site, working: int) -> None:
     whole = pem()
     spoiled = {
@@ -112,7 +136,7 @@ def test_spoiled_certificate_never_replaces_the_working_one(stack: Stack, site: 
         "expired": pem(lived=timedelta(days=91)),
     }
     for what, text in spoiled.items():
-        seconds = placed_and_refused(stack, text, NOT_WHOLE)
+        seconds = place_and_wait_for_refusal(stack, text, NOT_WHOLE)
         assert serial(site) == working
         print(f"{what}: refused with one line after {seconds:.1f} s, served on: {working:x}")
 
@@ -120,7 +144,7 @@ def test_spoiled_certificate_never_replaces_the_working_one(stack: Stack, site: 
 def test_spoiled_file_in_the_place_of_the_served_one_is_repaired_at_a_restart(
     stack: Stack, site: Site, working: int
 ) -> None:
-    """The one served before it takes the place, and the issued one as soon as nginx looks for it."""
+    """The placeholder is replaced by the issued certificate as soon as nginx looks for it."""
     stack.within("nginx", "sh", "-c", "echo garbage > /certificates/served.pem")
     stack.compose("restart", "nginx")
     stack.wait_to_be("healthy", "nginx")
@@ -141,7 +165,7 @@ def test_whole_certificate_is_taken_without_cutting_off_anybody(stack: Stack, si
 
 
 def begin(connection: http.client.HTTPConnection) -> None:
-    """Half a request."""
+    """Send half a request."""
     connection.putrequest("POST", "/admin/login/")
     connection.putheader("Content-Type", "application/x-www-form-urlencoded")
     connection.putheader("Content-Length", "20")
@@ -153,7 +177,7 @@ def test_broken_configuration_keeps_the_old_certificate_until_it_is_repaired(
     stack: Stack, site: Site, working: int
 ) -> None:
     stack.within("nginx", "sh", "-c", "echo nonsense > /etc/nginx/conf.d/broken.conf")
-    placed_and_refused(stack, pem(), REFUSED)
+    place_and_wait_for_refusal(stack, pem(), REFUSED)
     assert re.search(rf"{REFUSED}.*broken\.conf:\d+", stack.logs("nginx"))
     assert serial(site) == working
     stack.within("nginx", "rm", "/etc/nginx/conf.d/broken.conf")
@@ -165,7 +189,7 @@ def test_broken_snippet_fails_at_the_build_and_the_site_answers_on(stack: Stack,
     snippet = stack.checkout / "nginx/snippets/timeouts.conf"
     whole = snippet.read_text()
     snippet.write_text(whole + "nonsense on;\n")
-    with unchanged(stack, site):
+    with assert_unchanged(stack, site):
         output = stack.make("prod-up", fails=True)
     snippet.write_text(whole)
     assert 'unknown directive "nonsense" in /etc/nginx/snippets/timeouts.conf' in output
@@ -189,7 +213,7 @@ def test_broken_value_is_refused_before_anything_is_replaced(
     env_file = stack.checkout / ".envs/.env.production"
     whole = env_file.read_text()
     env_file.write_text(f"{whole}{setting}\n")
-    with unchanged(stack, site):
+    with assert_unchanged(stack, site):
         output = stack.make("prod-up", fails=True)
     env_file.write_text(whole)
     assert reason in output

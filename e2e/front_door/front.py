@@ -1,4 +1,4 @@
-"""The prod tier's front door, and clients that no browser is: raw bytes, and addresses of their own."""
+"""nginx of the prod tier, and raw clients with addresses of their own."""
 
 import base64
 import json
@@ -52,14 +52,14 @@ class Front:
         return ask(self.site, "POST", path, headers, body)
 
     def converse(self, sent: bytes, name: str | None = "localhost", patience: float = 5) -> bytes:
-        """What the server says to these bytes, until it closes the connection or says nothing for so long."""
+        """Send bytes, and return the response until the server closes the connection or times out."""
         plain = socket.create_connection(("127.0.0.1", self.site.port), timeout=patience)
         with self.site.context.wrap_socket(plain, server_hostname=name) as connection:
             connection.sendall(sent)
             return read(connection)
 
-    def sent_by(self, visitor: str, sent: bytes, times: int = 1) -> list[bytes]:
-        """What the server says to a visitor in the network, who is known by an address of its own."""
+    def send_from(self, visitor: str, sent: bytes, times: int = 1) -> list[bytes]:
+        """Send bytes from a container with its own address, and return the responses."""
         said = self.stack.within(visitor, "python", "-c", SEND, base64.b64encode(sent).decode(), str(times))
         return [base64.b64decode(line) for line in said.splitlines()]
 
@@ -67,7 +67,7 @@ class Front:
         return Watch(self)
 
     def recreate(self, **environment: str) -> None:
-        """A new nginx, with these settings."""
+        """Recreate nginx with these settings."""
         self.stack.environment |= environment
         self.stack.compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", "nginx")
 
@@ -83,14 +83,14 @@ def read(connection: socket.socket) -> bytes:
 
 
 class Watch:
-    """What nginx and web log from now on."""
+    """Collects what nginx and web log from now on."""
 
     def __init__(self, front: Front) -> None:
         self.front = front
         self.before = {service: len(lines(front.stack, service)) for service in ("nginx", "web")}
 
     def requests(self, service: str) -> list[dict[str, Any]]:
-        """The access lines until now, which a request of our own marks."""
+        """Return the access log until now, which a request of this test marks."""
         marker = f"{MARK}{secrets.token_hex(8)}/"
         self.front.get(marker)
         seconds_until(lambda: marker in docker_logs(self.front.stack, service), 5)
@@ -106,26 +106,24 @@ def docker_logs(stack: Stack, service: str) -> str:
 
 
 def lines(stack: Stack, service: str) -> list[str]:
-    """The lines that are for machines; a mail on the console is not."""
+    """Return the lines in JSON; e-mails on the console are not."""
     return [line for line in docker_logs(stack, service).splitlines() if line.startswith("{")]
 
 
 def request(method: str, path: str, *headers: str, host: str = "localhost", body: str = "") -> bytes:
-    """Raw; the last of its connection."""
+    """Return a raw request that closes its connection."""
     head = [f"{method} {path} HTTP/1.1", f"Host: {host}", *headers, "Connection: close"]
     return "\r\n".join([*head, "", body]).encode("latin-1")
 
 
 def statuses(said: bytes) -> list[int]:
-    """Also behind a body of JSON, which ends no line."""
+    """Return the status, also after a JSON body without a newline."""
     return [int(status) for status in re.findall(rb"(?:^|\})HTTP/1\.1 (\d{3}) ", said, re.M)]
 
 
 def open_front(stack: Stack) -> Front:
-    """A prod tier for localhost, with two visitors in its network."""
-    stack.make("prod-env")
-    with (stack.checkout / ".envs/.env.production").open("a") as file:
-        file.write(SETTINGS)
+    """A prod tier for localhost, with two client containers in its network."""
+    stack.configure(SETTINGS)
     subnet = stack.environment["FRONTEND_SUBNET"].rpartition(".")[0]
     stack.overlay("visitors.yml", VISITORS.format(subnet=subnet))
     start = time.monotonic()

@@ -1,4 +1,4 @@
-"""What nginx adds to every answer, and the files that it serves itself."""
+"""The headers that nginx adds to responses, and the files that it serves."""
 
 import json
 import re
@@ -66,8 +66,8 @@ def stylesheet(front: Front) -> str:
     return str(found)
 
 
-def sent(answer: Answer) -> dict[str, list[str]]:
-    """The security headers, each as often as it is sent; the order of a policy's directives says nothing."""
+def get_security_headers(answer: Answer) -> dict[str, list[str]]:
+    """Return the security headers with all their values, ignoring the order of a policy's directives."""
     names = ["Strict-Transport-Security", "Content-Security-Policy", *HEADERS]
     found = {name: answer.headers.get_all(name, []) for name in names}
     return found | {"Content-Security-Policy": list(map(in_order, found["Content-Security-Policy"]))}
@@ -77,7 +77,7 @@ def in_order(policy: str) -> str:
     return "; ".join(sorted(policy.split("; ")))
 
 
-def expected(policy: str, hsts: str = HSTS) -> dict[str, list[str]]:
+def expect_headers(policy: str, hsts: str = HSTS) -> dict[str, list[str]]:
     return HEADERS | {
         "Strict-Transport-Security": [hsts] if hsts else [],
         "Content-Security-Policy": [in_order(policy)],
@@ -100,21 +100,21 @@ def outcome(answer: Answer) -> tuple[int, str | None]:
 )
 def test_answer_has_every_header_once(front: Front, path: str, status: int, policy: str) -> None:
     answer = front.get(path)
-    assert (answer.status, sent(answer)) == (status, expected(policy))
+    assert (answer.status, get_security_headers(answer)) == (status, expect_headers(policy))
 
 
 def test_redirect_of_port_80_has_every_header_but_hsts(front: Front) -> None:
     answer = ask(front.stack.ports["http"], "GET", "/admin/?q=a", {"Host": "localhost"})
     assert (answer.status, answer.headers["Location"]) == (301, f"https://localhost:{front.site.port}/admin/?q=a")
-    assert sent(answer) == expected(POLICY_OF_NGINX, hsts="")
+    assert get_security_headers(answer) == expect_headers(POLICY_OF_NGINX, hsts="")
 
 
 def test_stylesheet_has_every_header_and_never_changes(front: Front, stylesheet: str) -> None:
     watch, answer = front.watch(), front.get(stylesheet)
-    assert (answer.status, sent(answer)) == (200, expected(POLICY_OF_NGINX))
+    assert (answer.status, get_security_headers(answer)) == (200, expect_headers(POLICY_OF_NGINX))
     assert answer.headers.get_all("Cache-Control") == ["max-age=315360000, public, immutable"]
     unchanged = front.get(stylesheet, {"If-None-Match": answer.headers["ETag"]})
-    assert (unchanged.status, sent(unchanged)) == (304, expected(POLICY_OF_NGINX))
+    assert (unchanged.status, get_security_headers(unchanged)) == (304, expect_headers(POLICY_OF_NGINX))
     assert front.get("/static/nothing.css").headers.get_all("Cache-Control") == ["no-store"]
     assert watch.paths("web") == []
 
@@ -122,12 +122,12 @@ def test_stylesheet_has_every_header_and_never_changes(front: Front, stylesheet:
 def test_photo_comes_from_nginx_after_django_was_asked(front: Front, session: dict[str, str], photo: str) -> None:
     watch, answer = front.watch(), front.get(f"/media/{photo}", session)
     assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, b"a photo of Ada", "image/png")
-    assert sent(answer) == expected(POLICY_OF_MEDIA)
+    assert get_security_headers(answer) == expect_headers(POLICY_OF_MEDIA)
     assert answer.headers.get_all("Cache-Control") == ["private, max-age=3600"]
     assert answer.headers["X-Accel-Redirect"] is None
     assert watch.paths("web") == [f"/media/{photo}"]
     part = front.get(f"/media/{photo}", session | {"Range": "bytes=2-6"})
-    assert (part.status, part.body, sent(part)) == (206, b"photo", expected(POLICY_OF_MEDIA))
+    assert (part.status, part.body, get_security_headers(part)) == (206, b"photo", expect_headers(POLICY_OF_MEDIA))
     assert front.get(f"/media/{photo}").status == 302
 
 
@@ -139,7 +139,7 @@ def test_file_that_is_not_published_is_not_found(front: Front, photo: str) -> No
         "/errors/503.html",
     ):
         answer = front.get(path)
-        assert (path, answer.status, sent(answer)) == (path, 404, expected(POLICY_OF_NGINX))
+        assert (path, answer.status, get_security_headers(answer)) == (path, 404, expect_headers(POLICY_OF_NGINX))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_page_and_stylesheet_are_compressed(front: Front, stylesheet: str) -> No
 
 def test_too_large_body_is_refused_with_every_header(front: Front) -> None:
     answer = front.post("/admin/login/", {"Content-Length": str(LIMIT + 1)})
-    assert (answer.status, sent(answer)) == (413, expected(POLICY_OF_NGINX))
+    assert (answer.status, get_security_headers(answer)) == (413, expect_headers(POLICY_OF_NGINX))
     assert "<h1>Too large</h1>" in answer.text
 
 
@@ -191,8 +191,31 @@ def test_malformed_request_is_refused_with_every_header(front: Front, line: str)
     said = front.converse(line.encode() + b"\r\n" + host + b"\r\n")
     assert statuses(said) == [400]
     assert [
-        header for header, (value,) in expected(POLICY_OF_NGINX).items() if f"{header}: {value}" not in said.decode()
+        header
+        for header, (value,) in expect_headers(POLICY_OF_NGINX).items()
+        if f"{header}: {value}" not in said.decode()
     ] == ["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("line", "headers", "status"),
+    [
+        ("TRACE /api/v1/customers/", "Host: localhost", 405),
+        ("GET /api/v1/customers/", "Host: localhost:81", 421),
+        ("GET /api/v1/customers/", "Host: localhost\r\nHost: localhost", 400),
+        ("GET /api/v1/customers/", f"Host: localhost\r\nX-Long: {'x' * 9000}", 431),
+        (f"GET /api/v1/customers/?search={'x' * 9000}", "Host: localhost", 414),
+        # Below nginx' limit of 8 KB, and above Gunicorn's of 4 KB.
+        (f"GET /api/v1/customers/?search={'x' * 5000}", "Host: localhost", 414),
+    ],
+    ids=["trace", "another port", "two hosts", "long header", "long address", "long for Gunicorn"],
+)
+def test_refusal_below_the_api_is_a_problem(front: Front, line: str, headers: str, status: int) -> None:
+    said = front.converse(f"{line} HTTP/1.1\r\n{headers}\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = said.partition(b"\r\n\r\n")
+    assert statuses(said) == [status]
+    assert b"\r\nContent-Type: application/problem+json\r\n" in head
+    assert (json.loads(body)["status"], json.loads(body).keys()) == (status, {"type", "title", "status", "detail"})
 
 
 @contextmanager
@@ -211,7 +234,7 @@ def without_sessions(stack: Stack) -> Iterator[None]:
 def test_fault_of_django_has_every_header(front: Front) -> None:
     with without_sessions(front.stack):
         answer = front.get("/admin/login/", {"Cookie": "sessionid=nobodys0session0of0thirty0two00"})
-    assert (answer.status, sent(answer)) == (500, expected(POLICY_OF_DJANGO))
+    assert (answer.status, get_security_headers(answer)) == (500, expect_headers(POLICY_OF_DJANGO))
 
 
 def test_absence_of_the_database_has_every_header(front: Front) -> None:
@@ -219,7 +242,7 @@ def test_absence_of_the_database_has_every_header(front: Front) -> None:
     answer = front.get("/admin/login/", {"Cookie": "sessionid=nobodys0session0of0thirty0two00"})
     front.stack.compose("start", "db")
     front.stack.wait_to_be("healthy", "db")
-    assert (outcome(answer), sent(answer)) == ((503, "5"), expected(POLICY_OF_DJANGO))
+    assert (outcome(answer), get_security_headers(answer)) == ((503, "5"), expect_headers(POLICY_OF_DJANGO))
 
 
 def test_absence_of_web_is_explained_and_files_are_served(front: Front, stylesheet: str) -> None:
@@ -230,13 +253,28 @@ def test_absence_of_web_is_explained_and_files_are_served(front: Front, styleshe
     front.stack.compose("start", "web")
     front.stack.wait_to_be("healthy", "web")
     assert [outcome(answer) for answer in answers] == [(503, "10")] * 2
-    assert [sent(answer) for answer in answers] == [expected(POLICY_OF_NGINX)] * 2
+    assert [get_security_headers(answer) for answer in answers] == [expect_headers(POLICY_OF_NGINX)] * 2
     assert ["<h1>Back in a moment</h1>" in answer.text for answer in answers] == [True, True]
-    assert (outcome(problem), sent(problem)) == ((503, "10"), expected(POLICY_OF_NGINX))
+    assert (outcome(problem), get_security_headers(problem)) == ((503, "10"), expect_headers(POLICY_OF_NGINX))
     assert problem.headers["Content-Type"] == "application/problem+json"
     assert json.loads(problem.body)["title"] == "Service Unavailable"
     assert file.status == 200
     assert front.get("/admin/login/").status == 200
+
+
+def test_bodies_for_which_there_is_no_room_are_told_so(front: Front) -> None:
+    fill = "dd if=/dev/zero of=/var/cache/nginx/filler bs=1M 2>/dev/null || true"
+    front.stack.within("nginx", "sh", "-c", fill)
+    try:
+        answer = ask(front.site, "POST", "/api/v1/customers/", {"Cookie": "sessionid=anything"}, b"x" * 200_000)
+    finally:
+        front.stack.within("nginx", "rm", "/var/cache/nginx/filler")
+    assert (answer.status, answer.headers["Content-Type"]) == (503, "application/problem+json")
+    assert "more uploads than it has room for" in answer.text
+    log = front.stack.run("docker", "logs", front.stack.container("nginx"))
+    logged = map(json.loads, log.splitlines())
+    (error,) = [line["message"] for line in logged if line["logger"] == "nginx.error"]
+    assert "failed (28: No space left on device)" in error
 
 
 def test_too_many_attempts_are_refused_with_every_header(front: Front) -> None:
@@ -244,7 +282,7 @@ def test_too_many_attempts_are_refused_with_every_header(front: Front) -> None:
     refused = [answer for answer in answers if answer.status == 429]
     assert len(refused) >= 3
     assert {answer.headers["Retry-After"] for answer in refused} == {"10"}
-    assert [sent(answer) for answer in refused] == [expected(POLICY_OF_NGINX)] * len(refused)
+    assert [get_security_headers(answer) for answer in refused] == [expect_headers(POLICY_OF_NGINX)] * len(refused)
 
 
 def test_linter_finds_nothing(front: Front, tmp_path: Path) -> None:
@@ -259,4 +297,4 @@ def test_linter_finds_nothing(front: Front, tmp_path: Path) -> None:
 def test_preloading_is_for_those_who_ask_for_it(front: Front) -> None:
     front.recreate(SECURE_HSTS_PRELOAD="true")
     answer = front.get("/admin/login/")
-    assert sent(answer) == expected(POLICY_OF_DJANGO, hsts=f"{HSTS}; preload")
+    assert get_security_headers(answer) == expect_headers(POLICY_OF_DJANGO, hsts=f"{HSTS}; preload")

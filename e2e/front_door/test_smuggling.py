@@ -1,4 +1,4 @@
-"""Requests that two servers could read differently: nothing but what was sent reaches Django, one after the other."""
+"""Ambiguous requests (smuggling): Django receives exactly the requests that were sent."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""TLS as Mozilla's intermediate guideline 6.0 wants it, and nothing for strangers."""
+"""TLS according to Mozilla's intermediate guideline 6.0, and no handshake for unknown names."""
 
 import http.client
 import re
@@ -21,7 +21,7 @@ GUIDELINE_SECONDS = 120
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an authority, and of a certificate like Let's Encrypt's: ECDSA, of 90 days."""
+    """Create a certificate authority and a certificate like Let's Encrypt's: ECDSA, 90 days."""
     folder = tmp_path_factory.mktemp("authority")
     make(folder, "ca", "-subj", "/CN=authority", "-addext", "keyUsage=critical,keyCertSign")
     name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
@@ -56,7 +56,7 @@ def is_trusted(site: Site) -> bool:
 
 @pytest.fixture(scope="module")
 def handshake(site: Site, front: Front) -> Callable[..., str]:
-    """What the newest OpenSSL says of a connection with these options."""
+    """Connect with the newest OpenSSL and these options, and return its output."""
     address = ["openssl", "s_client", "-connect", "127.0.0.1:8443", "-servername", site.name]
     return lambda *options, fails=False: front.stack.within("nginx", *address, *options, fails=fails)
 

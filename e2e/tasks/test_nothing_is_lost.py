@@ -1,0 +1,246 @@
+"""Tasks of the shipped prod tier with four workers, and a mail server that keeps what it is sent."""
+
+import re
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import cycle
+
+import pytest
+
+from e2e import mail_server
+from e2e.deploys import Deployed
+from e2e.stack import Stack, docker, seconds_until
+
+pytestmark = pytest.mark.full
+COMMITTED, ROLLED_BACK, WORKERS = 5000, 500, 4
+SETTINGS = "EMAIL_HOST=mail\nEMAIL_PORT=2525\nEMAIL_USE_TLS=false\n"
+# The PID of what the watchdog watches, in a shell of the container.
+CHILD = "$(cat /proc/$(cat /proc/1/task/1/children | tr -d ' ')/task/*/children | tr -d ' ')"
+ENQUEUE = """
+from django.db import OperationalError, connection, transaction
+from core_apps.accounts.background import send_password_reset
+committed, rolled_back = 0, 0
+while committed < {committed} or rolled_back < {rolled_back}:
+    try:
+        with transaction.atomic():
+            send_password_reset.enqueue(email="alice@example.com", language="en", host="localhost", https=True)
+            is_wanted = rolled_back == {rolled_back} or (committed + rolled_back) % 11 < 10
+            transaction.set_rollback(not is_wanted)
+    except OperationalError:  # while the database restarts
+        connection.close()
+    else:
+        committed, rolled_back = committed + is_wanted, rolled_back + (not is_wanted)
+"""
+
+CAMPAIGN = """
+from django.db import connection
+from core_apps.accounts.models import User
+from core_apps.messaging.campaigns import create_campaign, start
+from core_apps.messaging.models import Campaign, Consent, Wording
+from customers.models import Customer
+people = Customer.objects.bulk_create(
+    Customer(given_name="Person", email=f"p{{n}}@example.com") for n in range({count})
+)
+news = Wording.objects.create(purpose="news", language="en", text="I agree to news.")
+Consent.objects.bulk_create(
+    Consent(recipient=person, wording=news, method="spoken", address=person.email) for person in people
+)
+campaign = create_campaign(Customer.objects.filter(given_name="Person"), None)
+Campaign.objects.filter(pk=campaign.pk).update(subject="News", text="Dear {{given_name}}", per_minute=200)
+connection.cursor().execute("ANALYZE")  # as autovacuum does within a minute
+"""
+# In two processes at once.
+SEND = """
+import time
+from core_apps.messaging.campaigns import find_next, pause, queue_next, start
+from core_apps.messaging.models import Campaign
+campaign = Campaign.objects.latest("pk")
+for number in range(200):
+    start(campaign)
+    queue_next(campaign.pk)
+    time.sleep(2)
+    if number % 5 == 4:
+        pause(campaign)
+    if not find_next(campaign).exists():
+        break
+"""
+
+
+class Tasks(Deployed):
+    """A stack whose tasks send mails to a server of its own."""
+
+    def __init__(self, stack: Stack) -> None:
+        (stack.checkout / "mail.py").write_text(mail_server.SCRIPT)
+        stack.configure(SETTINGS)
+        stack.overlay("mail.yml", mail_server.SERVICE)
+        super().__init__(stack)
+        stack.make("prod-scale", f"WORKER={WORKERS}")
+
+    def count_mails(self) -> Counter[str]:
+        """Return how often each task has sent its mail."""
+        # Threads of the mail server may print on one line.
+        log = self.stack.run("docker", "logs", self.stack.container("mail"))
+        return Counter(re.findall(r"Message-ID: <([^@]+)@", log))
+
+    def count_recipients(self) -> Counter[str]:
+        """Return how many mails each person of a campaign got."""
+        log = self.stack.run("docker", "logs", self.stack.container("mail"))
+        return Counter(re.findall(r"To: (p[0-9]+)@", log))
+
+    def run_shell(self, code: str) -> subprocess.Popen[bytes]:
+        command = ["docker", "compose", "exec", "-T", "web", "python", "manage.py", "shell", "-v0", "-c", code]
+        return subprocess.Popen(command, cwd=self.stack.checkout, env=self.stack.environment)
+
+    def count_open(self) -> int:
+        return int(self.sql("SELECT count(*) FROM tasks_task WHERE state IN ('queued', 'running')"))
+
+    def wait_until_done(self, limit: float) -> float:
+        return seconds_until(lambda: self.count_open() == 0, limit)
+
+    @contextmanager
+    def enqueue(self, committed: int, rolled_back: int = 0) -> Iterator[None]:
+        """Enqueue within the block, which ends when all are."""
+        code = ENQUEUE.format(committed=committed, rolled_back=rolled_back)
+        # Not in web, which a deploy replaces.
+        command = [
+            "docker",
+            "compose",
+            "run",
+            "--rm",
+            "--no-deps",
+            "-T",
+            "celery-beat",
+            "python",
+            "manage.py",
+            "shell",
+            "-v0",
+            "-c",
+        ]
+        with subprocess.Popen([*command, code], cwd=self.stack.checkout, env=self.stack.environment) as process:
+            yield
+        assert process.returncode == 0
+
+    def signal_child(self, container: str, name: str) -> None:
+        """Send the signal to the process that the watchdog watches."""
+        docker("exec", container, "sh", "-c", f"kill -{name} {CHILD}")
+
+    def restarts(self, container: str) -> int:
+        return int(docker("inspect", "--format", "{{.RestartCount}}", container))
+
+
+@pytest.fixture(scope="module")
+def tasks(stack_of: Callable[[str], Stack]) -> Tasks:
+    return Tasks(stack_of("prod"))
+
+
+def test_nothing_is_lost_whatever_is_killed(tasks: Tasks) -> None:
+    with tasks.enqueue(COMMITTED, ROLLED_BACK):
+        seconds_until(lambda: bool(tasks.count_mails()), 60)
+        for number in range(10):
+            tasks.signal_child(tasks.stack.containers("celery-worker")[number % WORKERS], "KILL")
+            if number in (2, 4, 6):
+                docker("kill", tasks.stack.container("broker"))
+                docker("start", tasks.stack.container("broker"))
+            if number == 5:
+                tasks.stack.within("broker", "redis-cli", "FLUSHALL")
+            if number == 7:
+                tasks.stack.compose("restart", "db")
+            if number == 8:
+                tasks.stack.make("prod-deploy", f"VERSION={tasks.tag('during-load')}")
+            time.sleep(3)
+    seconds = tasks.wait_until_done(300)
+    sent, rows = tasks.count_mails(), set(tasks.sql("SELECT id FROM tasks_task WHERE kind LIKE '%reset'").split())
+    repeats = sent.total() - len(sent)
+    print(
+        f"{len(rows)} committed, {len(sent)} sent, {repeats} repeated; the last {seconds:.0f} s after the last commit"
+    )
+    assert len(rows) >= COMMITTED
+    assert (rows - sent.keys(), sent.keys() - rows) == (set(), set())
+    assert repeats <= COMMITTED / 1000
+
+
+def test_campaign_reaches_each_person_once_whatever_is_killed_paused_or_started_twice(tasks: Tasks) -> None:
+    assert tasks.run_shell(CAMPAIGN.format(count=COMMITTED)).wait() == 0
+    senders = [tasks.run_shell(SEND) for _ in range(2)]
+    for container in cycle(tasks.stack.containers("celery-worker")):
+        time.sleep(5)
+        if all(sender.poll() is not None for sender in senders):
+            break
+        tasks.signal_child(container, "KILL")
+    tasks.wait_until_done(300)
+    assert tasks.run_shell(SEND).wait() == 0  # what the last pause has kept back
+    tasks.wait_until_done(300)
+    states = dict(
+        line.split("|") for line in tasks.sql("SELECT state, count(*) FROM messaging_message GROUP BY 1").split()
+    )
+    sent = tasks.count_recipients()
+    print(f"messages by state: {states}; {len(sent)} people got {sent.total()} mails")
+    assert sum(map(int, states.values())) == COMMITTED
+    assert states.keys() <= {"sent", "unknown"}
+    assert sent.total() == len(sent) >= int(states["sent"])
+
+
+def test_workers_that_are_stopped_finish_what_runs(tasks: Tasks) -> None:
+    before, workers = tasks.count_mails(), tasks.stack.containers("celery-worker")
+    with tasks.enqueue(1000):
+        seconds_until(lambda: tasks.count_mails().total() > before.total() + 50, 60)
+        started = time.monotonic()
+        docker("stop", *workers)
+        seconds = time.monotonic() - started
+    running = tasks.sql("SELECT count(*) FROM tasks_task WHERE state = 'running'")
+    docker("start", *workers)
+    tasks.wait_until_done(120)
+    sent = tasks.count_mails() - before
+    print(f"stopped within {seconds:.1f} s")
+    assert running == "0"
+    assert (len(sent), sent.total()) == (1000, 1000)
+    assert seconds < 45
+
+
+def seconds_to_send(tasks: Tasks) -> float:
+    count = tasks.count_mails().total()
+    with tasks.enqueue(1):
+        pass
+    return seconds_until(lambda: tasks.count_mails().total() > count, 20)
+
+
+def test_worker_goes_on_without_the_broker_and_is_woken_again_soon(tasks: Tasks) -> None:
+    workers = tasks.stack.containers("celery-worker")
+    restarts = [tasks.restarts(worker) for worker in workers]
+    tasks.stack.compose("stop", "broker")
+    until, away = time.monotonic() + 30, []
+    while time.monotonic() < until:
+        away.append(seconds_to_send(tasks))
+    tasks.stack.compose("start", "broker")
+    back = seconds_until(lambda: waits_for_messages(tasks) == WORKERS, 15)
+    print(f"away: sent within {max(away):.1f} s; woken again {back:.1f} s after it is back")
+    assert max(away) <= 4
+    assert [tasks.restarts(worker) for worker in workers] == restarts
+
+
+def waits_for_messages(tasks: Tasks) -> int:
+    """Return how many workers wait at the broker."""
+    return tasks.stack.within("broker", "redis-cli", "client", "list").count("cmd=brpop")
+
+
+@pytest.mark.parametrize("service", ["celery-worker", "celery-beat"])
+def test_frozen_process_is_replaced(tasks: Tasks, service: str) -> None:
+    container = tasks.stack.containers(service)[0]
+    restarts = tasks.restarts(container)
+    tasks.signal_child(container, "STOP")
+    health = ["inspect", "--format", "{{.State.Health.Status}}", container]
+    seconds = seconds_until(lambda: tasks.restarts(container) > restarts, 120)
+    seconds += seconds_until(lambda: docker(*health) == "healthy", 120 - seconds)
+    print(f"{service} is healthy {seconds:.1f} s after it was frozen")
+
+
+@pytest.mark.parametrize(("service", "most"), [("celery-worker", 150), ("celery-beat", 80)])
+def test_memory_is_bounded(tasks: Tasks, service: str, most: int) -> None:
+    script = f"cat /proc/{CHILD}/smaps_rollup"
+    found = docker("exec", tasks.stack.containers(service)[0], "sh", "-c", script)
+    megabytes = 1.024e-3 * int(re.findall(r"^Pss: +(\d+) kB", found, re.M)[0])
+    print(f"{service}: {megabytes:.0f} MB (PSS)")
+    assert megabytes <= most

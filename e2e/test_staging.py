@@ -1,0 +1,162 @@
+"""A staging tier, beside the prod tier of the same server."""
+
+import base64
+import dataclasses
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from deploy import env_file
+from e2e import mail_server
+from e2e.checkout import SOURCE
+from e2e.stack import ADMINISTRATOR, DATABASE, Site, Stack, ask, bare_environment, docker, free_ports, seconds_until
+
+PROTECTED = ["/", "/admin/login/", "/static/admin/css/base.css", "/unsubscribe/x/"]
+OPEN = ["/health/", "/api/v1/ready/"]
+# What may differ between the rendered files, besides names that begin with that of the project.
+DIFFERENT = {"FORWARDED_ALLOW_IPS", "EMAIL_REDIRECT_TO", "SENTRY_ENVIRONMENT", "ACME_DIRECTORY", "HTTPS_PORT"}
+DIFFERENT |= {"published", "subnet", "name", "image"}
+# Nobody else has such a name.
+PERSON = ("Ingeborg", "ohm-leuchten", "4930901820")
+SEED = """
+INSERT INTO customers_customer (given_name, family_name, email, phone, phone_e164, job_title, country, stage, source,
+                                notes, photo)
+  SELECT 'Ingeborg', 'Ohm ' || n, n || '@ohm-leuchten.example', '+4930901820', '+4930901820', 'Prokuristin', 'DE',
+         'lead', 'stand', '', '' FROM generate_series(1, 100) n;
+"""
+FILE = "docker-compose.staging.yml"
+ENQUEUE = f"""
+from core_apps.accounts.background import send_password_reset
+send_password_reset.enqueue(email="{ADMINISTRATOR}", language="en", host="localhost", https=True)
+"""
+
+
+def render(tier: str) -> dict[str, Any]:
+    """Return the model that Compose reads from the file, with the defaults of its settings."""
+    secrets = [
+        "SECRET_KEY",
+        "REDIS_PASSWORD",
+        *(f"POSTGRES_{role}PASSWORD" for role in ("", "APP_", "BACKUP_", "METRICS_")),
+    ]
+    environment = bare_environment() | dict.fromkeys([*secrets, "DOMAIN"], "x")
+    command = ["docker", "compose", "--profile", "*", "-f", f"docker-compose.{tier}.yml", "config", "--format", "json"]
+    done = subprocess.run(command, cwd=SOURCE, env=environment, capture_output=True, text=True, check=True)
+    model: dict[str, Any] = json.loads(done.stdout)
+    model.pop("x-environment", None)
+    return model
+
+
+def find_differences(one: Any, other: Any, key: str = "") -> Iterator[str]:
+    """Yield the names of the values that differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in one.keys() | other.keys():
+            yield from find_differences(one.get(name), other.get(name), name)
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for pair in zip(one, other, strict=True):
+            yield from find_differences(*pair, key)
+    elif one != other:
+        yield key
+
+
+def test_staging_is_the_prod_tier_but_for_a_few_values(engine: None) -> None:
+    found = set(find_differences(render("prod"), render("staging")))
+    print(f"{len(found)} keys differ: {sorted(found)}")
+    assert found == DIFFERENT
+
+
+@dataclasses.dataclass
+class Server:
+    prod: Stack
+    staging: Stack
+    all: Stack  # staging, and a mail server
+
+    @property
+    def site(self) -> Site:
+        return Site("localhost", self.staging.ports["nginx"])
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        password = env_file.read(self.staging.checkout / ".envs/staging/.env")["SITE_PASSWORD"]
+        return {"Authorization": "Basic " + base64.b64encode(f"staging:{password}".encode()).decode()}
+
+
+@pytest.fixture(scope="module")
+def server(stack_of: Callable[[str], Stack]) -> Iterator[Server]:
+    prod = stack_of("prod")
+    # As users have it: one name in both env files.
+    name = prod.environment.pop("COMPOSE_PROJECT_NAME")
+    prod.environment["COMPOSE_PROJECT"], prod.project = name, f"{name}-prod"
+    http, https = free_ports(2)
+    changes = {"COMPOSE_FILE": f"{FILE}:mail.yml", "COMPOSE_ENV_FILES": ".envs/staging/.env"}
+    environment = prod.environment | changes | {"HTTP_PORT": str(http), "HTTPS_PORT": str(https)}
+    del environment["FRONTEND_SUBNET"], environment["BACKEND_SUBNET"]
+    staging = dataclasses.replace(prod, project=f"{name}-staging", ports={"nginx": https}, environment=environment)
+    (prod.checkout / "mail.yml").write_text(mail_server.SERVICE)
+    (prod.checkout / "mail.py").write_text(mail_server.SCRIPT)
+    prod.make("prod-up")
+    run = dataclasses.replace(staging, environment=environment | {"COMPOSE_FILE": FILE})
+    run.make("staging-env")
+    with (prod.checkout / ".envs/staging/.env").open("a") as file:
+        file.write("EMAIL_HOST=mail\nEMAIL_PORT=2525\nEMAIL_USE_TLS=false\n")
+    try:
+        run.make("staging-up")
+        staging.compose("up", "--detach", "mail")
+        yield Server(prod, run, staging)
+    finally:
+        staging.compose("down", "--volumes", "--remove-orphans")
+
+
+@pytest.mark.full
+def test_both_run_one_image(server: Server) -> None:
+    assert server.prod.inspect("web")["Image"] == server.staging.inspect("web")["Image"]
+    assert server.prod.health("nginx") == server.staging.health("nginx") == "healthy"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("path", PROTECTED)
+def test_visitors_are_asked_for_the_password(path: str, server: Server) -> None:
+    without = ask(server.site, "GET", path)
+    assert (without.status, without.headers["WWW-Authenticate"]) == (401, 'Basic realm="staging"')
+    assert without.headers["X-Robots-Tag"] == "noindex"
+    assert ask(server.site, "GET", path, {"Authorization": "Basic c3RhZ2luZzpz"}).status == 401
+    assert ask(server.site, "GET", path, server.credentials).status in (200, 302, 404)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("path", OPEN)
+def test_probes_need_no_password(path: str, server: Server) -> None:
+    assert ask(server.site, "GET", path).status == 200
+
+
+@pytest.mark.full
+def test_clients_of_the_api_send_their_token(server: Server) -> None:
+    answer = ask(server.site, "GET", "/api/v1/customers/", {"Authorization": "Bearer x"})
+    assert (answer.status, answer.headers["Content-Type"]) == (401, "application/problem+json")
+    # Nothing but the API.
+    assert ask(server.site, "GET", "/api/../admin/login/", {"Authorization": "Bearer x"}).headers[
+        "WWW-Authenticate"
+    ] == ('Basic realm="staging"')
+
+
+@pytest.mark.full
+def test_refreshed_staging_has_the_rows_of_prod_and_no_person(server: Server) -> None:
+    server.prod.within("db", "psql", "-qX", "-U", DATABASE, "-c", SEED)
+    server.prod.make("prod-backup")
+    server.staging.make("staging-refresh", "FORCE=1")
+    server.staging.wait_to_be("healthy", "web")
+    dump = server.staging.within("db", "pg_dumpall", "--username", DATABASE)
+    assert [text for text in PERSON if text in dump] == []
+    assert len(re.findall(r"^.*customer\d+@example.com.*$", dump, re.M)) == 100
+
+
+@pytest.mark.full
+def test_mail_goes_to_one_address(server: Server) -> None:
+    server.staging.create_administrator()
+    server.staging.within("web", "python", "manage.py", "shell", "-v0", "-c", ENQUEUE)
+    mail = server.all.container("mail")
+    seconds_until(lambda: "To: " in docker("logs", mail), 30)
+    assert re.findall(r"^To: (.*)$", docker("logs", mail), re.M) == ["staging@localhost"]
