@@ -2,9 +2,10 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-COMPOSE_FILES := docker-compose.yml docker-compose.dev.yml docker-compose.prod.yml
+COMPOSE_FILES := docker-compose.yml docker-compose.dev.yml docker-compose.prod.yml docker-compose.staging.yml docker-compose.observability.yml
 # Compose requires the secrets even to read a file; the values are not used.
-ANY_SECRETS := SECRET_KEY=none POSTGRES_PASSWORD=none REDIS_PASSWORD=none DOMAIN=localhost
+ANY_SECRETS := SECRET_KEY=none POSTGRES_PASSWORD=none POSTGRES_APP_PASSWORD=none POSTGRES_BACKUP_PASSWORD=none \
+	POSTGRES_METRICS_PASSWORD=none REDIS_PASSWORD=none GRAFANA_PASSWORD=none DOMAIN=localhost
 WITHIN := $(BIN)/python -m config.local.within
 
 .DEFAULT_GOAL := help
@@ -16,34 +17,40 @@ help:
 
 ##@ Run it
 
-.PHONY: run manage demo
-run: .venv ## everything on http://127.0.0.1:8000/ (PORT=8001, DEMO=0); Ctrl-C stops it
+.PHONY: run manage import demo
+run: .venv ## everything on http://127.0.0.1:8000/ (PORT=8002, DEMO=0); Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
 
 manage: .venv ## a management command: make manage ARGS="import_customers FILE"
 	@exec $(WITHIN) $(BIN)/python manage.py $(ARGS)
 
-demo: .venv ## add generated customers, to try large data: make demo CUSTOMERS=100000
-	@exec $(WITHIN) sh -c '$(BIN)/python manage.py migrate --noinput -v0 \
-	  && exec $(BIN)/python -m bench.demo "$(or $(CUSTOMERS),10000)"'
+import: $(if $(TIER),,.venv) ## import a file: make import FILE=contacts.csv (ARGS=--dry-run; KIND=companies; TIER=basic, dev or prod)
+	@$(if $(TIER),COMPOSE="$(or $(COMPOSE_$(TIER)),$(error TIER is basic, dev or prod))" $(PYTHON) -m deploy.import_file \
+	  $(or $(KIND),customers),exec $(WITHIN) $(BIN)/python manage.py import_$(or $(KIND),customers)) "$(FILE)" $(ARGS)
+
+demo: $(if $(TIER),,.venv) ## add generated customers, to try large data: make demo CUSTOMERS=100000 (TIER=basic, dev or prod: the small demo)
+	@$(if $(TIER),$(or $(COMPOSE_$(TIER)),$(error TIER is basic, dev or prod)) exec $(TTY) web python manage.py load_demo,exec \
+	  $(WITHIN) sh -c '$(BIN)/python manage.py migrate --noinput -v0 && exec $(BIN)/python -m bench.demo "$(or $(CUSTOMERS),10000)"')
 
 ##@ Work on it
 
 .PHONY: test e2e e2e-full lint lint-settings format messages schema
 test: .venv ## tests, on every core (ARGS="-k import" passes through)
-	@exec $(BIN)/python -m pytest -n auto $(ARGS)
+	@exec $(BIN)/python -m pytest -n auto -m "not full" $(ARGS)
 
 # Two files in parallel for tests that mostly wait for programs. The others measure, or use a browser, which aborts a
 # page when the engine adds a network.
-PATIENT := e2e/backups e2e/certificates e2e/front_door e2e/test_api_fuzz.py e2e/test_deploy_failures.py e2e/test_health_checks.py
+PATIENT := e2e/backups e2e/certificates e2e/front_door e2e/observability
+PATIENT += $(addprefix e2e/test_,$(addsuffix .py,api_fuzz deploy_failures health_checks prod_init proofs rename))
 e2e: MARKS := not full
-e2e: ## tests from outside: make run, the containers, a real browser (needs Docker and Chromium; CHROMIUM=path)
+e2e: .local/kubernetes/created ## tests from outside: make run, the containers, a real browser (needs Docker and Chromium; CHROMIUM=path)
 	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt
 	@# 5: no test was selected.
 	@$(BIN)/python -m pytest $(PATIENT) -m "$(MARKS)" -n 2 --dist loadfile $(ARGS) || [ $$? -eq 5 ]
 	@exec $(BIN)/python -m pytest e2e $(PATIENT:%=--ignore %) -m "$(MARKS)" $(ARGS)
 
-e2e-full: ## all of them, more than an hour: every step of every failure, long loads, a restart of the engine
+e2e-full: ## all of them, for hours: every step of every failure, long loads, a restart of the engine
+	@$(MAKE) --no-print-directory test ARGS="-m full"
 	@$(MAKE) --no-print-directory e2e MARKS=
 
 lint: .venv ## style, types, layers, migrations, shell scripts, Dockerfile, compose files
@@ -51,8 +58,8 @@ lint: .venv ## style, types, layers, migrations, shell scripts, Dockerfile, comp
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 	git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck
-	$(BIN)/hadolint docker/django/Dockerfile docker/backup/Dockerfile nginx/Dockerfile certbot/Dockerfile
-	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose/compose-lint.yml docker-compose.yml docker-compose.prod.yml
+	$(BIN)/hadolint docker/django/Dockerfile docker/backup/Dockerfile docker/rsyslog/Dockerfile nginx/Dockerfile certbot/Dockerfile
+	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose/compose-lint.yml docker-compose.yml docker-compose.prod.yml docker-compose.observability.yml
 	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose/compose-lint.dev.yml docker-compose.dev.yml
 	@if docker compose version >/dev/null 2>&1; \
 	  then for file in $(COMPOSE_FILES); do $(ANY_SECRETS) docker compose -f $$file config -q || exit; done; \
@@ -73,7 +80,9 @@ format: .venv ## format the code, and fix what ruff can
 
 messages: .venv ## update and compile the German catalogues (needs gettext)
 	@exec $(WITHIN) --scratch sh -c '$(BIN)/python manage.py makemessages --locale de --add-location file --no-obsolete \
-	  --ignore .venv --ignore .local --ignore tests && exec $(BIN)/python manage.py compilemessages -v0 --ignore .venv --ignore .local'
+	  --ignore .venv --ignore .local --ignore tests --ignore config && exec $(BIN)/python manage.py compilemessages -v0 --ignore .venv --ignore .local'
+	@# The date of each run would be a change, and a conflict of merges.
+	@git ls-files '*.po' | xargs sed -i.old '/^"POT-Creation-Date/d' && git ls-files '*.po' | sed 's/$$/.old/' | xargs rm -f
 
 schema: .venv ## update docs/openapi.yaml (BREAKING=1 allows changes that break API clients)
 	@exec $(WITHIN) --scratch $(BIN)/python -m config.checks.schema
@@ -84,12 +93,16 @@ bench-%: ## run the benchmark bench/NAME.py on temporary engines
 
 ##@ Run it in containers
 
-.PHONY: doctor secrets build up down logs superuser dev-build dev-up dev-down dev-logs dev-shell dev-test dev-migrate dev-superuser dev-restore
+.PHONY: doctor secrets build up down logs superuser dev-build dev-up dev-down dev-logs dev-attach dev-shell dev-test dev-migrate dev-superuser dev-restore
 # The owner of files that the dev tier creates, and the revision in the image's labels.
 export HOST_UID := $(shell id -u)
 export HOST_GID := $(shell id -g)
 export REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 DEV := docker compose -f docker-compose.dev.yml
+# By TIER, for `make import`.
+COMPOSE_basic = docker compose
+COMPOSE_dev = $(DEV)
+COMPOSE_prod = $(PROD)
 # In a pipe or in CI there is no terminal to attach.
 TTY := $(shell [ -t 0 ] || echo -T)
 
@@ -98,14 +111,15 @@ doctor: ## check what containers need on this machine; changes nothing
 	@echo "All requirements met. Next: make up, or make dev-up"
 
 secrets:
-	@$(PYTHON) -m deploy.secrets .env SECRET_KEY POSTGRES_PASSWORD
+	@$(PYTHON) -m deploy.secrets .env SECRET_KEY POSTGRES_PASSWORD POSTGRES_APP_PASSWORD
 
 build: secrets ## build the image of the basic tier
-	@docker compose build
+	@docker compose build web celery-worker
 	@echo "Built. Next: make up"
 
 up: secrets ## PostgreSQL, Redis and Gunicorn on http://127.0.0.1:8000/
-	@docker compose up --build --detach --wait
+	@docker compose build web celery-worker
+	@COMPOSE="docker compose" $(PYTHON) -m deploy.start
 	@echo "Exhibition CRM is at http://127.0.0.1:$${WEB_PORT:-8000}/. First administrator: make superuser"
 
 down: ## stop them; the data stays
@@ -119,11 +133,12 @@ superuser: ## add an administrator
 	@docker compose exec $(TTY) web python manage.py createsuperuser
 
 dev-build: ## build the image of the dev tier
-	@$(DEV) build
+	@$(DEV) build web
 	@echo "Built. Next: make dev-up"
 
-dev-up: ## live code on :8000, Adminer on :8080, PostgreSQL on :5433, Redis on :6379
-	@$(DEV) up --build --detach --wait
+dev-up: secrets ## live code on :8000, WhatsApp mock on :8001, Adminer on :8080, PostgreSQL on :5433, Redis on :6379
+	@$(DEV) build web
+	@COMPOSE="$(DEV)" $(PYTHON) -m deploy.start
 	@echo "http://127.0.0.1:$${DEV_WEB_PORT:-8000}/ serves this checkout, http://127.0.0.1:$${DEV_ADMINER_PORT:-8080}/ its database. First user: make dev-superuser"
 
 dev-down: ## stop them; the data stays
@@ -132,6 +147,9 @@ dev-down: ## stop them; the data stays
 
 dev-logs: ## follow their logs, including e-mails
 	@$(DEV) logs --follow
+
+dev-attach: ## the terminal of web, for breakpoint(); Ctrl-P Ctrl-Q leaves it
+	@docker attach $$($(DEV) ps -q web)
 
 dev-shell: ## a shell in the web container
 	@$(DEV) exec $(TTY) web bash
@@ -146,17 +164,20 @@ dev-superuser: ## add an administrator
 	@$(DEV) exec $(TTY) web python manage.py createsuperuser
 
 dev-restore: ## load a prod backup with personal data replaced: make dev-restore BACKUP=directory (IDENTITY=, FORCE=1)
-	@FORCE=$(FORCE) COMPOSE="$(DEV)" $(PYTHON) -m deploy.dev_restore "$(BACKUP)" "$(IDENTITY)"
+	@FORCE=$(FORCE) COMPOSE="$(DEV)" $(PYTHON) -m deploy.refresh "$(BACKUP)" "$(IDENTITY)"
 
 ##@ Run it on a server
 
 .PHONY: prod-init prod-doctor prod-env prod-build prod-up prod-deploy prod-rollback prod-scale
 .PHONY: prod-restore prod-restore-to prod-restore-drill prod-pg-upgrade
-.PHONY: prod-down prod-logs prod-status prod-certificate prod-backup prod-backups prod-shell prod-exec prod-psql prod-superuser
+.PHONY: prod-down prod-logs prod-status prod-queues prod-certificate prod-backup prod-backups prod-shell prod-exec prod-psql prod-superuser
 PROD_ENV := .envs/.env.production
-PROD := docker compose --env-file $(PROD_ENV) -f docker-compose.prod.yml
+PROD_FILE := docker-compose.prod.yml
+PROD := docker compose --env-file $(PROD_ENV) -f $(PROD_FILE)
 IN_BACKUP = $(PROD) exec -T backup python3 -m backup
 DEPLOY = COMPOSE="$(PROD)" $(PYTHON) -m deploy.deploy
+OBS := docker compose --env-file $(PROD_ENV) -f docker-compose.observability.yml
+AMTOOL = $(OBS) exec -T alertmanager amtool --alertmanager.url=http://localhost:9093
 
 prod-init: ## set the domain and generate secrets: make prod-init DOMAIN=crm.my.org LETSENCRYPT_EMAIL=me@my.org
 	@$(PYTHON) -m deploy.init $(PROD_ENV) "$(DOMAIN)" "$(LETSENCRYPT_EMAIL)"
@@ -177,7 +198,7 @@ prod-up: prod-env ## nginx with TLS on :80 and :443, certbot, Gunicorn, PostgreS
 	@$(DEPLOY) prepare "$(VERSION)"
 	@$(PROD) build nginx certbot backup
 	@$(PROD) run --rm --no-deps $(TTY) nginx nginx -t -q
-	@$(PROD) up --detach --wait || { $(MAKE) --no-print-directory prod-status; exit 1; }
+	@COMPOSE="$(PROD)" $(PYTHON) -m deploy.start || { $(MAKE) --no-print-directory prod-status; exit 1; }
 	@$(MAKE) --no-print-directory prod-status
 	@echo "First administrator: make prod-superuser"
 
@@ -187,8 +208,8 @@ prod-deploy: prod-env ## deploy this checkout without losing a request (VERSION=
 prod-rollback: prod-env ## return to the previous version (VERSION= an older one, FORCE=1 despite a breaking migration)
 	@FORCE=$(FORCE) $(DEPLOY) rollback "$(VERSION)"
 
-prod-scale: prod-env ## set the number of web containers: make prod-scale WEB=2
-	@$(DEPLOY) scale "$(WEB)"
+prod-scale: prod-env ## set the number of containers: make prod-scale WEB=2 WORKER=4 (either may be missing)
+	@$(DEPLOY) scale "$(WEB)" "$(WORKER)"
 
 prod-down: ## stop them; the data stays
 	@$(PROD) down
@@ -202,6 +223,10 @@ prod-status: ## show the containers, deploys, the served certificate and the new
 	@$(DEPLOY) history
 	@$(PROD) exec -T certbot python /opt/certbot/served_certificate.py status
 	@$(IN_BACKUP) status
+	@[ -z "$$($(OBS) ps --quiet alertmanager 2>/dev/null)" ] || $(AMTOOL) alert query
+
+prod-queues: ## show how many background tasks are due, since when, and how many have failed
+	@$(PROD) exec $(TTY) web python manage.py task_queues
 
 prod-certificate: ## request the certificate now, even after a failure
 	@$(PROD) kill --signal HUP certbot
@@ -238,6 +263,72 @@ prod-psql: ## open psql (ARGS="-c 'SELECT version()'")
 prod-superuser: ## add an administrator
 	@$(PROD) exec $(TTY) web python manage.py createsuperuser
 
+##@ Try a version on staging
+
+STAGING_ENV := .envs/staging/.env
+STAGING_FILE := docker-compose.staging.yml
+STAGING := PROD_ENV=$(STAGING_ENV) PROD_FILE=$(STAGING_FILE)
+.PHONY: staging-env staging-refresh
+
+staging-%: staging-env ## the commands above for staging: make staging-up, staging-deploy, staging-status, staging-superuser, …
+	@$(MAKE) --no-print-directory prod-$* $(STAGING)
+
+staging-env:
+	@$(MAKE) --no-print-directory prod-env $(STAGING)
+	@$(PYTHON) -m deploy.secrets $(STAGING_ENV) SITE_PASSWORD
+
+staging-refresh: staging-env ## give it the newest backup of prod, with personal data replaced (BACKUP=directory, IDENTITY=, FORCE=1)
+	@FORCE=$(FORCE) PROD="$(PROD)" COMPOSE="docker compose --env-file $(STAGING_ENV) -f $(STAGING_FILE)" \
+	  $(PYTHON) -m deploy.refresh "$(BACKUP)" "$(IDENTITY)"
+
+##@ Run it on a cluster
+
+.PHONY: k8s-secrets k8s-render k8s-check
+OVERLAY ?= prod
+OVERLAY_FOLDER = deploy/kubernetes/$(or $(filter prod staging local-db,$(OVERLAY)),$(error OVERLAY is prod, staging or local-db))
+KUBECTL ?= kubectl
+
+k8s-secrets: ## generate the secrets of an overlay: make k8s-secrets OVERLAY=prod (staging, local-db)
+	@$(PYTHON) -m deploy.secrets $(OVERLAY_FOLDER)/secret.env SECRET_KEY REDIS_PASSWORD POSTGRES_APP_PASSWORD
+	@$(PYTHON) -m deploy.secrets $(OVERLAY_FOLDER)/backup.env PGPASSWORD
+
+k8s-render: ## print its manifests for kubectl: make k8s-render OVERLAY=prod VERSION=1.2.0 | kubectl apply -f -
+	@echo "$(VERSION)" | grep -Eqx '[a-z0-9]([a-z0-9.-]{0,48}[a-z0-9])?' \
+	  || { echo "VERSION='$(VERSION)' is not a tag of small letters, digits, dots and hyphens, which is also part of a name" >&2; exit 1; }
+	@for file in secret backup; do [ -f $(OVERLAY_FOLDER)/$$file.env ] \
+	  || { echo "$(OVERLAY_FOLDER)/$$file.env is missing. make k8s-secrets OVERLAY=$(OVERLAY) generates it" >&2; exit 1; }; done
+	@# For docker/postgres/roles.sql, which is not below the overlay.
+	@manifests=$$($(KUBECTL) kustomize --load-restrictor LoadRestrictionsNone $(OVERLAY_FOLDER)) \
+	  && printf '%s\n' "$$manifests" | sed -E 's/(:|migrate-)VERSION$$/\1$(VERSION)/'
+
+k8s-check: .local/kubernetes/created ## check the manifests of all overlays
+	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt
+	@exec $(BIN)/python -m pytest e2e/kubernetes/test_manifests.py $(ARGS)
+
+.local/kubernetes/created: requirements/kubernetes.txt
+	@$(PYTHON) -m venv .local/kubernetes
+	@.local/kubernetes/bin/pip install -q --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+##@ Watch it
+
+.PHONY: obs-up obs-down obs-status obs-silence
+
+obs-up: prod-env ## Prometheus on http://127.0.0.1:9090/, alerts by ALERT_EMAIL and ALERT_WEBHOOK_URL; after make prod-up
+	@$(OBS) up --detach || { echo "It needs the prod tier of this version: make prod-up" >&2; exit 1; }
+	@echo "Prometheus is at http://127.0.0.1:9090/ of this server. Alerts: make obs-status"
+
+obs-down: ## stop it; what was measured stays
+	@$(OBS) down --remove-orphans
+	@echo "Stopped. What was measured stays in volumes."
+
+obs-status: ## show what is measured and which alerts fire
+	@$(OBS) ps --all --format 'table {{.Service}}\t{{.Status}}\t{{.Ports}}'
+	@$(AMTOOL) alert query
+
+obs-silence: ## send no notification of an alert for some hours: make obs-silence ALERT=DiskFilling HOURS=2
+	@$(AMTOOL) silence add --duration=$(or $(HOURS),2)h --author=make --comment=obs-silence alertname=$(or $(ALERT),$(error ALERT= names the alert))
+
 ##@ Look after it
 
 .PHONY: lock rename clean .venv
@@ -246,7 +337,7 @@ COMPILE = ../.local/lock/bin/uv pip compile -q --universal --python-version 3.11
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 lock: .local/lock/bin/uv ## requirements/*.txt from *.in (UPGRADE=1 takes newer versions)
-	@cd requirements && for name in base production local e2e; do $(COMPILE) $$name.in -o $$name.txt || exit; done
+	@cd requirements && for name in base production certificates local e2e kubernetes; do $(COMPILE) $$name.in -o $$name.txt || exit; done
 	@cd certbot && $(COMPILE) requirements.in -o requirements.txt
 	@cd docker/backup && $(COMPILE:../%=../../%) --no-deps requirements.in -o requirements.txt
 
