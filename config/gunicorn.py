@@ -92,6 +92,11 @@ def post_worker_init(_worker: object) -> None:
         listener.start()
 
 
+def worker_exit(_server: Arbiter, _worker: object) -> None:
+    for listener in listeners:
+        listener.stop()
+
+
 # Requests mostly wait for PostgreSQL; threads share memory, further processes would not.
 worker_class = "gthread"
 threads = 4

@@ -144,13 +144,29 @@ def measured(tmp_path) -> Iterator[tuple[int, Path]]:
         reader.join()
 
 
+def ask(port: int, path: str) -> None:
+    while get_text(port, path) is None:
+        pass  # its worker was replaced when it had the connection, but no request yet
+
+
+def test_probe_that_has_begun_is_answered_by_a_worker_that_is_replaced(measured):
+    port, _ = measured
+    ask(port, "/admin/login/")  # so that its workers have started
+    with socket.create_connection(("127.0.0.1", PROBE_PORT), timeout=10) as connection:
+        connection.sendall(b"GET /health/ HTTP/1.0\r\n")
+        for _ in range(12):  # each worker serves five
+            ask(port, "/admin/login/")
+        connection.sendall(b"\r\n")
+
+        assert connection.recv(65536).startswith(b"HTTP/1.0 200 ")
+
+
 @pytest.mark.parametrize("requests", [40, pytest.param(1250, marks=pytest.mark.full)])
 def test_requests_are_counted_by_route_while_workers_are_replaced(requests, measured):
     port, directory = measured
     for number in range(requests):
         for path in ("/admin/login/", f"/{number}/random?{number}"):
-            while get_text(port, path) is None:
-                pass  # its worker was replaced when it had the connection, but no request yet
+            ask(port, path)
 
     started = time.perf_counter()
     metrics = get_text(PROBE_PORT, "/metrics") or ""

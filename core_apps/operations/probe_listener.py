@@ -23,13 +23,13 @@ class Handler(WSGIRequestHandler):
 
 
 class ProbeListener(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
     def __init__(self, host: str, port: int, site: WSGIApplication, others: dict[str, WSGIApplication]) -> None:
         """The others are applications by their path."""
         super().__init__((host, port), Handler)
+        self.socket.setblocking(False)  # or a worker would wait for the connection that another accepted
         self.set_app(self.answer)
         self.applications: dict[str, WSGIApplication] = dict.fromkeys(PATHS, site) | others
+        self.started = False
 
     def answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if application := self.applications.get(environ["PATH_INFO"]):
@@ -39,3 +39,10 @@ class ProbeListener(ThreadingMixIn, WSGIServer):
 
     def start(self) -> None:
         threading.Thread(target=self.serve_forever, daemon=True).start()
+        self.started = True
+
+    def stop(self) -> None:
+        """Accept no more connections, and answer those that were accepted."""
+        if self.started:  # or shutdown() would wait forever, in a worker that fails while it starts
+            self.shutdown()
+            self.server_close()
