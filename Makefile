@@ -173,7 +173,8 @@ dev-restore: ## load a prod backup with personal data replaced: make dev-restore
 .PHONY: prod-down prod-logs prod-status prod-queues prod-certificate prod-backup prod-backups prod-shell prod-exec prod-psql prod-superuser
 PROD_ENV := .envs/.env.production
 PROD_FILE := docker-compose.prod.yml
-PROD := docker compose --env-file $(PROD_ENV) -f $(PROD_FILE)
+# COMPOSE_FILE in the env file names further files, such as docker/compose/managed.yml.
+PROD := docker compose --env-file $(PROD_ENV) $(if $(shell grep -s '^COMPOSE_FILE=.' $(PROD_ENV)),,-f $(PROD_FILE))
 IN_BACKUP = $(PROD) exec -T backup python3 -m backup
 DEPLOY = COMPOSE="$(PROD)" $(PYTHON) -m deploy.deploy
 OBS := docker compose --env-file $(PROD_ENV) -f docker-compose.observability.yml

@@ -4,6 +4,7 @@
 """
 
 import os
+import ssl
 from typing import Any
 
 from celery import Celery
@@ -20,6 +21,8 @@ app.conf.update(
     # A request that adds a task waits at most this long for a broker that does not answer; seconds.
     broker_connection_timeout=0.3,
     task_publish_retry=False,
+    # Without it, a certificate is verified only if the URL has parameters such as ssl_ca_certs.
+    broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if settings.BROKER_URL.startswith("rediss:") else None,
     broker_transport_options={
         "socket_connect_timeout": 0.3,
         "socket_timeout": 0.5,

@@ -141,8 +141,8 @@ class Deploy:
         self.remove_leftovers()
         version = self.require_image(version) if version else self.build()
         self.migrate(version)
-        # An earlier version had none.
-        self.tier.compose("up", "--detach", "--no-deps", "--no-recreate", "broker", version=version)
+        if "broker" in self.tier.config["services"]:  # an earlier version had none
+            self.tier.compose("up", "--detach", "--no-deps", "--no-recreate", "broker", version=version)
         self.switch(version, self.tier.counts)
         for service in ("nginx", "certbot", "backup"):
             if self.tier.is_outdated(service):

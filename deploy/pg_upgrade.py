@@ -60,6 +60,11 @@ class Upgrade:
         """Check the preconditions, and remove leftovers of an earlier run; raise RefusedError."""
         if not self.major.isdecimal() or int(self.major) <= int(self.former):
             raise RefusedError(f"MAJOR={self.major} is not above the current version, {self.former}.")
+        if "db" not in self.tier.config["services"]:
+            raise RefusedError(
+                f"PostgreSQL is not part of this tier. Upgrade it at its provider, set POSTGRES_MAJOR={self.major}"
+                " in the env file, and run make prod-up."
+            )
         if not self.deploy.serving() or not self.tier.running_container("backup"):
             raise RefusedError("web and backup must run for an upgrade. Start the tier first: make prod-up")
         self.deploy.remove_leftovers()

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from backup.text import duration, size
 
@@ -25,6 +26,7 @@ from deploy.tier import WORKERS, Container, DeployError, Tier, run
 NAME = re.compile(r"\d{8}T\d{6}Z")
 DATABASE_PLACE = "/var/lib/postgresql"
 MARGIN = 2**26  # bytes
+FLUSH = "from django_redis import get_redis_connection; get_redis_connection().flushall()"
 
 
 class Restore:
@@ -63,7 +65,8 @@ class Restore:
             raise RefusedError(f"BACKUP={self.name} is not a backup name. make prod-backups lists the backups.")
         if not self.version or not self.tier.has_image(self.version):
             raise RefusedError("No version has been deployed here. Start the tier first: make prod-up")
-        stopped = [service for service in ("db", "redis") if not self.tier.running_container(service)]
+        bundled = self.tier.config["services"].keys() & {"db", "redis"}
+        stopped = [service for service in sorted(bundled) if not self.tier.running_container(service)]
         if stopped:
             raise RefusedError(f"{' and '.join(stopped)} must run for a restore. Start the tier first: make prod-up")
         self.tier.remove_one_off_containers()
@@ -95,7 +98,9 @@ class Restore:
     def check_disk_space(self, needed: int) -> None:
         """Raise RefusedError if loading could fill the disk of the current database."""
         command = ["df", "--output=avail", "--block-size=1", DATABASE_PLACE]
-        free = int(run(["docker", "exec", self.tier.running_container("db"), *command]).split()[-1])
+        if not (container := self.tier.running_container("db")):
+            return  # of a managed server, only its provider knows
+        free = int(run(["docker", "exec", container, *command]).split()[-1])
         if needed + MARGIN > free:
             room = f"{size(free)} of disk space are free, up to {size(needed + MARGIN)} are needed"
             raise RefusedError(f"Nothing was changed: {room}.")
@@ -106,7 +111,7 @@ class Restore:
         result = self.run_step("load", self.name, stdin=self.key)
         self.log(f"{result['rows']} rows in {result['tables']} tables match the backup; migrating to {self.version}")
         url = self.tier.config["services"]["migrate"]["environment"]["DATABASE_URL"]
-        loaded = f"{url.rpartition('/')[0]}/{result['database']}"
+        loaded = urlsplit(url)._replace(path=f"/{result['database']}").geturl()
         steps = ["sh", "-c", "python manage.py migrate --noinput && python manage.py hold_tasks"]
         said = self.tier.run_one_off("migrate", *steps, version=self.version, DATABASE_URL=loaded)
         held = said.splitlines()[-1]
@@ -146,7 +151,10 @@ class Restore:
 
     def flush_cache(self) -> None:
         """Drop sessions and cached values of the replaced database."""
-        run(["docker", "exec", self.tier.running_container("redis"), "redis-cli", "FLUSHALL"])
+        if container := self.tier.running_container("redis"):
+            run(["docker", "exec", container, "redis-cli", "FLUSHALL"])
+        else:
+            self.tier.run_one_off("migrate", "python", "manage.py", "shell", "-c", FLUSH, version=self.version)
 
     def start_web(self) -> None:
         if self.web:

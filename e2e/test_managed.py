@@ -1,0 +1,229 @@
+"""A prod tier whose PostgreSQL, cache and broker are elsewhere: other servers, reached by TLS, without a superuser."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from e2e.checkout import SOURCE
+from e2e.stack import DATABASE, Site, Stack, ask, bare_environment
+
+OVERLAY = "docker/compose/managed.yml"
+BUNDLED = {"db", "roles", "redis", "broker", "barman"}
+# The provider's servers, by a name that their certificate has and by one that it lacks; and two without TLS.
+SERVERS = """
+services:
+  postgres: &postgres
+    image: postgres:17-trixie
+    user: "999:999"
+    command: [postgres, -c, ssl=on, -c, ssl_cert_file=/tls/certificate.pem, -c, ssl_key_file=/tls/key.pem]
+    environment: {POSTGRES_PASSWORD: of-the-provider}
+    volumes: ["./tls:/tls:ro"]
+    networks: {outside: {aliases: [postgres.managed.test, postgres.other.test]}}
+  redis-of-cache: &redis
+    image: redis:8-trixie
+    user: "999:999"
+    command: &options
+      [redis-server, --port, "0", --tls-port, "6379", --tls-auth-clients, "no", --requirepass, long-enough-for-a-test,
+       --tls-cert-file, /tls/certificate.pem, --tls-key-file, /tls/key.pem]
+    volumes: ["./tls:/tls:ro"]
+    networks: {outside: {aliases: [cache.managed.test, cache.other.test]}}
+  redis-of-broker:
+    <<: *redis
+    networks: {outside: {aliases: [broker.managed.test, broker.other.test]}}
+  plain-postgres:
+    <<: *postgres
+    command: [postgres]
+    networks: {outside: {aliases: [postgres.plain.test]}}
+  plain-redis:
+    <<: *redis
+    command: [redis-server]
+    networks: {outside: {aliases: [cache.plain.test, broker.plain.test]}}
+"""
+SQL = "psql --no-psqlrc -qtAX -h 127.0.0.1"
+# What a provider gives: somebody who may create roles and databases, but is no superuser.
+PROVIDER = "CREATE ROLE customer LOGIN CREATEROLE CREATEDB PASSWORD 'of-the-customer'"
+CUSTOMERS = """
+from customers.models import Customer
+Customer.objects.bulk_create(
+    Customer(given_name="Zoe", family_name=f"Ng {n}", stage="lead", source="stand") for n in range(50)
+)
+"""
+COUNT = "from customers.models import Customer; print(Customer.objects.count())"
+
+
+def name_servers(domain: str) -> dict[str, str]:
+    """Return the settings of servers in this domain."""
+    urls = {
+        setting: f"rediss://:long-enough-for-a-test@{name}.{domain}:6379/0?ssl_ca_certs=/etc/managed-ca.pem"
+        for setting, name in {"REDIS_URL": "cache", "BROKER_URL": "broker"}.items()
+    }
+    return urls | {"POSTGRES_HOST": f"postgres.{domain}"}
+
+
+def render(**settings: str) -> subprocess.CompletedProcess[str]:
+    """Ask Compose for the model of the files that the env file names."""
+    env_file = dict.fromkeys(["SECRET_KEY", "REDIS_PASSWORD", "DOMAIN"], "x")
+    env_file |= {f"POSTGRES_{role}PASSWORD": "x" for role in ("", "APP_", "BACKUP_", "METRICS_")} | settings
+    env_file["COMPOSE_FILE"] = f"docker-compose.prod.yml:{OVERLAY}"
+    command = ["docker", "compose", "--env-file", "/dev/stdin", "config", "--format", "json"]
+    lines = "".join(f"{name}={value}\n" for name, value in env_file.items())
+    return subprocess.run(command, cwd=SOURCE, env=bare_environment(), input=lines, capture_output=True, text=True)
+
+
+def test_bundled_servers_are_left_out(engine: None) -> None:
+    settings = name_servers("managed.test") | {"MANAGED_CA_FILE": "/dev/null"}
+
+    services = json.loads(render(**settings).stdout)["services"]
+
+    assert not services.keys() & BUNDLED
+    for service in ("web", "migrate", "celery-worker", "celery-certificates", "celery-beat", "backup"):
+        assert services[service]["networks"].keys() & {"outside", "frontend"}, f"{service} has no way out"
+    assert json.loads(render(**settings, COMPOSE_PROFILES="local-db").stdout)["services"].keys() > BUNDLED
+
+
+@pytest.mark.parametrize("missing", ["POSTGRES_HOST", "REDIS_URL", "BROKER_URL", "MANAGED_CA_FILE"])
+def test_missing_setting_is_named(missing: str, engine: None) -> None:
+    settings = name_servers("managed.test") | {"MANAGED_CA_FILE": "/dev/null"}
+    del settings[missing]
+
+    done = render(**settings)
+
+    assert done.returncode
+    assert f"{missing} is missing a value: is not set. docs/scaling.md" in done.stderr
+
+
+@dataclass
+class Managed:
+    stack: Stack
+
+    def python(self, script: str) -> str:
+        return self.stack.within("web", "python", "manage.py", "shell", "-v0", "-c", script).strip()
+
+    def sql(self, statement: str) -> str:
+        """Run the statement as the provider."""
+        return self.stack.within(
+            "postgres", "sh", "-c", f'PGPASSWORD=of-the-provider {SQL} -U postgres -d {DATABASE} -c "$0"', statement
+        ).strip()
+
+    def check(self, *, fails: bool, **settings: str) -> str:
+        """Try to connect with other settings."""
+        former = self.stack.environment
+        self.stack.environment = former | settings
+        try:
+            return self.stack.compose(
+                "run", "--rm", "--no-deps", "-T", "migrate", "python", "manage.py", "check_servers", fails=fails
+            )
+        finally:
+            self.stack.environment = former
+
+
+def write_certificates(directory: Path, ca: trustme.CA) -> None:
+    """Write what the servers need, readable for their user alone."""
+    directory.mkdir()
+    server = ca.issue_cert(*(f"{name}.managed.test" for name in ("postgres", "cache", "broker")))
+    server.cert_chain_pems[0].write_to_path(str(directory / "certificate.pem"))
+    server.private_key_pem.write_to_path(str(directory / "key.pem"))
+    os.chown(directory / "key.pem", 999, 999)
+    (directory / "key.pem").chmod(0o600)
+    for file, authority in {"ca.pem": ca, "other.pem": trustme.CA()}.items():
+        authority.cert_pem.write_to_path(str(directory / file))
+
+
+@pytest.fixture(scope="module")
+def managed(stack_of: Callable[[str], Stack]) -> Managed:
+    stack = stack_of("prod")
+    del stack.environment["VERSION"]
+    write_certificates(stack.checkout / "tls", trustme.CA())
+    stack.environment["COMPOSE_FILE"] += f":{OVERLAY}"
+    stack.overlay("servers.yml", SERVERS)
+    stack.environment |= name_servers("managed.test") | {"MANAGED_CA_FILE": "./tls/ca.pem"}
+    stack.make("prod-env")
+    servers = re.findall(r"^  ([a-z-]+):", SERVERS, re.M)
+    stack.compose("up", "--detach", "--no-deps", *servers)
+    create_database(stack)
+    stack.make("prod-up")
+    stack.create_administrator()
+    return Managed(stack)
+
+
+def create_database(stack: Stack) -> None:
+    """As docs/scaling.md says, with the administrator that the provider gives."""
+    (password,) = re.findall(
+        r"^POSTGRES_APP_PASSWORD=(.+)$", (stack.checkout / ".envs/.env.production").read_text(), re.M
+    )
+    stack.within(
+        "postgres",
+        "sh",
+        "-c",
+        f'until pg_isready -q -h 127.0.0.1; do sleep 0.2; done; {SQL} -U postgres -c "$0"',
+        PROVIDER,
+    )
+    script = (stack.checkout / "docker/postgres/managed.sql").read_text()
+    command = f'echo "$0" | PGPASSWORD=of-the-customer {SQL} -U customer -d postgres -v password={password}'
+    stack.within("postgres", "sh", "-c", command, script)
+
+
+@pytest.mark.full
+def test_tier_runs_without_servers_of_its_own(managed: Managed) -> None:
+    running = set(managed.stack.compose("ps", "--services").split())
+    assert not running & BUNDLED
+    assert ask(Site("localhost", managed.stack.ports["nginx"]), "GET", "/api/v1/ready/").status == 200
+    assert managed.sql("SELECT rolsuper, rolcreaterole, rolreplication FROM pg_roles WHERE rolname = 'app'") == "f|f|f"
+    assert (
+        managed.sql("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'app'")
+        == "t"
+    )
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("domain", "authority", "reasons"),
+    [
+        ("managed.test", "other", {"DATABASE_URL": "certificate verify failed", "_URL": "CERTIFICATE_VERIFY_FAILED"}),
+        ("other.test", "ca", {"DATABASE_URL": "does not match host name", "_URL": "Hostname mismatch"}),
+        ("plain.test", "ca", {"DATABASE_URL": "server does not support SSL", "_URL": "SSL"}),
+    ],
+)
+def test_server_that_is_not_the_right_one_is_refused(
+    domain: str, authority: str, reasons: dict[str, str], managed: Managed
+) -> None:
+    said = managed.check(fails=True, **name_servers(domain), MANAGED_CA_FILE=f"./tls/{authority}.pem")
+
+    print(said[-800:])
+    assert re.search(rf"DATABASE_URL: .*{reasons['DATABASE_URL']}", said)
+    assert re.search(rf"REDIS_URL: .*{reasons['_URL']}", said)
+    assert re.search(rf"BROKER_URL: .*{reasons['_URL']}", said)
+
+
+@pytest.mark.full
+def test_backup_is_drilled_and_restored_by_the_role_of_the_application(managed: Managed) -> None:
+    managed.python(CUSTOMERS)
+    (name,) = re.findall(r"Backup (\S+):", managed.stack.make("prod-backup"))
+    assert "matches" in managed.stack.make("prod-restore-drill")
+    managed.python("from customers.models import Customer; Customer.objects.all().delete()")
+
+    said = managed.stack.make("prod-restore", f"BACKUP={name}", "FORCE=1")
+
+    print(said[-600:])
+    assert managed.python(COUNT) == "50"
+    assert not set(managed.stack.compose("ps", "--services").split()) & BUNDLED
+
+
+@pytest.mark.full
+def test_deploy_starts_no_server(managed: Managed) -> None:
+    managed.stack.make("prod-deploy")
+
+    assert not set(managed.stack.compose("ps", "--all", "--services").split()) & BUNDLED
+    assert managed.check(fails=False).strip().endswith("PostgreSQL, the cache and the broker can be reached.")
+
+
+@pytest.mark.full
+def test_upgrade_of_postgresql_is_left_to_the_provider(managed: Managed) -> None:
+    assert "PostgreSQL is not part of this tier." in managed.stack.make("prod-pg-upgrade", "MAJOR=18", fails=True)
