@@ -67,33 +67,44 @@ def name_servers(domain: str) -> dict[str, str]:
     return urls | {"POSTGRES_HOST": f"postgres.{domain}"}
 
 
-def render(**settings: str) -> subprocess.CompletedProcess[str]:
-    """Ask Compose for the model of the files that the env file names."""
+def render(directory: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Ask Compose for the model of the files that an env file in this directory names."""
     env_file = dict.fromkeys(["SECRET_KEY", "REDIS_PASSWORD", "DOMAIN"], "x")
     env_file |= {f"POSTGRES_{role}PASSWORD": "x" for role in ("", "APP_", "BACKUP_", "METRICS_")} | settings
     env_file["COMPOSE_FILE"] = f"docker-compose.prod.yml:{OVERLAY}"
-    command = ["docker", "compose", "--env-file", "/dev/stdin", "config", "--format", "json"]
-    lines = "".join(f"{name}={value}\n" for name, value in env_file.items())
-    return subprocess.run(command, cwd=SOURCE, env=bare_environment(), input=lines, capture_output=True, text=True)
+    file = directory / "production"
+    file.write_text("".join(f"{name}={value}\n" for name, value in env_file.items()))
+    command = ["docker", "compose", "--env-file", str(file), "config", "--format", "json"]
+    return subprocess.run(command, cwd=SOURCE, env=bare_environment(), capture_output=True, text=True)
 
 
-def test_bundled_servers_are_left_out(engine: None) -> None:
+def test_bundled_servers_are_left_out(tmp_path: Path, engine: None) -> None:
     settings = name_servers("managed.test") | {"MANAGED_CA_FILE": "/dev/null"}
 
-    services = json.loads(render(**settings).stdout)["services"]
+    services = json.loads(render(tmp_path, **settings).stdout)["services"]
 
     assert not services.keys() & BUNDLED
     for service in ("web", "migrate", "celery-worker", "celery-certificates", "celery-beat", "backup"):
         assert services[service]["networks"].keys() & {"outside", "frontend"}, f"{service} has no way out"
-    assert json.loads(render(**settings, COMPOSE_PROFILES="local-db").stdout)["services"].keys() > BUNDLED
+    assert json.loads(render(tmp_path, **settings, COMPOSE_PROFILES="local-db").stdout)["services"].keys() > BUNDLED
+
+
+@pytest.mark.parametrize(("line", "files"), [("", "-f docker-compose.prod.yml"), ("COMPOSE_FILE=x.yml\n", "logs")])
+def test_make_takes_the_files_that_the_env_file_names(line: str, files: str, tmp_path: Path) -> None:
+    (tmp_path / "production").write_text(line)
+    command = ["make", "--dry-run", "prod-logs", f"PROD_ENV={tmp_path}/production"]
+
+    said = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=True).stdout
+
+    assert f"--env-file {tmp_path}/production {files}" in said
 
 
 @pytest.mark.parametrize("missing", ["POSTGRES_HOST", "REDIS_URL", "BROKER_URL", "MANAGED_CA_FILE"])
-def test_missing_setting_is_named(missing: str, engine: None) -> None:
+def test_missing_setting_is_named(missing: str, tmp_path: Path, engine: None) -> None:
     settings = name_servers("managed.test") | {"MANAGED_CA_FILE": "/dev/null"}
     del settings[missing]
 
-    done = render(**settings)
+    done = render(tmp_path, **settings)
 
     assert done.returncode
     assert f"{missing} is missing a value: is not set. docs/scaling.md" in done.stderr
