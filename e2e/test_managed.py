@@ -96,7 +96,7 @@ def test_make_takes_the_files_that_the_env_file_names(line: str, files: str, tmp
 
     said = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=True).stdout
 
-    assert f"--env-file {tmp_path}/production {files}" in said
+    assert f"--env-file {tmp_path}/production {files}" in " ".join(said.split())
 
 
 @pytest.mark.parametrize("missing", ["POSTGRES_HOST", "REDIS_URL", "BROKER_URL", "MANAGED_CA_FILE"])
