@@ -224,7 +224,8 @@ prod-status: ## show the containers, deploys, the served certificate and the new
 	@$(DEPLOY) history
 	@$(PROD) exec -T certbot python /opt/certbot/served_certificate.py status
 	@$(IN_BACKUP) status
-	@[ -z "$$($(OBS) ps --quiet alertmanager 2>/dev/null)" ] || $(AMTOOL) alert query
+	@# It watches the prod tier, not staging.
+	@[ "$(PROD_FILE)" = $(STAGING_FILE) ] || [ -z "$$($(OBS) ps --quiet alertmanager 2>/dev/null)" ] || $(AMTOOL) alert query
 
 prod-queues: ## show how many background tasks are due, since when, and how many have failed
 	@$(PROD) exec $(TTY) web python manage.py task_queues
