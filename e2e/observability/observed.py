@@ -31,6 +31,8 @@ services:
   # The tier itself has no mail server, as a fault.
   alertmanager: {environment: {EMAIL_HOST: mail, EMAIL_PORT: "2525"}}
 """
+# Fires ten minutes after the faults whose errors it adds up.
+BUDGETS = {"ErrorBudgetSpent"}
 # Prints the notifications of Alertmanager.
 SERVER = """
 import http.server, json, time
@@ -101,8 +103,8 @@ class Observed(Deployed):
         return series
 
     def firing(self) -> set[str]:
-        """Return the alerts that are told to somebody, or soon will be."""
-        return {one["metric"]["alertname"] for one in self.query('ALERTS{severity!="none"}')}
+        """Return the alerts that are told to somebody, or soon will be, but for that of the former faults' errors."""
+        return {one["metric"]["alertname"] for one in self.query('ALERTS{severity!="none"}')} - BUDGETS
 
     def is_measured(self) -> bool:
         """Whether each service of the application is, and every target answers."""
@@ -116,6 +118,10 @@ class Observed(Deployed):
         lines = self.stack.run("docker", "logs", self.watching.container("hook")).splitlines()
         notified = [Notification(*json.loads(line)) for line in lines]
         return [one for one in notified if one.time >= since and one.path == path]
+
+    def fired(self, since: float) -> set[str]:
+        """Return the alerts that somebody was told of, but for that of the former faults' errors."""
+        return {one.alert for one in self.notifications(since) if one.status == "firing"} - BUDGETS
 
     def wait_for(self, alert: str, status: str, since: float, limit: float) -> float:
         """Return how many seconds after `since` the notification came, or infinity if it did not within the limit."""
