@@ -43,7 +43,7 @@ test: .venv ## tests, on every core (ARGS="-k import" passes through)
 PATIENT := e2e/backups e2e/certificates e2e/front_door e2e/observability
 PATIENT += $(addprefix e2e/test_,$(addsuffix .py,api_fuzz deploy_failures health_checks prod_init proofs rename))
 e2e: MARKS := not full
-e2e: .local/kubernetes/created ## tests from outside: make run, the containers, a real browser (needs Docker and Chromium; CHROMIUM=path)
+e2e: .local/manifests/created ## tests from outside: make run, the containers, a real browser (needs Docker and Chromium; CHROMIUM=path)
 	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt
 	@# 5: no test was selected.
 	@$(BIN)/python -m pytest $(PATIENT) -m "$(MARKS)" -n 2 --dist loadfile $(ARGS) || [ $$? -eq 5 ]
@@ -303,13 +303,13 @@ k8s-render: ## print its manifests for kubectl: make k8s-render OVERLAY=prod VER
 	@manifests=$$($(KUBECTL) kustomize --load-restrictor LoadRestrictionsNone $(OVERLAY_FOLDER)) \
 	  && printf '%s\n' "$$manifests" | sed -E 's/(:|migrate-)VERSION$$/\1$(VERSION)/'
 
-k8s-check: .local/kubernetes/created ## check the manifests of all overlays
+k8s-check: .local/manifests/created ## check the manifests of all overlays
 	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt
 	@exec $(BIN)/python -m pytest e2e/kubernetes/test_manifests.py $(ARGS)
 
-.local/kubernetes/created: requirements/kubernetes.txt
-	@$(PYTHON) -m venv .local/kubernetes
-	@.local/kubernetes/bin/pip install -q --disable-pip-version-check --require-hashes -r $<
+.local/manifests/created: requirements/manifests.txt
+	@$(PYTHON) -m venv .local/manifests
+	@.local/manifests/bin/pip install -q --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 ##@ Watch it
@@ -339,7 +339,7 @@ COMPILE = ../.local/lock/bin/uv pip compile -q --universal --python-version 3.11
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 lock: .local/lock/bin/uv ## requirements/*.txt from *.in (UPGRADE=1 takes newer versions)
-	@cd requirements && for name in base production certificates local e2e kubernetes; do $(COMPILE) $$name.in -o $$name.txt || exit; done
+	@cd requirements && for name in base production certificates local e2e manifests; do $(COMPILE) $$name.in -o $$name.txt || exit; done
 	@cd certbot && $(COMPILE) requirements.in -o requirements.txt
 	@cd docker/backup && $(COMPILE:../%=../../%) --no-deps requirements.in -o requirements.txt
 

@@ -12,7 +12,7 @@ import yaml
 from e2e.checkout import SOURCE
 
 FOLDER = "deploy/kubernetes"
-TOOLS = SOURCE / ".local/kubernetes/bin"
+TOOLS = SOURCE / ".local/manifests/bin"
 OVERLAYS = ("prod", "staging", "local-db")
 VERSIONS = ("1.33", "1.34", "1.35", "1.36", "1.37")
 RESTRICTED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
