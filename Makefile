@@ -285,7 +285,7 @@ staging-refresh: staging-env ## give it the newest backup of prod, with personal
 
 ##@ Run it on a cluster
 
-.PHONY: k8s-secrets k8s-render k8s-check
+.PHONY: k8s-secrets k8s-render k8s-check ecs-render ecs-check
 OVERLAY ?= prod
 OVERLAY_FOLDER = deploy/kubernetes/$(or $(filter prod staging local-db,$(OVERLAY)),$(error OVERLAY is prod, staging or local-db))
 KUBECTL ?= kubectl
@@ -306,6 +306,13 @@ k8s-render: ## print its manifests for kubectl: make k8s-render OVERLAY=prod VER
 k8s-check: .local/manifests/created ## check the manifests of all overlays
 	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt
 	@exec $(BIN)/python -m pytest e2e/kubernetes/test_manifests.py $(ARGS)
+
+ecs-render: ## write task definitions for Amazon ECS to .local/ecs (DIGEST= and CERTIFICATES_DIGEST= of the images)
+	@$(PYTHON) -m deploy.render_ecs .local/ecs "$(DIGEST)" "$(CERTIFICATES_DIGEST)"
+
+ecs-check: .local/manifests/created ## check them
+	@$(PYTHON) config/local/bootstrap.py requirements/e2e.txt
+	@exec $(BIN)/python -m pytest e2e/ecs $(ARGS)
 
 .local/manifests/created: requirements/manifests.txt
 	@$(PYTHON) -m venv .local/manifests
