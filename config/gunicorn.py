@@ -115,8 +115,8 @@ max_requests_jitter = 400
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - no file name is guessable
 # It would be created in the home directory, which the container's user does not have.
 control_socket_disable = True
-# Seconds for running requests at shutdown: more than the statement timeout (15), less than Compose's grace period (28)
-# and that of Kubernetes (30).
+# Seconds for running requests at shutdown: more than the statement timeout (15), and less than whatever runs containers
+# waits before it kills (config/tests/test_times.py).
 graceful_timeout = 25
 # Only these proxies may set the client's address and scheme.
 forwarded_allow_ips = settings.FORWARDED_ALLOW_IPS

@@ -46,10 +46,6 @@ def test_workers_follow_web_concurrency(settings):
     assert runpy.run_path(str(CHECKOUT / "config/gunicorn.py"))["workers"] == 7
 
 
-def test_graceful_timeout_is_between_those_of_database_and_orchestrator(settings):
-    assert settings.DATABASE_STATEMENT_TIMEOUT < gunicorn.graceful_timeout < 30
-
-
 @pytest.fixture
 def port() -> Iterator[int]:
     """The port of a Gunicorn with one worker, which answers probes on PROBE_PORT."""

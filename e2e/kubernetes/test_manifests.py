@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-from config import gunicorn
-from core_apps.tasks.worker import STOP_SECONDS
 from e2e.checkout import SOURCE
 from e2e.kubernetes import manifests
 from e2e.kubernetes.manifests import FOLDER, OVERLAYS, VERSIONS, Document, of_kind, parse, pods, render
@@ -160,23 +158,6 @@ def test_commands_and_heartbeats_are_those_of_compose(prod: list[Document]) -> N
         (container,) = pods(prod)[name]["spec"]["containers"]
         assert container["args"] == (command if isinstance(command, list) else command.split())
         assert container["livenessProbe"]["exec"]["command"] == ["sh", "-c", heartbeat]
-
-
-def seconds(text: str) -> int:
-    return int(text.removesuffix("s"))
-
-
-def test_times_of_stopping_agree(prod: list[Document]) -> None:
-    grace = yaml.safe_load((SOURCE / "docker/compose/application.yml").read_text())["services"]["image"]
-    tasks = yaml.safe_load((SOURCE / "docker/compose/tasks.yml").read_text())["services"]["celery-worker"]
-    web = pods(prod)["web"]["spec"]
-    pause = web["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-
-    assert gunicorn.graceful_timeout + 3 == seconds(grace["stop_grace_period"])
-    assert web["terminationGracePeriodSeconds"] == pause + seconds(grace["stop_grace_period"])
-    assert seconds(tasks["stop_grace_period"]) > STOP_SECONDS
-    for name in ("worker", "certificates"):
-        assert pods(prod)[name]["spec"]["terminationGracePeriodSeconds"] == seconds(tasks["stop_grace_period"])
 
 
 def test_limits_of_the_ingress_are_those_of_nginx(prod: list[Document]) -> None:
