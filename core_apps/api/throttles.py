@@ -5,6 +5,7 @@ In the prod tier nginx also limits the requests of each address (nginx/snippets/
 
 import time
 from functools import cache
+from ipaddress import ip_address, ip_network
 
 import redis
 from django.conf import settings
@@ -32,8 +33,20 @@ def throttle_request(request: Request) -> None:
 
 def throttle_failure(request: Request) -> None:
     """Counts a request whose token is not valid. Raises Throttled; requests with a valid token are not affected."""
-    # Gunicorn trusts only nginx to name the client's address (config/gunicorn.py).
-    count_request(f"failures {request.META.get('REMOTE_ADDR', '')}", settings.API_RATE_OF_FAILURES)
+    count_request(f"failures {get_address(request)}", settings.API_RATE_OF_FAILURES)
+
+
+def get_address(request: Request) -> str:
+    """Return the client's address: the last one that a trusted proxy names, or that of the connection."""
+    address = str(request.META.get("REMOTE_ADDR", ""))
+    forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR", "")).rpartition(",")[2].strip()
+    return forwarded if forwarded and address and is_trusted(address) else address
+
+
+def is_trusted(address: str) -> bool:
+    """Whether FORWARDED_ALLOW_IPS, which Gunicorn reads for the scheme only, contains the address."""
+    proxies = [proxy.strip() for proxy in settings.FORWARDED_ALLOW_IPS.split(",")]
+    return "*" in proxies or any(ip_address(address) in ip_network(proxy) for proxy in proxies)
 
 
 def count_request(client: str, limit: int) -> None:

@@ -73,6 +73,24 @@ def test_failed_tokens_are_refused_above_their_limit_and_valid_ones_are_not(bob,
     assert statuses(client, 1, headers={"Authorization": f"Token {valid}"}) == [200]
 
 
+@pytest.mark.parametrize(
+    ("trusted", "expected"),
+    [("10.0.0.0/24", [401, 429, 401]), ("*", [401, 429, 401]), ("10.0.1.0/24,10.0.2.1", [401, 429, 429])],
+)
+def test_failed_tokens_are_counted_by_the_address_that_a_trusted_proxy_names(trusted, expected, client, settings):
+    settings.API_RATE_OF_FAILURES, settings.FORWARDED_ALLOW_IPS = 1, trusted
+    wrong = {"Authorization": "Token wrong"}
+    # The first of two is what the client says.
+    chains = ["1.1.1.1, 2.2.2.2", "3.3.3.3, 2.2.2.2", "3.3.3.3"]
+
+    found = [
+        client.get(TAGS, secure=True, REMOTE_ADDR="10.0.0.7", headers=wrong | {"X-Forwarded-For": chain}).status_code
+        for chain in chains
+    ]
+
+    assert found == expected
+
+
 def test_refusal_says_when_to_come_back(bob, client_of, settings):
     settings.API_RATE_PER_TOKEN = 0
 
