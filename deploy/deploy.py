@@ -103,7 +103,8 @@ class Deploy:
     def migrate(self, version: str) -> None:
         """Migrate with the new image, which also publishes its static files beside those of earlier versions."""
         self.log("migrating the database and publishing static files")
-        self.tier.run_one_off("roles", version=version)
+        if "roles" in self.tier.config["services"]:  # not with docker/compose/managed.yml
+            self.tier.run_one_off("roles", version=version)
         self.tier.run_one_off("migrate", version=version, stream_output=True)
 
     def switch(self, version: str, counts: dict[str, int]) -> None:
