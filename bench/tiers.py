@@ -41,9 +41,8 @@ class Tier:
         return run("docker", "compose", *arguments, **self.options)
 
     def address(self, service: str) -> str:
-        networks = run(
-            "docker", "inspect", "-f", "{{json .NetworkSettings.Networks}}", self.compose("ps", "-q", service)
-        )
+        first = self.compose("ps", "-q", service).split()[0]
+        networks = run("docker", "inspect", "-f", "{{json .NetworkSettings.Networks}}", first)
         return str(json.loads(networks)[f"{PROJECT}_frontend"]["IPAddress"])
 
     def static_path(self) -> str:

@@ -79,7 +79,7 @@ def render(directory: Path, **settings: str) -> subprocess.CompletedProcess[str]
 
 
 def test_bundled_servers_are_left_out(tmp_path: Path, engine: None) -> None:
-    settings = name_servers("managed.test") | {"MANAGED_CA_FILE": "/dev/null"}
+    settings = name_servers("managed.test") | {"MANAGED_CA": "/dev/null"}
 
     services = json.loads(render(tmp_path, **settings).stdout)["services"]
 
@@ -99,9 +99,9 @@ def test_make_takes_the_files_that_the_env_file_names(line: str, files: str, tmp
     assert f"--env-file {tmp_path}/production {files}" in " ".join(said.split())
 
 
-@pytest.mark.parametrize("missing", ["POSTGRES_HOST", "REDIS_URL", "BROKER_URL", "MANAGED_CA_FILE"])
+@pytest.mark.parametrize("missing", ["POSTGRES_HOST", "REDIS_URL", "BROKER_URL", "MANAGED_CA"])
 def test_missing_setting_is_named(missing: str, tmp_path: Path, engine: None) -> None:
-    settings = name_servers("managed.test") | {"MANAGED_CA_FILE": "/dev/null"}
+    settings = name_servers("managed.test") | {"MANAGED_CA": "/dev/null"}
     del settings[missing]
 
     done = render(tmp_path, **settings)
@@ -154,7 +154,7 @@ def managed(stack_of: Callable[[str], Stack]) -> Managed:
     write_certificates(stack.checkout / "tls", trustme.CA())
     stack.environment["COMPOSE_FILE"] += f":{OVERLAY}"
     stack.overlay("servers.yml", SERVERS)
-    stack.environment |= name_servers("managed.test") | {"MANAGED_CA_FILE": "./tls/ca.pem"}
+    stack.environment |= name_servers("managed.test") | {"MANAGED_CA": "./tls/ca.pem"}
     stack.make("prod-env")
     servers = re.findall(r"^  ([a-z-]+):", SERVERS, re.M)
     stack.compose("up", "--detach", "--no-deps", *servers)
@@ -205,7 +205,7 @@ def test_tier_runs_without_servers_of_its_own(managed: Managed) -> None:
 def test_server_that_is_not_the_right_one_is_refused(
     domain: str, authority: str, reasons: dict[str, str], managed: Managed
 ) -> None:
-    said = managed.check(fails=True, **name_servers(domain), MANAGED_CA_FILE=f"./tls/{authority}.pem")
+    said = managed.check(fails=True, **name_servers(domain), MANAGED_CA=f"./tls/{authority}.pem")
 
     print(said[-800:])
     assert re.search(rf"DATABASE_URL: .*{reasons['DATABASE_URL']}", said)
