@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-COMPOSE_FILES := docker-compose.yml docker-compose.dev.yml docker-compose.prod.yml docker-compose.staging.yml docker-compose.observability.yml
+COMPOSE_FILES := docker-compose.yml docker-compose.dev.yml docker-compose.prod.yml docker-compose.caddy.yml docker-compose.staging.yml docker-compose.observability.yml
 # Compose requires the secrets even to read a file; the values are not used.
 ANY_SECRETS := SECRET_KEY=none POSTGRES_PASSWORD=none POSTGRES_APP_PASSWORD=none POSTGRES_BACKUP_PASSWORD=none \
 	POSTGRES_METRICS_PASSWORD=none REDIS_PASSWORD=none GRAFANA_PASSWORD=none DOMAIN=localhost
@@ -58,8 +58,8 @@ lint: .venv ## style, types, layers, migrations, shell scripts, Dockerfile, comp
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 	git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck
-	$(BIN)/hadolint docker/django/Dockerfile docker/backup/Dockerfile docker/rsyslog/Dockerfile nginx/Dockerfile certbot/Dockerfile
-	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose/compose-lint.yml docker-compose.yml docker-compose.prod.yml docker-compose.observability.yml
+	$(BIN)/hadolint docker/django/Dockerfile docker/backup/Dockerfile docker/rsyslog/Dockerfile nginx/Dockerfile caddy/Dockerfile certbot/Dockerfile
+	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose/compose-lint.yml docker-compose.yml docker-compose.prod.yml docker-compose.caddy.yml docker-compose.observability.yml
 	$(BIN)/compose-lint check -q --skip-suppressed --fail-on low --config docker/compose/compose-lint.dev.yml docker-compose.dev.yml
 	@if docker compose version >/dev/null 2>&1; \
 	  then for file in $(COMPOSE_FILES); do $(ANY_SECRETS) docker compose -f $$file config -q || exit; done; \
@@ -174,7 +174,12 @@ dev-restore: ## load a prod backup with personal data replaced: make dev-restore
 PROD_ENV := .envs/.env.production
 PROD_FILE := docker-compose.prod.yml
 # COMPOSE_FILE in the env file names further files, such as docker/compose/managed.yml.
-PROD := docker compose --env-file $(PROD_ENV) $(if $(shell grep -s '^COMPOSE_FILE=.' $(PROD_ENV)),,-f $(PROD_FILE))
+NAMES_FILES := grep -qs '^COMPOSE_FILE=.' $(PROD_ENV)
+PROD := docker compose --env-file $(PROD_ENV) $(if $(shell ! $(NAMES_FILES) || echo yes),,-f $(PROD_FILE))
+FRONT := nginx certbot
+CHECK_FRONT := nginx nginx -t -q
+RENEW := HUP certbot
+CERTIFICATE_STATUS := certbot python /opt/certbot/served_certificate.py status
 IN_BACKUP = $(PROD) exec -T backup python3 -m backup
 DEPLOY = COMPOSE="$(PROD)" $(PYTHON) -m deploy.deploy
 OBS := docker compose --env-file $(PROD_ENV) -f docker-compose.observability.yml
@@ -197,8 +202,8 @@ prod-build: prod-env ## build the images of this checkout
 
 prod-up: prod-env ## nginx with TLS on :80 and :443, certbot, Gunicorn, PostgreSQL, Redis
 	@$(DEPLOY) prepare "$(VERSION)"
-	@$(PROD) build nginx certbot backup
-	@$(PROD) run --rm --no-deps $(TTY) nginx nginx -t -q
+	@$(PROD) build $(FRONT) backup
+	@$(PROD) run --rm --no-deps $(TTY) $(CHECK_FRONT)
 	@COMPOSE="$(PROD)" $(PYTHON) -m deploy.start || { $(MAKE) --no-print-directory prod-status; exit 1; }
 	@$(MAKE) --no-print-directory prod-status
 	@echo "First administrator: make prod-superuser"
@@ -222,7 +227,7 @@ prod-logs: ## follow their logs
 prod-status: ## show the containers, deploys, the served certificate and the newest backup
 	@$(PROD) ps --all --format 'table {{.Service}}\t{{.Status}}\t{{.Ports}}'
 	@$(DEPLOY) history
-	@$(PROD) exec -T certbot python /opt/certbot/served_certificate.py status
+	@$(PROD) exec -T $(CERTIFICATE_STATUS)
 	@$(IN_BACKUP) status
 	@# It watches the prod tier, not staging.
 	@[ "$(PROD_FILE)" = $(STAGING_FILE) ] || [ -z "$$($(OBS) ps --quiet alertmanager 2>/dev/null)" ] || $(AMTOOL) alert query
@@ -231,7 +236,7 @@ prod-queues: ## show how many background tasks are due, since when, and how many
 	@$(PROD) exec $(TTY) web python manage.py task_queues
 
 prod-certificate: ## request the certificate now, even after a failure
-	@$(PROD) kill --signal HUP certbot
+	@$(PROD) kill --signal $(RENEW)
 	@echo "Requested. make prod-status shows the certificate, make prod-logs the reason if there is none."
 
 prod-restore: prod-env ## restore a backup: make prod-restore BACKUP=… (IDENTITY=file of the key, FORCE=1 does not ask)
@@ -264,6 +269,15 @@ prod-psql: ## open psql (ARGS="-c 'SELECT version()'")
 
 prod-superuser: ## add an administrator
 	@$(PROD) exec $(TTY) web python manage.py createsuperuser
+
+##@ Use Caddy instead of nginx
+
+# USR1 reads the Caddyfile again, and tries again to obtain the certificate.
+CADDY := PROD_FILE=docker-compose.caddy.yml FRONT=caddy RENEW="USR1 caddy" \
+	CHECK_FRONT="caddy caddy validate --config /etc/caddy/Caddyfile" CERTIFICATE_STATUS="caddy certificate.sh"
+
+caddy-%: ## the commands above with Caddy in front: make caddy-up, caddy-deploy, caddy-status, …
+	@$(MAKE) --no-print-directory prod-$* $(CADDY)
 
 ##@ Try a version on staging
 

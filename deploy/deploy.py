@@ -23,7 +23,8 @@ HISTORY_LINES = 5
 # there are twice as many.
 MAX_REPLICAS = {"web": 3, "celery-worker": 4}
 VARIABLES = {"web": "WEB_REPLICAS", "celery-worker": "WORKER_REPLICAS"}
-BUILT = ("web", "celery-certificates", "nginx", "certbot", "backup")
+# What `make prod-up` replaces, as far as the tier has it: docker-compose.caddy.yml has other services in front of web.
+KEPT = ("nginx", "certbot", "caddy", "backup")
 # A lost connection and `kill` end a deploy as Ctrl-C does.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -93,7 +94,8 @@ class Deploy:
     def build(self, version: str = "") -> str:
         self.target = version = version or self.unused_version(current_commit())
         self.log(f"building version {version}")
-        self.tier.compose("build", "--quiet", *BUILT, version=version, stream_output=True)
+        services = ["web", "celery-certificates", *self.tier.select(KEPT)]
+        self.tier.compose("build", "--quiet", *services, version=version, stream_output=True)
         return version
 
     def unused_version(self, name: str) -> str:
@@ -145,7 +147,7 @@ class Deploy:
         if "broker" in self.tier.config["services"]:  # an earlier version had none
             self.tier.compose("up", "--detach", "--no-deps", "--no-recreate", "broker", version=version)
         self.switch(version, self.tier.counts)
-        for service in ("nginx", "certbot", "backup"):
+        for service in self.tier.select(KEPT):
             if self.tier.is_outdated(service):
                 self.log(f"{service} has changed too: make prod-up replaces it, with a one-second pause")
         return version

@@ -15,8 +15,10 @@ from typing import Any
 # The services that run an image of a version; celery-certificates has one of its own.
 WORKERS = ("celery-worker", "celery-certificates", "celery-beat")
 SERVICES = ("web", *WORKERS)
+# One of them is in front of web.
+FRONTS = ("nginx", "caddy")
 READY_SECONDS = 45
-# nginx caches a name for one second; by then a connection waiting to be accepted has been accepted too.
+# Both cache a name for one second; by then a connection waiting to be accepted has been accepted too.
 NAME_SECONDS = 2
 LOG_LINES = 20
 WRITE_METRICS = "cat >/metrics/deploy.partial && mv /metrics/deploy.partial /metrics/deploy.prom"
@@ -83,6 +85,10 @@ class Tier:
         config: dict[str, Any] = json.loads(self.compose("config", "--format", "json", version="none"))
         return config
 
+    def select(self, services: Iterable[str]) -> list[str]:
+        """Those that the tier's file has."""
+        return [service for service in services if service in self.config["services"]]
+
     @property
     def frontend(self) -> str:
         return str(self.config["networks"]["frontend"]["name"])
@@ -101,9 +107,9 @@ class Tier:
         """Tell Prometheus how many containers there should be, by a file that its node_exporter reads."""
         lines = [f'containers_expected{{service="{service}"}} {count}\n' for service, count in counts.items()]
         # It has the volume.
-        if certbot := self.running_container("certbot"):
+        if backup := self.running_container("backup"):
             with contextlib.suppress(DeployError):  # no reason to fail
-                run(["docker", "exec", "--interactive", certbot, "sh", "-c", WRITE_METRICS], stdin="".join(lines))
+                run(["docker", "exec", "--interactive", backup, "sh", "-c", WRITE_METRICS], stdin="".join(lines))
 
     def has_image(self, version: str, service: str = "web") -> bool:
         return bool(run(["docker", "image", "ls", "--quiet", self.image(service, version)]))
@@ -190,12 +196,12 @@ class Tier:
             run(["docker", "network", "connect", *aliases, self.frontend, container.id])
 
     def route_to(self, name: str) -> None:
-        """Make nginx send new requests only to the containers with this name, and wait until it does.
+        """Make nginx or Caddy send new requests only to the containers with this name, and wait until it does.
 
-        A stopped nginx needs no change: it starts with `web`, the name of all containers in traffic.
+        If it is stopped it needs no change: it starts with `web`, the name of all containers in traffic.
         """
-        running = [nginx["Id"] for nginx in self.containers("nginx") if nginx["State"]["Status"] == "running"]
-        if [nginx for nginx in running if run(["docker", "exec", nginx, "direct-to.sh", name])]:
+        (front,) = self.select(FRONTS)
+        if (running := self.running_container(front)) and run(["docker", "exec", running, "direct-to.sh", name]):
             time.sleep(NAME_SECONDS)
 
     def remove(self, containers: Sequence[Container]) -> None:

@@ -12,10 +12,10 @@ from cryptography import x509
 from e2e.stack import Site, Stack, docker, seconds_until
 
 NAME, ALIAS = "crm.test", "www.crm.test"
-# Validation finds nginx under each name, and inside the network at nginx's own port.
+# Validation finds the front under each name, and inside the network at its own ports.
 OVERLAY = """
 services:
-  nginx: {{networks: {{frontend: {{aliases: [{names}]}}}}}}
+  {front}: {{networks: {{frontend: {{aliases: [{names}]}}}}}}
   {service}:
     # Away until COMPOSE_PROFILES says otherwise.
     profiles: [authority]
@@ -36,6 +36,11 @@ import ssl, sys, urllib.request
 trusting = ssl.create_default_context(cafile="/etc/acme-ca.pem")
 print(urllib.request.urlopen(sys.argv[1], context=trusting).read().decode())
 """
+# Where a program trusts the authority's own certificate.
+CLIENTS = {
+    "nginx": ["certbot", "python", "-c", FETCH],
+    "caddy": ["caddy", "curl", "--silent", "--show-error", "--cacert", "/etc/acme/ca.pem"],
+}
 
 
 class Authority:
@@ -49,7 +54,7 @@ class Authority:
         listener.cert_chain_pems[0].write_to_path(str(directory / "certificate.pem"))
         listener.private_key_pem.write_to_path(str(directory / "key.pem"))
         (directory / "config.json").write_text(json.dumps({"pebble": configuration(lifetime)}))
-        stack.overlay(f"{service}.yml", OVERLAY.format(service=service, names=f"{NAME}, {ALIAS}"))
+        stack.overlay(f"{service}.yml", OVERLAY.format(service=service, names=f"{NAME}, {ALIAS}", front=stack.front))
 
     @property
     def url(self) -> str:
@@ -62,7 +67,7 @@ class Authority:
 
     def root(self) -> str:
         """Return the root certificate that clients must trust; it changes with every start."""
-        return self.stack.within("certbot", "python", "-c", FETCH, f"https://{self.service}:15000/roots/0")
+        return self.stack.within(*CLIENTS[self.stack.front], f"https://{self.service}:15000/roots/0")
 
     def site(self, name: str = NAME) -> Site:
         return Site(name, self.stack.ports["nginx"], self.root())
@@ -97,7 +102,8 @@ def authority(stack: Stack, *, lifetime: int = 90 * 86400, ca: trustme.CA | None
     """A Pebble and a prod tier configured to use it; neither is started."""
     ca = ca or trustme.CA()
     found = Authority(stack, ca, lifetime=lifetime)
-    stack.overlay("fast.yml", FAST)
+    if stack.front == "nginx":
+        stack.overlay("fast.yml", FAST)
     stack.environment["COMPOSE_PROFILES"] = "authority"
     bundle = stack.checkout / "acme-ca.pem"
     ca.cert_pem.write_to_path(str(bundle))

@@ -160,6 +160,21 @@ class Deployed:
         return sorted(map(int, re.findall(r"\d+", self.stack.within("web", "sh", "-c", shell))))
 
 
+def switch_under_load(deployed: Deployed, operation: str, rate: int, count: int) -> None:
+    """Deploy, roll back or scale again and again during so many requests, none of which may fail."""
+    versions = itertools.cycle([deployed.tag(f"{operation}-1"), deployed.tag(f"{operation}-2")])
+    counts, switches = itertools.cycle("21"), 0
+    with deployed.load(rate, count=count) as load:
+        while load.is_running:
+            value = f"WEB={next(counts)}" if operation == "scale" else f"VERSION={next(versions)}"
+            deployed.stack.make(f"prod-{operation}", value)
+            switches += 1
+    print(f"{operation}: {switches} switches, {load.report()}, longest gap {1000 * longest_gap(load):.0f} ms")
+    assert [(one.request.path, one.start, one.answer) for one in load.failures] == []
+    assert len(load.samples) == count
+    assert switches >= 3
+
+
 class BackgroundRun:
     """A running `make …` of this stack, whose output can be read."""
 

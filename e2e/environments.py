@@ -41,6 +41,8 @@ PROD = BASIC | {
     "restore": BACKUP | {"APP_PASSWORD"},
     "drill": {"DATABASE_URL", "REDIS_URL", "BROKER_URL", "ALLOWED_HOSTS", "MEDIA_ROOT", "STATIC_ROOT"},
 }
+CADDY = {name: variables for name, variables in PROD.items() if name not in ("nginx", "certbot")}
+CADDY |= {"caddy": NGINX | {"LETSENCRYPT_EMAIL", "ACME_DIRECTORY", "SSL_CERT_DIR"}}
 ALERTMANAGER = {"ALERT_EMAIL", "ALERT_WEBHOOK_URL", "ALERT_WATCHDOG_URL", "EMAIL_HOST", "EMAIL_PORT", "EMAIL_USE_TLS"}
 OBSERVABILITY = {
     "prometheus": {"DOMAIN", "GOMEMLIMIT"},

@@ -25,13 +25,14 @@ from e2e.checkout import KEPT, SOURCE
 # How the engine is reached is the machine's as well.
 ENGINE = re.compile(KEPT.pattern + r"|HOME|DOCKER_.*|XDG_RUNTIME_DIR")
 FILES = {"basic": "docker-compose.yml"}
-FILES |= {tier: f"docker-compose.{tier}.yml" for tier in ("dev", "prod", "observability")}
+FILES |= {tier: f"docker-compose.{tier}.yml" for tier in ("dev", "prod", "caddy", "observability")}
 PORTS = {
     "basic": {"web": "WEB_PORT", "db": "DB_PORT"},
     "dev": {name: f"DEV_{name.upper()}_PORT" for name in ("web", "db", "redis", "adminer", "mock")},
     "prod": {"http": "HTTP_PORT", "nginx": "HTTPS_PORT"},
     "observability": {name: f"{name.upper()}_PORT" for name in ("prometheus", "grafana")},
 }
+PORTS["caddy"] = PORTS["prod"]
 LABEL = "com.docker.compose.project"
 DATABASE = "exhibition"  # and its role, in the basic and the prod tier
 ADMINISTRATOR, PASSWORD = "alice@example.com", "correct horse battery"
@@ -85,6 +86,11 @@ class Stack:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.ports['web']}"
 
+    @property
+    def front(self) -> str:
+        """Return the service in front of web."""
+        return "caddy" if self.tier == "caddy" else "nginx"
+
     def overlay(self, name: str, text: str) -> None:
         """Merge a further compose file into the tier's, for make as well as for docker compose."""
         (self.checkout / name).write_text(text)
@@ -93,7 +99,8 @@ class Stack:
     def make(self, *arguments: str, fails: bool = False) -> str:
         # The Makefile names the tier's file; overlays are known to the environment alone.
         overlaid = ["DEV=docker compose", "PROD=docker compose"] if ":" in self.environment["COMPOSE_FILE"] else []
-        return self.run("make", *overlaid, *arguments, fails=fails)
+        targets = [re.sub("^prod-", "caddy-", one) for one in arguments] if self.tier == "caddy" else arguments
+        return self.run("make", *overlaid, *targets, fails=fails)
 
     def compose(self, *arguments: str, fails: bool = False) -> str:
         return self.run("docker", "compose", *arguments, fails=fails)
@@ -233,13 +240,13 @@ def new_stack(tier: str, directory: Path) -> Stack:
     ports = dict(zip(PORTS[tier], free_ports(len(PORTS[tier])), strict=True))
     environment = bare_environment() | {variable: str(ports[service]) for service, variable in PORTS[tier].items()}
     environment |= {"COMPOSE_PROJECT_NAME": project, "COMPOSE_FILE": FILES[tier], "COMPOSE_ANSI": "never"}
-    if tier == "prod":
+    if tier in ("prod", "caddy"):
         first, second = secrets.randbelow(100), secrets.randbelow(250)
         environment |= {
             "FRONTEND_SUBNET": f"10.{first + 100}.{second}.0/24",
             "BACKEND_SUBNET": f"10.{first}.{second}.0/24",
         }
-    if tier in ("prod", "observability"):
+    if tier in ("prod", "caddy", "observability"):
         environment |= {"COMPOSE_ENV_FILES": ".envs/.env.production"}
     return Stack(tier, directory / "checkout", project, ports, environment | {"VERSION": project})
 

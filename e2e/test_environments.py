@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.environments import BASIC, OBSERVABILITY, PROD, configured
+from e2e.environments import BASIC, CADDY, OBSERVABILITY, PROD, configured
 from e2e.stack import new_stack
 
 # Compose checks what these are.
@@ -14,7 +14,12 @@ TYPED = {"ACME_CA_BUNDLE", "WEB_BIND", "WEB_REPLICAS", "WORKER_REPLICAS", "POSTG
 TYPED |= {"HTTP_PORT", "HTTPS_PORT", "WEB_PORT", "DB_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT"}
 TYPED |= {"LOGS_CA", "LOGS_DIRECTORY", "ENV_DIRECTORY"}
 PRODUCTION = ".envs/.env.production"
-TIERS = [("basic", ".env", BASIC), ("prod", PRODUCTION, PROD), ("observability", PRODUCTION, OBSERVABILITY)]
+TIERS = [
+    ("basic", ".env", BASIC),
+    ("prod", PRODUCTION, PROD),
+    ("caddy", PRODUCTION, CADDY),
+    ("observability", PRODUCTION, OBSERVABILITY),
+]
 
 
 @pytest.mark.parametrize(("tier", "env_file", "expected"), TIERS)

@@ -1,4 +1,4 @@
-"""nginx of the prod tier, and raw clients with addresses of their own."""
+"""nginx of the prod tier or Caddy in its place, and raw clients with addresses of their own."""
 
 import base64
 import json
@@ -31,7 +31,7 @@ services:
 SEND = """
 import base64, socket, ssl, sys
 for _ in range(int(sys.argv[2])):
-    plain = socket.create_connection(("nginx", 8443), timeout=10)
+    plain = socket.create_connection((sys.argv[3], 8443), timeout=10)
     with ssl._create_unverified_context().wrap_socket(plain, server_hostname="localhost") as connection:
         connection.sendall(base64.b64decode(sys.argv[1]))
         print(base64.b64encode(b"".join(iter(lambda: connection.recv(65536), b""))).decode())
@@ -60,16 +60,23 @@ class Front:
 
     def send_from(self, visitor: str, sent: bytes, times: int = 1) -> list[bytes]:
         """Send bytes from a container with its own address, and return the responses."""
-        said = self.stack.within(visitor, "python", "-c", SEND, base64.b64encode(sent).decode(), str(times))
+        options = [base64.b64encode(sent).decode(), str(times), self.stack.front]
+        said = self.stack.within(visitor, "python", "-c", SEND, *options)
         return [base64.b64decode(line) for line in said.splitlines()]
 
     def watch(self) -> "Watch":
         return Watch(self)
 
+    def openssl(self, *options: str, fails: bool = False) -> str:
+        """Connect from a container that has the newest OpenSSL, and return its output."""
+        network, address = f"{self.stack.project}_frontend", f"{self.stack.front}:8443"
+        client = ["docker", "run", "--rm", "--network", network, "nginx:1.30-trixie", "openssl", "s_client"]
+        return self.stack.run(*client, "-connect", address, *options, fails=fails)
+
     def recreate(self, **environment: str) -> None:
-        """Recreate nginx with these settings."""
+        """Recreate it with these settings."""
         self.stack.environment |= environment
-        self.stack.compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", "nginx")
+        self.stack.compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", self.stack.front)
 
 
 def read(connection: socket.socket) -> bytes:
@@ -83,22 +90,36 @@ def read(connection: socket.socket) -> bytes:
 
 
 class Watch:
-    """Collects what nginx and web log from now on."""
+    """Collects what the front and web log from now on."""
 
     def __init__(self, front: Front) -> None:
         self.front = front
-        self.before = {service: len(lines(front.stack, service)) for service in ("nginx", "web")}
+        self.services = {"front": front.stack.front, "web": "web"}
+        self.before = {name: len(lines(front.stack, service)) for name, service in self.services.items()}
 
-    def requests(self, service: str) -> list[dict[str, Any]]:
+    def requests(self, name: str) -> list[dict[str, Any]]:
         """Return the access log until now, which a request of this test marks."""
         marker = f"{MARK}{secrets.token_hex(8)}/"
         self.front.get(marker)
+        service = self.services[name]
         seconds_until(lambda: marker in docker_logs(self.front.stack, service), 5)
-        new = [json.loads(line) for line in lines(self.front.stack, service)[self.before[service] :]]
+        new = [read_line(line) for line in lines(self.front.stack, service)[self.before[name] :]]
         return [line for line in new if not line.get("path", MARK).startswith(MARK)]
 
-    def paths(self, service: str) -> list[str]:
-        return [line["path"] for line in self.requests(service)]
+    def paths(self, name: str) -> list[str]:
+        return [line["path"] for line in self.requests(name)]
+
+
+def read_line(text: str) -> dict[str, Any]:
+    """Return the fields of a line, of Caddy's under the names that nginx' have."""
+    line: dict[str, Any] = json.loads(text)
+    if not isinstance(request := line.get("request"), dict):
+        return line
+    names = {"client_ip": "client", "method": "method", "host": "host", "proto": "protocol"}
+    known = {ours: request[theirs] for theirs, ours in names.items()}
+    # Not only a secret's place: also that of each query
+    path = request["uri"] if "/reset/" in request["uri"] else request["uri"].removesuffix("[redacted]")
+    return line | known | {"path": path, "request_id": line.get("uuid")}
 
 
 def docker_logs(stack: Stack, service: str) -> str:

@@ -1,4 +1,4 @@
-"""The headers that nginx adds to responses, and the files that it serves."""
+"""The headers that the front adds to responses, and the files that it serves."""
 
 import json
 import re
@@ -13,7 +13,7 @@ import pytest
 from e2e.front_door.front import Front, request, statuses
 from e2e.stack import DATABASE, Answer, Stack, ask
 
-POLICY_OF_NGINX = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+POLICY_OF_FRONT = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 POLICY_OF_DJANGO = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
@@ -94,8 +94,8 @@ def outcome(answer: Answer) -> tuple[int, str | None]:
         ("/admin/login/", 200, POLICY_OF_DJANGO),
         ("/", 302, POLICY_OF_DJANGO),
         ("/nothing/", 404, POLICY_OF_DJANGO),
-        ("/api/v1/health/", 200, POLICY_OF_NGINX),
-        ("/static/nothing.css", 404, POLICY_OF_NGINX),
+        ("/api/v1/health/", 200, POLICY_OF_FRONT),
+        ("/static/nothing.css", 404, POLICY_OF_FRONT),
     ],
 )
 def test_answer_has_every_header_once(front: Front, path: str, status: int, policy: str) -> None:
@@ -106,20 +106,20 @@ def test_answer_has_every_header_once(front: Front, path: str, status: int, poli
 def test_redirect_of_port_80_has_every_header_but_hsts(front: Front) -> None:
     answer = ask(front.stack.ports["http"], "GET", "/admin/?q=a", {"Host": "localhost"})
     assert (answer.status, answer.headers["Location"]) == (301, f"https://localhost:{front.site.port}/admin/?q=a")
-    assert get_security_headers(answer) == expect_headers(POLICY_OF_NGINX, hsts="")
+    assert get_security_headers(answer) == expect_headers(POLICY_OF_FRONT, hsts="")
 
 
 def test_stylesheet_has_every_header_and_never_changes(front: Front, stylesheet: str) -> None:
     watch, answer = front.watch(), front.get(stylesheet)
-    assert (answer.status, get_security_headers(answer)) == (200, expect_headers(POLICY_OF_NGINX))
+    assert (answer.status, get_security_headers(answer)) == (200, expect_headers(POLICY_OF_FRONT))
     assert answer.headers.get_all("Cache-Control") == ["max-age=315360000, public, immutable"]
     unchanged = front.get(stylesheet, {"If-None-Match": answer.headers["ETag"]})
-    assert (unchanged.status, get_security_headers(unchanged)) == (304, expect_headers(POLICY_OF_NGINX))
+    assert (unchanged.status, get_security_headers(unchanged)) == (304, expect_headers(POLICY_OF_FRONT))
     assert front.get("/static/nothing.css").headers.get_all("Cache-Control") == ["no-store"]
     assert watch.paths("web") == []
 
 
-def test_photo_comes_from_nginx_after_django_was_asked(front: Front, session: dict[str, str], photo: str) -> None:
+def test_photo_comes_from_the_front_after_django_was_asked(front: Front, session: dict[str, str], photo: str) -> None:
     watch, answer = front.watch(), front.get(f"/media/{photo}", session)
     assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, b"a photo of Ada", "image/png")
     assert get_security_headers(answer) == expect_headers(POLICY_OF_MEDIA)
@@ -139,7 +139,7 @@ def test_file_that_is_not_published_is_not_found(front: Front, photo: str) -> No
         "/errors/503.html",
     ):
         answer = front.get(path)
-        assert (path, answer.status, get_security_headers(answer)) == (path, 404, expect_headers(POLICY_OF_NGINX))
+        assert (path, answer.status, get_security_headers(answer)) == (path, 404, expect_headers(POLICY_OF_FRONT))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_page_and_stylesheet_are_compressed(front: Front, stylesheet: str) -> No
 
 def test_too_large_body_is_refused_with_every_header(front: Front) -> None:
     answer = front.post("/admin/login/", {"Content-Length": str(LIMIT + 1)})
-    assert (answer.status, get_security_headers(answer)) == (413, expect_headers(POLICY_OF_NGINX))
+    assert (answer.status, get_security_headers(answer)) == (413, expect_headers(POLICY_OF_FRONT))
     assert "<h1>Too large</h1>" in answer.text
 
 
@@ -192,7 +192,7 @@ def test_malformed_request_is_refused_with_every_header(front: Front, line: str)
     assert statuses(said) == [400]
     assert [
         header
-        for header, (value,) in expect_headers(POLICY_OF_NGINX).items()
+        for header, (value,) in expect_headers(POLICY_OF_FRONT).items()
         if f"{header}: {value}" not in said.decode()
     ] == ["Content-Security-Policy"]
 
@@ -253,9 +253,9 @@ def test_absence_of_web_is_explained_and_files_are_served(front: Front, styleshe
     front.stack.compose("start", "web")
     front.stack.wait_to_be("healthy", "web")
     assert [outcome(answer) for answer in answers] == [(503, "10")] * 2
-    assert [get_security_headers(answer) for answer in answers] == [expect_headers(POLICY_OF_NGINX)] * 2
+    assert [get_security_headers(answer) for answer in answers] == [expect_headers(POLICY_OF_FRONT)] * 2
     assert ["<h1>Back in a moment</h1>" in answer.text for answer in answers] == [True, True]
-    assert (outcome(problem), get_security_headers(problem)) == ((503, "10"), expect_headers(POLICY_OF_NGINX))
+    assert (outcome(problem), get_security_headers(problem)) == ((503, "10"), expect_headers(POLICY_OF_FRONT))
     assert problem.headers["Content-Type"] == "application/problem+json"
     assert json.loads(problem.body)["title"] == "Service Unavailable"
     assert file.status == 200
@@ -282,7 +282,7 @@ def test_too_many_attempts_are_refused_with_every_header(front: Front) -> None:
     refused = [answer for answer in answers if answer.status == 429]
     assert len(refused) >= 3
     assert {answer.headers["Retry-After"] for answer in refused} == {"10"}
-    assert [get_security_headers(answer) for answer in refused] == [expect_headers(POLICY_OF_NGINX)] * len(refused)
+    assert [get_security_headers(answer) for answer in refused] == [expect_headers(POLICY_OF_FRONT)] * len(refused)
 
 
 def test_linter_finds_nothing(front: Front, tmp_path: Path) -> None:

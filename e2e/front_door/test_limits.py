@@ -16,15 +16,16 @@ from e2e.load import Load, Request
 from e2e.stack import ask
 
 LIMIT = 25 * 2**20  # bytes
-# What nginx takes for a session; Django has the last word.
+# What the front takes for a session; Django has the last word.
 KNOWN = "Cookie: sessionid=anything"
 LOGIN = request("POST", "/admin/login/", "Content-Length: 0")
 PIECE = b"x" * 2**16
 SLOW_CLIENTS = 500
+STORES = {"nginx": "/var/cache/nginx", "caddy": "/tmp"}
 # They say something at first, and then every second, for 18 s at most; printed is how long each of them lived.
 SLOW = f"""
 import asyncio, json, ssl, sys, time
-first, drip = (argument.encode().decode("unicode_escape").encode() for argument in sys.argv[1:])
+first, drip = (argument.encode().decode("unicode_escape").encode() for argument in sys.argv[1:3])
 
 async def live(start, reader, writer):
     writer.write(first)
@@ -41,7 +42,7 @@ async def live(start, reader, writer):
 
 async def main():
     anybody = ssl._create_unverified_context()
-    found = [await asyncio.open_connection("nginx", 8443, ssl=anybody, server_hostname="localhost")
+    found = [await asyncio.open_connection(sys.argv[3], 8443, ssl=anybody, server_hostname="localhost")
              for _ in range({SLOW_CLIENTS})]
     print("connected", flush=True)
     start = time.monotonic()
@@ -94,14 +95,14 @@ def test_api_is_limited_but_not_its_probes(front: Front) -> None:
 
 
 def count_stored_bodies(front: Front) -> int:
-    """Return the bytes of bodies that nginx stores."""
-    return int(front.stack.within("nginx", "du", "-sb", "/var/cache/nginx").split()[0])
+    """Return the bytes of bodies that the front stores."""
+    return int(front.stack.within(front.stack.front, "du", "-sb", STORES[front.stack.front]).split()[0])
 
 
 def memory(front: Front) -> int:
-    """Return the highest memory use of nginx' container so far, in bytes."""
+    """Return the highest memory use of the front's container so far, in bytes."""
     v1, v2 = "/sys/fs/cgroup/memory/memory.max_usage_in_bytes", "/sys/fs/cgroup/memory.peak"
-    return int(front.stack.within("nginx", "sh", "-c", f"cat {v1} 2>/dev/null || cat {v2}"))
+    return int(front.stack.within(front.stack.front, "sh", "-c", f"cat {v1} 2>/dev/null || cat {v2}"))
 
 
 def head(*headers: str) -> bytes:
@@ -164,7 +165,7 @@ def test_body_of_the_limit_passes_and_a_byte_more_does_not(front: Front) -> None
     answers = [ask(front.site, "POST", "/limit/", headers, b"x" * size) for size in (LIMIT, LIMIT + 1)]
     assert [answer.status for answer in answers] == [404, 413]
     assert [(line["path"], line["status"]) for line in watch.requests("web")] == [("/limit/", 404)]
-    assert [(line["method"], line["status"]) for line in watch.requests("nginx")] == [("POST", 404), ("POST", 413)]
+    assert [(line["method"], line["status"]) for line in watch.requests("front")] == [("POST", 404), ("POST", 413)]
 
 
 @pytest.mark.parametrize("path", ["/admin/login/", "/api/v1/customers/"])
@@ -221,6 +222,7 @@ def p95(load: Load) -> float:
 def slow_clients(front: Front, first: str, drip: str) -> Iterator[list[float | None]]:
     """Run slow clients in a container; the lifetimes of their connections are known after the block."""
     command = ["docker", "exec", front.stack.container("first"), "python", "-c", SLOW, first, drip]
+    command.append(front.stack.front)
     lives: list[float | None] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as clients:
         assert clients.stdout
@@ -259,6 +261,6 @@ def test_slow_clients_hurt_nobody(front: Front, first: str, drip: str, are_cut: 
 
 
 def test_nothing_of_it_is_left(front: Front) -> None:
-    assert re.findall(r"\[(?:alert|crit|emerg)\].*", front.stack.logs("nginx")) == []
-    assert front.stack.inspect("nginx")["RestartCount"] == 0
+    assert re.findall(r"\[(?:alert|crit|emerg)\].*", front.stack.logs(front.stack.front)) == []
+    assert front.stack.inspect(front.stack.front)["RestartCount"] == 0
     assert count_stored_bodies(front) < 2**20

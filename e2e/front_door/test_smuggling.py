@@ -136,8 +136,8 @@ def test_host_is_known_in_each_of_its_spellings(front: Front, host: str) -> None
 
 
 def test_attempts_leave_no_trouble(front: Front) -> None:
-    assert [front.stack.inspect(service)["RestartCount"] for service in ("nginx", "web")] == [0, 0]
-    logged = [json.loads(line) for line in lines(front.stack, "nginx")]
+    assert [front.stack.inspect(service)["RestartCount"] for service in (front.stack.front, "web")] == [0, 0]
+    logged = [json.loads(line) for line in lines(front.stack, front.stack.front)]
     from_django = [json.loads(line) for line in lines(front.stack, "web")]
     assert [line for line in from_django if line.get("path") == "/sent/" and line["status"] >= 500] == []
     assert [line for line in logged if line.get("status", 0) >= 500] == []

@@ -1,0 +1,131 @@
+"""Caddy in place of nginx: what it alone does. The tests of e2e/front_door/ run with it as well."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+import pytest
+
+from e2e.acme import NAME, Authority, authority, names
+from e2e.conftest import new_stacks
+from e2e.deploys import Deployed, switch_under_load
+from e2e.load import Load, Request
+from e2e.stack import BOUNDED, Stack, ask
+
+# What Caddy says when it has read its file again
+RELOADED = "successfully reloaded config from file"
+DIAL = "import socket; socket.create_connection(('caddy', 2019), 2)"
+
+
+@pytest.fixture(scope="module")
+def image(stack_of: Callable[[str], Stack]) -> Stack:
+    stack = stack_of("caddy")
+    stack.make("prod-env")
+    stack.compose("build", "caddy")
+    return stack
+
+
+def validate(stack: Stack, settings: dict[str, str], *, fails: bool = False) -> str:
+    options = [part for name, value in settings.items() for part in ("--env", f"{name}={value}")]
+    command = ["caddy", "validate", "--config", "/etc/caddy/Caddyfile"]
+    return stack.compose("run", "--rm", "--no-deps", "-T", *options, "caddy", *command, fails=fails)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"DOMAIN": "crm.test,www.crm.test", "LETSENCRYPT_EMAIL": "crm@trade-fair.test", "HTTPS_PORT": "8443"},
+        {"TRUSTED_PROXIES": "192.0.2.1,2001:db8::/32", "SECURE_HSTS_PRELOAD": "true", "UPLOAD_LIMIT_MB": "1"},
+    ],
+    ids=["defaults", "two names", "a proxy"],
+)
+def test_configuration_of_caddy_is_valid(image: Stack, settings: dict[str, str]) -> None:
+    assert "Valid configuration" in validate(image, settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DOMAIN", "crm.test {"),
+        ("TRUSTED_PROXIES", "private_ranges"),
+        ("UPLOAD_LIMIT_MB", "a lot"),
+        ("LETSENCRYPT_EMAIL", "a\nb"),
+        ("SITE_PASSWORD", "secret"),
+    ],
+)
+def test_setting_that_cannot_be_is_refused_by_name(image: Stack, name: str, value: str) -> None:
+    said = validate(image, {name: value}, fails=True)
+    assert re.search(f"^Caddy cannot start: .*{name}", said, re.M), said
+
+
+@pytest.fixture
+def issued(request: pytest.FixtureRequest, engine: None) -> Iterator[Authority]:
+    """A tier with a certificate of a Pebble."""
+    with new_stacks(request.config) as stack_of:
+        stack = stack_of("caddy")
+        found = authority(stack)
+        found.start()
+        stack.make("prod-up")
+        yield found
+
+
+def read_time(text: str) -> datetime:
+    return datetime.fromisoformat(text[:19] + "+00:00")
+
+
+@pytest.mark.full
+def test_certificate_is_there_within_seconds(issued: Authority) -> None:
+    stack, site = issued.stack, issued.site()
+    certificate = site.certificate()
+    assert names(certificate) == [NAME]
+    assert ask(site, "GET", "/admin/login/").status == 200
+    log = [json.loads(line) for line in stack.run("docker", "logs", stack.container("caddy")).splitlines()]
+    (obtained,) = [line["time"] for line in log if line["message"] == "certificate obtained successfully"]
+    started = stack.inspect("caddy")["State"]["StartedAt"]
+    seconds = (read_time(obtained) - read_time(started)).total_seconds()
+    print(f"certificate {seconds:.0f} s after the start")
+    assert seconds <= 15
+    before = issued.orders()
+    stack.compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", "caddy")
+    assert (site.certificate().serial_number, issued.orders()) == (certificate.serial_number, before)
+    assert f"CN={NAME}" in stack.make("prod-status") or "expire date" in stack.make("prod-status")
+
+
+@pytest.fixture(scope="module")
+def deployed(request: pytest.FixtureRequest, engine: None) -> Iterator[Deployed]:
+    with new_stacks(request.config) as stack_of:
+        yield Deployed(stack_of("caddy"))
+
+
+@pytest.mark.full
+def test_caddy_is_bounded_and_has_no_interface(deployed: Deployed) -> None:
+    stack = deployed.stack
+    assert stack.bounds("caddy") == BOUNDED
+    status = stack.within("caddy", "cat", "/proc/self/status")
+    assert re.findall(r"^(?:Uid|CapEff|CapBnd):\s+(\w+)", status, re.M) == ["10003", "0" * 16, "0" * 16]
+    assert stack.published() == {
+        "caddy:8080/tcp": f"0.0.0.0:{stack.ports['http']}",
+        "caddy:8443/tcp": f"0.0.0.0:{stack.ports['nginx']}",
+    }
+    assert "ConnectionRefusedError" in stack.within("web", "python", "-c", DIAL, fails=True)
+    assert "Failed to connect" in stack.within("caddy", "curl", "-sS", "http://127.0.0.1:2019/config/", fails=True)
+
+
+@pytest.mark.full
+def test_reload_loses_nothing(deployed: Deployed) -> None:
+    pages = [Request("GET", "/admin/login/", 200), Request("GET", deployed.style(), 200), Request("GET", "/", 302)]
+    with Load(deployed.site, pages, rate=150, count=5_000) as load:
+        while load.is_running:
+            deployed.stack.signal("caddy", "USR1")
+    reloads = deployed.stack.logs("caddy").count(RELOADED)
+    print(f"{reloads} reloads, {load.report()}")
+    assert load.failures == []
+    assert (len(load.samples), reloads >= 10) == (5_000, True)
+
+
+@pytest.mark.full
+def test_deploys_under_load_lose_nothing(deployed: Deployed) -> None:
+    switch_under_load(deployed, "deploy", rate=100, count=10_000)
+    assert deployed.versions() == [deployed.version]
