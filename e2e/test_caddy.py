@@ -27,14 +27,14 @@ def image(stack_of: Callable[[str], Stack]) -> Stack:
     return stack
 
 
-def validate(stack: Stack, settings: dict[str, str], *, fails: bool = False) -> str:
-    options = [part for name, value in settings.items() for part in ("--env", f"{name}={value}")]
+def validate(stack: Stack, values: dict[str, str], *, fails: bool = False) -> str:
+    options = [part for name, value in values.items() for part in ("--env", f"{name}={value}")]
     command = ["caddy", "validate", "--config", "/etc/caddy/Caddyfile"]
     return stack.compose("run", "--rm", "--no-deps", "-T", *options, "caddy", *command, fails=fails)
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "values",
     [
         {},
         {"DOMAIN": "crm.test,www.crm.test", "LETSENCRYPT_EMAIL": "crm@trade-fair.test", "HTTPS_PORT": "8443"},
@@ -42,8 +42,8 @@ def validate(stack: Stack, settings: dict[str, str], *, fails: bool = False) -> 
     ],
     ids=["defaults", "two names", "a proxy"],
 )
-def test_configuration_of_caddy_is_valid(image: Stack, settings: dict[str, str]) -> None:
-    assert "Valid configuration" in validate(image, settings)
+def test_configuration_of_caddy_is_valid(image: Stack, values: dict[str, str]) -> None:
+    assert "Valid configuration" in validate(image, values)
 
 
 @pytest.mark.parametrize(
