@@ -160,8 +160,8 @@ class Deployed:
         return sorted(map(int, re.findall(r"\d+", self.stack.within("web", "sh", "-c", shell))))
 
 
-def switch_under_load(deployed: Deployed, operation: str, rate: int, count: int) -> None:
-    """Deploy, roll back or scale again and again during so many requests, none of which may fail."""
+def switch_under_load(deployed: Deployed, operation: str, rate: int, count: int) -> int:
+    """Deploy, roll back or scale again and again during so many requests, none of which may fail; return how often."""
     versions = itertools.cycle([deployed.tag(f"{operation}-1"), deployed.tag(f"{operation}-2")])
     counts, switches = itertools.cycle("21"), 0
     with deployed.load(rate, count=count) as load:
@@ -172,7 +172,7 @@ def switch_under_load(deployed: Deployed, operation: str, rate: int, count: int)
     print(f"{operation}: {switches} switches, {load.report()}, longest gap {1000 * longest_gap(load):.0f} ms")
     assert [(one.request.path, one.start, one.answer) for one in load.failures] == []
     assert len(load.samples) == count
-    assert switches >= 3
+    return switches
 
 
 class BackgroundRun:

@@ -111,10 +111,8 @@ def test_caddy_is_bounded_and_has_no_interface(deployed: Deployed) -> None:
     assert stack.bounds("caddy") == BOUNDED
     status = stack.within("caddy", "cat", "/proc/self/status")
     assert re.findall(r"^(?:Uid|CapEff|CapBnd):\s+(\w+)", status, re.M) == ["10003", "0" * 16, "0" * 16]
-    assert stack.published() == {
-        "caddy:8080/tcp": f"0.0.0.0:{stack.ports['http']}",
-        "caddy:8443/tcp": f"0.0.0.0:{stack.ports['nginx']}",
-    }
+    published = {inner: int(outer.rpartition(":")[2]) for inner, outer in stack.published().items()}
+    assert published == {"caddy:8080/tcp": stack.ports["http"], "caddy:8443/tcp": stack.ports["nginx"]}
     assert "ConnectionRefusedError" in stack.within("web", "python", "-c", DIAL, fails=True)
     assert "Failed to connect" in stack.within("caddy", "curl", "-sS", "http://127.0.0.1:2019/config/", fails=True)
 
@@ -138,5 +136,5 @@ def test_reload_loses_no_request_that_was_read(deployed: Deployed) -> None:
 
 @pytest.mark.full
 def test_deploys_under_load_lose_nothing(deployed: Deployed) -> None:
-    switch_under_load(deployed, "deploy", rate=100, count=10_000)
+    assert switch_under_load(deployed, "deploy", rate=100, count=10_000) >= 2
     assert deployed.versions() == [deployed.version]
