@@ -10,12 +10,13 @@ import pytest
 
 from e2e.acme import NAME, Authority, authority, names
 from e2e.conftest import new_stacks
-from e2e.deploys import Deployed, switch_under_load
+from e2e.deploys import Deployed, form_headers, switch_under_load
 from e2e.load import Load, Request
 from e2e.stack import BOUNDED, Stack, ask
 
 # What Caddy says when it has read its file again, and of each request
 RELOADED, HANDLED = "successfully reloaded config from file", '"message":"handled request"'
+LIMIT = 25 * 2**20  # bytes, of uploads
 DIAL = "import socket; socket.create_connection(('caddy', 2019), 2)"
 
 
@@ -115,6 +116,18 @@ def test_caddy_is_bounded_and_has_no_interface(deployed: Deployed) -> None:
     assert published == {"caddy:8080/tcp": stack.ports["http"], "caddy:8443/tcp": stack.ports["nginx"]}
     assert "ConnectionRefusedError" in stack.within("web", "python", "-c", DIAL, fails=True)
     assert "Failed to connect" in stack.within("caddy", "curl", "-sS", "http://127.0.0.1:2019/config/", fails=True)
+
+
+@pytest.mark.full
+def test_upload_of_the_limit_arrives(deployed: Deployed) -> None:
+    head = f'--x\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{deployed.session["token"]}\r\n'
+    head += '--x\r\nContent-Disposition: form-data; name="ignored"; filename="a"\r\n\r\n'
+    end = "\r\n--x--\r\n"
+    body = head.encode() + b"x" * (LIMIT - len(head) - len(end)) + end.encode()
+    headers = form_headers(deployed.session) | {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = ask(deployed.site, "POST", "/admin/customers/customer/add/", headers, body)
+    # The form again, because it has no name.
+    assert (answer.status, "errornote" in answer.text) == (200, True)
 
 
 @pytest.mark.full
