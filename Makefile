@@ -175,7 +175,7 @@ PROD_ENV := .envs/.env.production
 PROD_FILE := docker-compose.prod.yml
 # COMPOSE_FILE in the env file names further files, such as docker/compose/managed.yml.
 NAMES_FILES := grep -qs '^COMPOSE_FILE=.' $(PROD_ENV)
-PROD := docker compose --env-file $(PROD_ENV) $(if $(shell ! $(NAMES_FILES) || echo yes),,-f $(PROD_FILE))
+PROD := docker compose --env-file $(PROD_ENV) $(if $(shell $(NAMES_FILES) && echo yes),,-f $(PROD_FILE))
 FRONT := nginx certbot
 CHECK_FRONT := nginx nginx -t -q
 RENEW := HUP certbot
@@ -277,6 +277,7 @@ CADDY := PROD_FILE=docker-compose.caddy.yml FRONT=caddy RENEW="USR1 caddy" \
 	CHECK_FRONT="caddy caddy validate --config /etc/caddy/Caddyfile" CERTIFICATE_STATUS="caddy certificate.sh"
 
 caddy-%: ## the commands above with Caddy in front: make caddy-up, caddy-deploy, caddy-status, …
+	@! $(NAMES_FILES) || { echo "COMPOSE_FILE in $(PROD_ENV) names other files than docker-compose.caddy.yml."; exit 1; }
 	@$(MAKE) --no-print-directory prod-$* $(CADDY)
 
 ##@ Try a version on staging
