@@ -181,7 +181,7 @@ CHECK_FRONT := nginx nginx -t -q
 RENEW := HUP certbot
 CERTIFICATE_STATUS := certbot python /opt/certbot/served_certificate.py status
 IN_BACKUP = $(PROD) exec -T backup python3 -m backup
-DEPLOY = COMPOSE="$(PROD)" $(PYTHON) -m deploy.deploy
+DEPLOY = ENV_FILE=$(PROD_ENV) COMPOSE="$(PROD)" $(PYTHON) -m deploy.deploy
 OBS := docker compose --env-file $(PROD_ENV) -f docker-compose.observability.yml
 AMTOOL = $(OBS) exec -T alertmanager amtool --alertmanager.url=http://localhost:9093
 
@@ -240,14 +240,14 @@ prod-certificate: ## request the certificate now, even after a failure
 	@echo "Requested. make prod-status shows the certificate, make prod-logs the reason if there is none."
 
 prod-restore: prod-env ## restore a backup: make prod-restore BACKUP=… (IDENTITY=file of the key, FORCE=1 does not ask)
-	@FORCE=$(FORCE) SAFETY=$(or $(SAFETY),1) COMPOSE="$(PROD)" $(PYTHON) -m deploy.restore "$(BACKUP)" "$(IDENTITY)"
+	@FORCE=$(FORCE) SAFETY=$(or $(SAFETY),1) ENV_FILE=$(PROD_ENV) COMPOSE="$(PROD)" $(PYTHON) -m deploy.restore "$(BACKUP)" "$(IDENTITY)"
 
 prod-restore-to: prod-env ## restore a point in time: make prod-restore-to TIME="2026-11-22 14:03:00+01:00" (COMPOSE_PROFILES=pitr; IDENTITY=, FORCE=1)
 	@name=$$($(PROD) exec -T barman python3 -m backup recover "$(TIME)" < $(or $(IDENTITY),/dev/null)) \
 	  && $(MAKE) --no-print-directory prod-restore BACKUP=$$name
 
 prod-pg-upgrade: prod-env ## upgrade PostgreSQL into a new volume: make prod-pg-upgrade MAJOR=18 (IDENTITY=)
-	@COMPOSE="$(PROD)" $(PYTHON) -m deploy.pg_upgrade "$(MAJOR)" "$(IDENTITY)"
+	@ENV_FILE=$(PROD_ENV) COMPOSE="$(PROD)" $(PYTHON) -m deploy.pg_upgrade "$(MAJOR)" "$(IDENTITY)"
 
 prod-restore-drill: ## test the newest backup: restore it on a scratch server, compare it, log in (IDENTITY=file of the key)
 	@$(IN_BACKUP) drill < $(or $(IDENTITY),/dev/null)

@@ -17,7 +17,7 @@ from typing import Any
 from deploy.deployments import Deployments, RefusedError
 from deploy.tier import SERVICES, WORKERS, Container, DeployError, Tier, run
 
-ENV_FILE = Path(".envs/.env.production")
+ENV_FILE = Path(os.environ.get("ENV_FILE", ".envs/.env.production"))
 HISTORY_LINES = 5
 # Of web, each takes up to 768 MB and 16 of PostgreSQL's 200 connections, of celery-worker 384 MB and 8; during a switch
 # there are twice as many.

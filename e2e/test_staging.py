@@ -117,6 +117,18 @@ def test_both_run_one_image(server: Server) -> None:
 
 
 @pytest.mark.full
+def test_deploy_of_staging_leaves_prod_alone(server: Server) -> None:
+    files = [server.prod.checkout / ".envs" / name for name in (".env.production", "deployments.jsonl")]
+    before = [file.read_text() for file in files], server.prod.containers("web")
+    for image in ("exhibition-crm", "exhibition-crm-certificates"):
+        docker("tag", f"{image}:{server.prod.environment['VERSION']}", f"{image}:staged")
+    server.staging.make("staging-deploy", "VERSION=staged")
+    assert server.staging.inspect("web")["Config"]["Image"] == "exhibition-crm:staged"
+    assert env_file.read(server.prod.checkout / ".envs/staging/.env").get("VERSION") == "staged"
+    assert ([file.read_text() for file in files], server.prod.containers("web")) == before
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("path", PROTECTED)
 def test_visitors_are_asked_for_the_password(path: str, server: Server) -> None:
     without = ask(server.site, "GET", path)
