@@ -208,7 +208,7 @@ prod-up: prod-env ## nginx with TLS on :80 and :443, certbot, Gunicorn, PostgreS
 	@$(MAKE) --no-print-directory prod-status
 	@echo "First administrator: make prod-superuser"
 
-prod-deploy: prod-env ## deploy this checkout without losing a request (VERSION= of an image)
+prod-deploy: prod-env ## deploy this checkout without losing a request (VERSION= of an image, or @sha256:… of a signed release)
 	@$(DEPLOY) deploy "$(VERSION)"
 
 prod-rollback: prod-env ## return to the previous version (VERSION= an older one, FORCE=1 despite a breaking migration)
@@ -297,6 +297,14 @@ staging-env:
 staging-refresh: staging-env ## give it the newest backup of prod, with personal data replaced (BACKUP=directory, IDENTITY=, FORCE=1)
 	@FORCE=$(FORCE) PROD="$(PROD)" COMPOSE="docker compose --env-file $(STAGING_ENV) -f $(STAGING_FILE)" \
 	  $(PYTHON) -m deploy.refresh "$(BACKUP)" "$(IDENTITY)"
+
+##@ Release it
+
+.PHONY: release
+PLATFORMS ?= linux/amd64,linux/arm64
+
+release: ## build and push images, and print their digest: make release VERSION=1.2.0 IMAGE_REPOSITORY=ghcr.io/me/exhibition-crm
+	@$(PYTHON) -m deploy.release "$(IMAGE_REPOSITORY)" "$(VERSION)" "$(PLATFORMS)"
 
 ##@ Run it on a cluster
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.deployments import Deployments, RefusedError
+from deploy.release import fetch
 from deploy.tier import SERVICES, WORKERS, Container, DeployError, Tier, run
 
 ENV_FILE = Path(os.environ.get("ENV_FILE", ".envs/.env.production"))
@@ -141,6 +142,7 @@ class Deploy:
         self.tier.sync_one_off_services(version)
 
     def deploy(self, version: str) -> str:
+        version = fetch(self.tier, self.deployments, version[1:]) if version.startswith("@") else version
         self.remove_leftovers()
         version = self.require_image(version) if version else self.build()
         self.migrate(version)

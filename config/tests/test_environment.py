@@ -222,13 +222,18 @@ def find_compose_variables() -> set[str]:
     return names - exported - {"COMPOSE_PROJECT_NAME"}
 
 
+def find_deploy_variables() -> set[str]:
+    """Return the variables that only `make prod-deploy` reads."""
+    return set(re.findall(r'deployments\.variable\("([A-Z_]+)"\)', (CHECKOUT / "deploy/release.py").read_text()))
+
+
 def test_env_example_lists_exactly_the_variables_in_use():
     lines = (CHECKOUT / ".env.example").read_text(encoding="utf-8")
 
-    assert set(re.findall(r"^#?([A-Z_]+)=", lines, re.MULTILINE)) == find_settings() | find_compose_variables() | {
-        "COMPOSE_FILE",
-        "COMPOSE_PROFILES",
-    }  # Compose's own
+    from_compose = {"COMPOSE_FILE", "COMPOSE_PROFILES"}
+    assert set(re.findall(r"^#?([A-Z_]+)=", lines, re.MULTILINE)) == (
+        find_settings() | find_compose_variables() | find_deploy_variables() | from_compose
+    )
 
 
 def test_containers_are_given_every_setting_by_name():
