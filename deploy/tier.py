@@ -212,7 +212,8 @@ class Tier:
 
     def sync_one_off_services(self, version: str) -> None:
         """Recreate migrate and drill with this version, so that the next `up` does not replace web because of them."""
-        self.compose("create", "--no-build", "migrate", version=version)
+        # Without what it depends on: a database whose settings have changed would be replaced, too.
+        self.compose("up", "--no-start", "--no-build", "--no-deps", "migrate", version=version)
         # A drill tests the version that serves; and an image in use could not be pruned.
         self.compose("up", "--detach", "--no-build", "--no-deps", "drill", version=version)
 
