@@ -33,7 +33,7 @@ def posts(load: Load) -> list[int]:
 
 def test_deploy_with_a_change_of_schema_and_files_loses_nothing(deployed: Deployed) -> None:
     old, services = Request("GET", deployed.style(), 200), "docker/compose/services.yml"
-    database = deployed.stack.containers("db")
+    database, definition = deployed.stack.containers("db"), (deployed.stack.checkout / services).read_text()
     version = deployed.commit(
         {
             STYLE: "a { color: blue }\n",
@@ -56,6 +56,7 @@ def test_deploy_with_a_change_of_schema_and_files_loses_nothing(deployed: Deploy
     assert deployed.style() != old.path
     assert (deployed.version, deployed.stack.containers("db")) == (version, database)
     assert deployed.created() == posts(load)
+    deployed.commit({services: definition})
 
 
 def test_rollback_loses_nothing(deployed: Deployed) -> None:
