@@ -131,7 +131,8 @@ class Pipeline:
 
     def push_changed_image(self, change: str) -> str:
         """Push an image made of the release to its place, and return the digest."""
-        name, dockerfile = f"{self.repository}:1.2.0", f"FROM exhibition-crm:{self.version}\nLABEL changed={change}\n"
+        name = f"{self.repository}:1.2.0"
+        dockerfile = f"FROM exhibition-crm:{self.version}\nLABEL changed={change}\n"
         subprocess.run(["docker", "build", "--quiet", "--tag", name, "-"], input=dockerfile.encode(), check=True)
         docker("push", "--quiet", name)
         pushed = docker("image", "inspect", "--format", "{{json .RepoDigests}}", name)
