@@ -212,8 +212,9 @@ class Tier:
 
     def sync_one_off_services(self, version: str) -> None:
         """Recreate migrate and drill with this version, so that the next `up` does not replace web because of them."""
-        # Without what it depends on: a database whose settings have changed would be replaced, too.
-        self.compose("up", "--no-start", "--no-build", "--no-deps", "migrate", version=version)
+        # Removed first, so that nothing else needs to be: a database whose definition has changed must stay.
+        self.compose("rm", "--force", "migrate", version=version)
+        self.compose("create", "--no-build", "--no-recreate", "migrate", version=version)
         # A drill tests the version that serves; and an image in use could not be pruned.
         self.compose("up", "--detach", "--no-build", "--no-deps", "drill", version=version)
 
