@@ -106,7 +106,7 @@ class Deploy:
     def migrate(self, version: str) -> None:
         """Migrate with the new image, which also publishes its static files beside those of earlier versions."""
         self.log("migrating the database and publishing static files")
-        if "roles" in self.tier.config["services"]:  # not with docker/compose/managed.yml
+        if self.tier.select(["roles"]):  # none with docker/compose/managed.yml
             self.tier.run_one_off("roles", version=version)
         self.tier.run_one_off("migrate", version=version, stream_output=True)
 
@@ -146,7 +146,7 @@ class Deploy:
         self.remove_leftovers()
         version = self.require_image(version) if version else self.build()
         self.migrate(version)
-        if "broker" in self.tier.config["services"]:  # an earlier version had none
+        if self.tier.select(["broker"]):  # an earlier version had none
             self.tier.compose("up", "--detach", "--no-deps", "--no-recreate", "broker", version=version)
         self.switch(version, self.tier.counts)
         for service in self.tier.select(KEPT):

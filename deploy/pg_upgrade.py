@@ -60,7 +60,7 @@ class Upgrade:
         """Check the preconditions, and remove leftovers of an earlier run; raise RefusedError."""
         if not self.major.isdecimal() or int(self.major) <= int(self.former):
             raise RefusedError(f"MAJOR={self.major} is not above the current version, {self.former}.")
-        if "db" not in self.tier.config["services"]:
+        if not self.tier.select(["db"]):
             raise RefusedError(
                 f"PostgreSQL is not part of this tier. Upgrade it at its provider, set POSTGRES_MAJOR={self.major}"
                 " in the env file, and run make prod-up."
@@ -161,7 +161,7 @@ class Upgrade:
     def start(self, major: str) -> None:
         """Start the services that depend on the major version, and wait until they are healthy."""
         self.log(f"starting the tier on PostgreSQL {major}")
-        services = [service for service in ("backup", "barman") if service in self.tier.config["services"]]
+        services = self.tier.select(["backup", "barman"])
         wanted = ["up", "--detach", "--no-build", "--wait", *SERVICES, *services]
         self.tier.compose(*wanted, version=self.version, POSTGRES_MAJOR=major)
         self.log(f"web is ready; the maintenance page was up for {time.monotonic() - self.stopped_at:.1f} s")

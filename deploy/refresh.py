@@ -14,7 +14,7 @@ from typing import Any
 
 from deploy.deployments import RefusedError
 from deploy.restore import confirm, read_key, unwrap_backup_errors
-from deploy.tier import SERVICES, DeployError, run
+from deploy.tier import SERVICES, DeployError, replace_database, run
 
 COMPOSE = os.environ["COMPOSE"].split()
 PROD = os.environ.get("PROD", "").split()
@@ -78,10 +78,10 @@ class Tier:
         return str(json.loads(self.run_step("load", self.backup.name))["database"])
 
     def replace_personal_data(self, database: str) -> None:
-        url = self.config["services"]["web"]["environment"]["DATABASE_URL"].rpartition("/")[0]
+        url = self.config["services"]["web"]["environment"]["DATABASE_URL"]
         steps = ("migrate --noinput", "hold_tasks", "replace_personal_data")
         script = " && ".join(f"python manage.py {step}" for step in steps)
-        variables = {**DEBUG, "DATABASE_URL": f"{url}/{database}"}
+        variables = {**DEBUG, "DATABASE_URL": replace_database(url, database)}
         options = ["--rm", "--no-deps", "-T", *(part for name in variables for part in ("--env", name))]
         run([*COMPOSE, "run", *options, "web", "sh", "-c", script], variables)
 

@@ -15,13 +15,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from backup.text import duration, size
 
 from deploy.deploy import ENV_FILE, Deploy, catch_signals, ignore_signals
 from deploy.deployments import Deployments, RefusedError
-from deploy.tier import WORKERS, Container, DeployError, Tier, run
+from deploy.tier import WORKERS, Container, DeployError, Tier, replace_database, run
 
 NAME = re.compile(r"\d{8}T\d{6}Z")
 DATABASE_PLACE = "/var/lib/postgresql"
@@ -65,8 +64,8 @@ class Restore:
             raise RefusedError(f"BACKUP={self.name} is not a backup name. make prod-backups lists the backups.")
         if not self.version or not self.tier.has_image(self.version):
             raise RefusedError("No version has been deployed here. Start the tier first: make prod-up")
-        bundled = self.tier.config["services"].keys() & {"db", "redis"}
-        stopped = [service for service in sorted(bundled) if not self.tier.running_container(service)]
+        bundled = self.tier.select(["db", "redis"])
+        stopped = [service for service in bundled if not self.tier.running_container(service)]
         if stopped:
             raise RefusedError(f"{' and '.join(stopped)} must run for a restore. Start the tier first: make prod-up")
         self.tier.remove_one_off_containers()
@@ -111,7 +110,7 @@ class Restore:
         result = self.run_step("load", self.name, stdin=self.key)
         self.log(f"{result['rows']} rows in {result['tables']} tables match the backup; migrating to {self.version}")
         url = self.tier.config["services"]["migrate"]["environment"]["DATABASE_URL"]
-        loaded = urlsplit(url)._replace(path=f"/{result['database']}").geturl()
+        loaded = replace_database(url, result["database"])
         steps = ["sh", "-c", "python manage.py migrate --noinput && python manage.py hold_tasks"]
         said = self.tier.run_one_off("migrate", *steps, version=self.version, DATABASE_URL=loaded)
         held = said.splitlines()[-1]

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 # The services that run an image of a version; celery-certificates has one of its own.
 WORKERS = ("celery-worker", "celery-certificates", "celery-beat")
@@ -223,6 +224,11 @@ class Tier:
         image = self.config["services"][service].get("image", f"{self.config['name']}-{service}")
         built = run(["docker", "image", "ls", "--quiet", "--no-trunc", image])
         return [one["Image"] for one in self.containers(service)] != built.split()
+
+
+def replace_database(url: str, name: str) -> str:
+    """Return the URL of another database of the same server."""
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
 
 
 def inspect_containers(*labels: str) -> list[dict[str, Any]]:
