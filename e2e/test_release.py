@@ -39,10 +39,10 @@ case $command in attest) cp sbom.spdx.json {folder} ;; esac
 exec docker run --rm --network host --volume {folder}:{folder} --workdir {folder} {tools} cosign "$command" "$@"
 """,
     # There is none here, nor what it would compare with.
-    "trivy": 'echo trivy "$@" >>{folder}/asked',
+    "trivy": 'echo trivy "$@" >>{folder}/calls',
     "ssh": """
 for command; do :; done
-echo "$command" >>{folder}/asked
+echo "$command" >>{folder}/calls
 # A pipeline builds on another machine.
 case $command in *staging-deploy*) exec docker image rm {repository}:1.2.0 {repository}-certificates:1.2.0 ;; esac
 cd {folder} && exec env -i {environment} sh -c "$command"
@@ -62,15 +62,15 @@ class Pipeline:
         return f"127.0.0.1:{self.port}/exhibition-crm"
 
     @property
-    def asked(self) -> str:
-        """Return what the programs were asked that are missing here."""
-        file = self.folder / "asked"
+    def calls(self) -> str:
+        """Return the command lines of the programs that are missing here."""
+        file = self.folder / "calls"
         return file.read_text() if file.exists() else ""
 
     @property
     def digest(self) -> str:
         """Return that of the release, which was to be scanned."""
-        (digest,) = re.findall(r"^trivy .*@(sha256:\w{64})$", self.asked, re.M)
+        (digest,) = re.findall(r"^trivy .*@(sha256:\w{64})$", self.calls, re.M)
         return str(digest)
 
     @property
@@ -174,7 +174,7 @@ def pipeline(registry: int, stack_of: Callable[[str], Stack]) -> Pipeline:
     with ThreadPoolExecutor(1) as threads:
         run = threads.submit(pipeline.run)
         # Not before: a build would not share a server's processors.
-        while not run.done() and "staging-deploy" not in pipeline.asked:
+        while not run.done() and "staging-deploy" not in pipeline.calls:
             time.sleep(0.1)
         with pipeline.deployed.load(RATE, count=REQUESTS) as load:
             print(run.result())
@@ -185,7 +185,7 @@ def pipeline(registry: int, stack_of: Callable[[str], Stack]) -> Pipeline:
 
 @pytest.mark.full
 def test_pipeline_deploys_its_release_and_loses_nothing(pipeline: Pipeline) -> None:
-    deploys = re.findall(r"make (.*)", pipeline.asked)
+    deploys = re.findall(r"make (.*)", pipeline.calls)
     assert deploys == [f"{tier}-deploy VERSION=@{pipeline.digest}" for tier in ("staging", "prod")]
     deployed = pipeline.deployed
     assert (deployed.version, deployed.versions()) == (pipeline.version, [pipeline.version])
