@@ -1,7 +1,10 @@
 """Fixtures of the domain's tests."""
 
+from collections.abc import Callable
+
 import pytest
 
+from core_apps.accounts.models import User
 from core_apps.common.time_zones import get_known_zones
 from customers.models import Exhibition, Tag
 from customers.tests.factories import make_company, make_customer, make_exhibition, make_follow_up, make_visit
@@ -12,6 +15,11 @@ def django_db_setup(django_db_setup, django_db_blocker) -> None:
     """Fill the caches of the process, so that query counts do not depend on the order of the tests."""
     with django_db_blocker.unblock():
         get_known_zones()
+
+
+@pytest.fixture
+def carol(member_of: Callable[..., User]) -> User:
+    return member_of("Manager", name="Carol")
 
 
 @pytest.fixture

@@ -44,11 +44,6 @@ def media(settings, tmp_path):
 
 
 @pytest.fixture
-def carol(member_of):
-    return member_of("Manager", name="Carol")
-
-
-@pytest.fixture
 def client(carol, client_of):
     return client_of(carol)
 
