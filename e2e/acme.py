@@ -9,7 +9,8 @@ from typing import Any
 import trustme
 from cryptography import x509
 
-from e2e.stack import Site, Stack, docker, seconds_until
+from e2e.site import Site
+from e2e.stack import Stack, docker, seconds_until
 
 NAME, ALIAS = "crm.test", "www.crm.test"
 # Validation finds the front under each name, and inside the network at its own ports.

@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from e2e.checkout import Checkout, clone
-from e2e.stack import Site, Stack, new_stack
+from e2e.site import Site
+from e2e.stack import Stack, new_stack
 from e2e.visiting import LocalSite, Visitor, log_in, visiting
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")

@@ -16,7 +16,8 @@ from typing import Any
 import psutil
 
 from e2e.load import Load, Request
-from e2e.stack import ADMINISTRATOR, DATABASE, MAKE_SECONDS, PASSWORD, Site, Stack, ask, docker
+from e2e.site import Site, ask
+from e2e.stack import ADMINISTRATOR, DATABASE, MAKE_SECONDS, PASSWORD, Stack, docker
 
 GIT = ["git", "-c", "user.name=e2e", "-c", "user.email=e2e@localhost"]
 SCRIPT = re.compile(r"deploy\.\w+")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from e2e.stack import Answer, Site, ask
+from e2e.site import Answer, Site, ask
 
 
 @dataclass(frozen=True)

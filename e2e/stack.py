@@ -1,7 +1,5 @@
 """A separate tier on the engine: own clone, project name, ports, image tag and volumes."""
 
-import functools
-import http.client
 import json
 import os
 import pwd
@@ -9,18 +7,16 @@ import re
 import secrets
 import shutil
 import socket
-import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-
 from e2e.checkout import KEPT, SOURCE
+from e2e.site import Answer, ask
 
 # How the engine is reached is the machine's as well.
 ENGINE = re.compile(KEPT.pattern + r"|HOME|DOCKER_.*|XDG_RUNTIME_DIR")
@@ -59,17 +55,6 @@ BOUNDED = {
 ONCE = {"RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}}
 # And what some of them have instead.
 BOUNDED_OTHERWISE: dict[str, dict[str, Any]] = {"db": {"PidsLimit": 250}, "migrate": ONCE, "roles": ONCE}
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode()
 
 
 @dataclass
@@ -275,49 +260,6 @@ def docker(*arguments: str) -> str:
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
     return done.stdout.strip()
-
-
-@dataclass(frozen=True)
-class Site:
-    """A name served with TLS on a port of this machine, without DNS."""
-
-    name: str
-    port: int
-    # Whom the visitor trusts; without one, anybody.
-    authority: str | None = None
-
-    @functools.cached_property
-    def context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cadata=self.authority)
-        if not self.authority:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return context
-
-    def connection(self) -> http.client.HTTPSConnection:
-        connection = http.client.HTTPSConnection(self.name, context=self.context, timeout=30)
-        connection._create_connection = lambda _, *options: socket.create_connection(  # type: ignore[attr-defined]
-            ("127.0.0.1", self.port), *options
-        )
-        return connection
-
-    def certificate(self) -> x509.Certificate:
-        with closing(self.connection()) as connection:
-            connection.connect()
-            return x509.load_der_x509_certificate(connection.sock.getpeercert(binary_form=True))
-
-
-def connection_to(door: int | Site) -> http.client.HTTPConnection:
-    return door.connection() if isinstance(door, Site) else http.client.HTTPConnection("127.0.0.1", door, timeout=30)
-
-
-def ask(
-    door: int | Site, method: str, path: str, headers: dict[str, str] | None = None, body: str | bytes | None = None
-) -> Answer:
-    """Send one request on a new connection, without following redirects."""
-    with closing(connection_to(door)) as connection:
-        connection.request(method, path, body, {"Connection": "close", **(headers or {})})
-        response = connection.getresponse()
-        return Answer(response.status, response.headers, response.read())
 
 
 def seconds_until(condition: Callable[[], bool], limit: float) -> float:

@@ -10,7 +10,8 @@ from playwright.sync_api import Browser, expect
 
 from e2e.browsing import add_lovelace, log_in, open_url
 from e2e.roles import APPLICATION, application_rights
-from e2e.stack import BOUNDED, BOUNDED_OTHERWISE, DATABASE, SLOW_DATABASE, Stack, ask, docker, free_ports, seconds_until
+from e2e.site import ask
+from e2e.stack import BOUNDED, BOUNDED_OTHERWISE, DATABASE, SLOW_DATABASE, Stack, docker, free_ports, seconds_until
 
 CONNECT = "import socket; socket.create_connection(('127.0.0.1', 9000)); print('connected')"
 SERVICES = ("db", "redis", "broker", "web", "celery-worker")

@@ -12,7 +12,8 @@ from e2e.acme import NAME, Authority, authority, names
 from e2e.conftest import new_stacks
 from e2e.deploys import Deployed, form_headers, switch_under_load
 from e2e.load import Load, Request
-from e2e.stack import BOUNDED, Stack, ask
+from e2e.site import ask
+from e2e.stack import BOUNDED, Stack
 
 # What Caddy says when it has read its file again, and of each request
 RELOADED, HANDLED = "successfully reloaded config from file", '"message":"handled request"'

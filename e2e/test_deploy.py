@@ -9,7 +9,8 @@ import pytest
 
 from e2e.deploys import STYLE, BackgroundRun, Deployed, longest_gap, switch_under_load
 from e2e.load import Load, Request
-from e2e.stack import Stack, ask, docker, seconds_until
+from e2e.site import ask
+from e2e.stack import Stack, docker, seconds_until
 
 RATE, REQUESTS, MANY = 100, 5_000, 20_000
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from e2e.stack import Site, Stack, ask, seconds_until
+from e2e.site import Site, ask
+from e2e.stack import Stack, seconds_until
 
 SERVICES = (
     "db",

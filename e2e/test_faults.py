@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 import pytest
 
 from e2e.load import Load, Request, send
-from e2e.stack import ADMINISTRATOR, DATABASE, PASSWORD, Stack, ask, docker, seconds_until
+from e2e.site import ask
+from e2e.stack import ADMINISTRATOR, DATABASE, PASSWORD, Stack, docker, seconds_until
 
 HEALTH = Request("GET", "/api/v1/health/", 200)
 READY = Request("GET", "/api/v1/ready/", 200)

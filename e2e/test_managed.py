@@ -12,7 +12,8 @@ import pytest
 import trustme
 
 from e2e.checkout import SOURCE
-from e2e.stack import DATABASE, Site, Stack, ask, bare_environment
+from e2e.site import Site, ask
+from e2e.stack import DATABASE, Stack, bare_environment
 
 OVERLAY = "docker/compose/managed.yml"
 BUNDLED = {"db", "roles", "redis", "broker", "barman"}

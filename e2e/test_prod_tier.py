@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from e2e.browsing import add_lovelace, log_in, open_url
 from e2e.environments import PROD, REMOTE, of_container, of_image
 from e2e.roles import APPLICATION, application_rights
-from e2e.stack import ADMINISTRATOR, BOUNDED, BOUNDED_OTHERWISE, DATABASE, PASSWORD, Site, Stack, ask, seconds_until
+from e2e.site import Site, ask
+from e2e.stack import ADMINISTRATOR, BOUNDED, BOUNDED_OTHERWISE, DATABASE, PASSWORD, Stack, seconds_until
 
 USERS = {
     "db": (999, 999),

@@ -19,7 +19,8 @@ import pytest
 
 from e2e.checkout import SOURCE
 from e2e.deploys import GIT, STYLE, Deployed
-from e2e.stack import Stack, ask, docker, free_ports, new_stack
+from e2e.site import ask
+from e2e.stack import Stack, docker, free_ports, new_stack
 
 RATE, REQUESTS = 30, 1_500
 WORKFLOW = ".github/workflows/release.yml"

@@ -13,7 +13,8 @@ import pytest
 from deploy import env_file
 from e2e import mail_server
 from e2e.checkout import SOURCE
-from e2e.stack import ADMINISTRATOR, DATABASE, Site, Stack, ask, bare_environment, docker, free_ports, seconds_until
+from e2e.site import Site, ask
+from e2e.stack import ADMINISTRATOR, DATABASE, Stack, bare_environment, docker, free_ports, seconds_until
 
 PROTECTED = ["/", "/admin/login/", "/static/admin/css/base.css", "/unsubscribe/x/"]
 OPEN = ["/health/", "/api/v1/ready/"]

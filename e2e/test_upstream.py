@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from e2e.load import Load, Request
-from e2e.stack import Site, Stack, ask, docker, seconds_until
+from e2e.site import Site, ask
+from e2e.stack import Stack, docker, seconds_until
 
 pytestmark = pytest.mark.full
 PAGE = Request("GET", "/admin/login/", 200)

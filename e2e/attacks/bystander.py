@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from e2e.load import Load, Request, Sample
-from e2e.stack import Site, Stack, docker
+from e2e.site import Site
+from e2e.stack import Stack, docker
 
 LIVENESS = Request("GET", "/api/v1/health/", 200)
 READINESS = Request("GET", "/api/v1/ready/", 200)

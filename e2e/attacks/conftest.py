@@ -6,7 +6,8 @@ import pytest
 from e2e.attacks.bystander import Target
 from e2e.conftest import new_stacks
 from e2e.load import Load
-from e2e.stack import DATABASE, Site, Stack
+from e2e.site import Site
+from e2e.stack import DATABASE, Stack
 
 # A mail server that takes connections and never says a word.
 MAIL = """

@@ -6,7 +6,7 @@ import pytest
 
 from e2e.attacks.bystander import Target, build_form, undisturbed
 from e2e.load import Request, send
-from e2e.stack import Answer
+from e2e.site import Answer
 
 # They measure answer times, and other work on the machine would fail them.
 pytestmark = pytest.mark.full

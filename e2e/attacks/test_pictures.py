@@ -11,7 +11,7 @@ from PIL import Image
 
 from e2e.attacks.bystander import Target, undisturbed
 from e2e.load import Request, Sample, send
-from e2e.stack import ask
+from e2e.site import ask
 
 # They measure answer times, and other work on the machine would fail them.
 pytestmark = pytest.mark.full

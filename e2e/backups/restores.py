@@ -9,7 +9,8 @@ from typing import Any
 
 from e2e.backups.tier import Service
 from e2e.deploys import Deployed, form_headers, log_in
-from e2e.stack import Stack, ask
+from e2e.site import ask
+from e2e.stack import Stack
 
 CONTENTS = """
 import json

@@ -10,7 +10,8 @@ import pytest
 
 from e2e.backups.restores import NO_CLOCK
 from e2e.deploys import BackgroundRun
-from e2e.stack import DATABASE, Site, Stack, ask, docker
+from e2e.site import Site, ask
+from e2e.stack import DATABASE, Stack, docker
 
 pytestmark = pytest.mark.full
 FORMER, MAJOR, IMAGE = "17", "18", "postgres:18-trixie"

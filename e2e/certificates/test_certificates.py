@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from e2e.acme import ALIAS, NAME, Authority, add, authority, names
 from e2e.load import Load, Request
-from e2e.stack import Site, Stack, ask, seconds_until
+from e2e.site import Site, ask
+from e2e.stack import Stack, seconds_until
 
 LIFETIME = 40  # seconds, of what the second authority issues
 HOST = {"Host": NAME}

@@ -12,7 +12,8 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from e2e.acme import FAST
-from e2e.stack import Site, Stack, ask, seconds_until
+from e2e.site import Site, ask
+from e2e.stack import Stack, seconds_until
 
 PLACE = 'cd /certificates; printf %s "$0" > issued.partial && chmod 640 issued.partial; mv issued.partial issued.pem'
 REFUSED = "the new certificate is rejected, the previous one stays: "

@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from e2e.stack import Answer, Site, Stack, ask, seconds_until
+from e2e.site import Answer, Site, ask
+from e2e.stack import Stack, seconds_until
 
 # How requests begin that only mark a moment in the logs.
 MARK = "/until-now/"

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from e2e.front_door.front import Front, request, statuses
-from e2e.stack import DATABASE, Answer, Stack, ask
+from e2e.site import Answer, ask
+from e2e.stack import DATABASE, Stack
 
 POLICY_OF_FRONT = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 POLICY_OF_DJANGO = (

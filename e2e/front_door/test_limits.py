@@ -13,7 +13,7 @@ import pytest
 
 from e2e.front_door.front import Front, read, request, statuses
 from e2e.load import Load, Request
-from e2e.stack import ask
+from e2e.site import ask
 
 LIMIT = 25 * 2**20  # bytes
 # What the front takes for a session; Django has the last word.

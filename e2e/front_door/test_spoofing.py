@@ -15,7 +15,8 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from e2e.front_door.front import Front, docker_logs, request, statuses
-from e2e.stack import ADMINISTRATOR, ask, docker, seconds_until
+from e2e.site import ask
+from e2e.stack import ADMINISTRATOR, docker, seconds_until
 
 STRANGER = "203.0.113.7"
 FORGED = {

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from e2e.front_door.front import Front
-from e2e.stack import Site, ask, seconds_until
+from e2e.site import Site, ask
+from e2e.stack import seconds_until
 
 # https://ssl-config.mozilla.org/guidelines/6.0.json in the form that sslyze reads; its own copy is 5.7.
 GUIDELINE = Path(__file__).parent / "mozilla_6.0.json"

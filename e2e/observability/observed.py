@@ -14,7 +14,8 @@ from typing import Any
 
 from e2e import mail_server
 from e2e.deploys import Deployed
-from e2e.stack import DATABASE, Stack, ask, free_ports, seconds_until
+from e2e.site import ask
+from e2e.stack import DATABASE, Stack, free_ports, seconds_until
 
 HOOK = """
 services:

@@ -8,7 +8,8 @@ import pytest
 import trustme
 
 from e2e.observability.observed import Observed
-from e2e.stack import ask, docker, seconds_until
+from e2e.site import ask
+from e2e.stack import docker, seconds_until
 
 pytestmark = pytest.mark.full
 LINES, AWAY_SECONDS = 100_000, 60

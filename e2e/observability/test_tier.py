@@ -13,7 +13,8 @@ from e2e.load import Request
 from e2e.observability.dashboards import name_metrics, name_occasional, queries
 from e2e.observability.faults import CERTIFICATE, FAULTS
 from e2e.observability.observed import Observed
-from e2e.stack import BOUNDED, ask, docker, seconds_until
+from e2e.site import ask
+from e2e.stack import BOUNDED, docker, seconds_until
 
 EXPORTERS = ["postgres-exporter", "redis-exporter", "nginx-exporter", "blackbox-exporter", "node-exporter"]
 SERVICES = ["prometheus", "alertmanager", *EXPORTERS]
