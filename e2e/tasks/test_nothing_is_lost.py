@@ -15,8 +15,15 @@ from e2e.deploys import Deployed
 from e2e.stack import Stack, docker, seconds_until
 
 pytestmark = pytest.mark.full
-COMMITTED, ROLLED_BACK, WORKERS = 5000, 500, 4
-SETTINGS = "EMAIL_HOST=mail\nEMAIL_PORT=2525\nEMAIL_USE_TLS=false\n"
+COMMITTED, ROLLED_BACK, PHONES, WORKERS = 5000, 500, 3000, 4
+SETTINGS = "EMAIL_HOST=mail\nEMAIL_PORT=2525\nEMAIL_USE_TLS=false\nWHATSAPP_API_URL=http://mock:8001\n"
+WHATSAPP = {
+    "WHATSAPP_TOKEN": "token",
+    "WHATSAPP_PHONE_NUMBER_ID": "1",
+    "WHATSAPP_APP_SECRET": "secret",
+    "WHATSAPP_VERIFY_TOKEN": "verify",
+}
+SETTINGS += "".join(f"{name}={value}\n" for name, value in WHATSAPP.items())
 # The PID of what the watchdog watches, in a shell of the container.
 CHILD = "$(cat /proc/$(cat /proc/1/task/1/children | tr -d ' ')/task/*/children | tr -d ' ')"
 ENQUEUE = """
@@ -67,6 +74,21 @@ for number in range(200):
     if not find_next(campaign).exists():
         break
 """
+
+ROWS = """
+from core_apps.messaging.background import queue_message
+from core_apps.messaging.models import Consent, Wording
+from customers.models import Customer
+wording = Wording.objects.create(purpose="visit", channel="whatsapp", language="en", text="Send me a message.")
+for n in range({count}):
+    person = Customer.objects.create(given_name="Phone", phone=f"+4917139{{n + 20_000:05}}")
+    Consent.objects.create(recipient=person, wording=wording, method="spoken")
+    values = dict(channel="whatsapp", purpose="visit", language="en", template="visit_thanks")
+    queue_message(f"phone:{{n}}", recipient=person, parameters="Ingrid\\nHarbour Fair", text="Dear Ingrid", **values)
+"""
+# WhatsApp's own limit would let workers be idle most of the time.
+NO_LIMIT = "from mock import state; state.write('settings', 'messages_per_second', 10_000)"
+ACCEPTED = "from mock import state; print(*(one['opaque'] for one in state.read('messages').values()))"
 
 
 class Tasks(Deployed):
@@ -181,6 +203,47 @@ def test_campaign_reaches_each_person_once_whatever_is_killed_paused_or_started_
     assert sum(map(int, states.values())) == COMMITTED
     assert states.keys() <= {"sent", "unknown"}
     assert sent.total() == len(sent) >= int(states["sent"])
+
+
+@pytest.fixture
+def mock(tasks: Tasks) -> Iterator[str]:
+    """The mock of WhatsApp beside the tier; it reports no statuses."""
+    stack, name = tasks.stack, f"{tasks.stack.project}-mock"
+    redis = stack.within("web", "printenv", "REDIS_URL").strip()
+    environment = WHATSAPP | {"DEBUG": "true", "REDIS_URL": redis, "CALLBACK_URL": "http://127.0.0.1:1/"}
+    options = [f"--env={variable}={value}" for variable, value in environment.items()]
+    options += [f"--volume={stack.checkout}/mock:/app/mock:ro", f"--network={stack.project}_backend"]
+    server = ["gunicorn", "mock.app", "--bind=0.0.0.0:8001", "--workers=1", "--threads=8", "--no-control-socket"]
+    image = f"exhibition-crm:{tasks.version}"
+    docker("run", "--detach", "--name", name, "--network-alias=mock", *options, image, *server)
+    try:
+        docker("exec", name, "python", "-c", NO_LIMIT)
+        yield name
+    finally:
+        docker("rm", "--force", name)
+
+
+def count_accepted(mock: str) -> Counter[str]:
+    """Return how often the mock has accepted each message."""
+    return Counter(docker("exec", mock, "python", "-c", ACCEPTED).split())
+
+
+def test_whatsapp_message_is_sent_once_or_unknown_whatever_is_killed(tasks: Tasks, mock: str) -> None:
+    queueing = tasks.run_shell(ROWS.format(count=PHONES))
+    seconds_until(lambda: bool(count_accepted(mock)), 60)
+    for number in range(10):
+        tasks.signal_child(tasks.stack.containers("celery-worker")[number % WORKERS], "KILL")
+        time.sleep(2)
+    assert queueing.wait() == 0
+    tasks.wait_until_done(300)
+    accepted = count_accepted(mock)
+    rows = tasks.sql("SELECT id, state FROM messaging_message WHERE channel = 'whatsapp'").split()
+    states = dict(row.split("|") for row in rows)
+    print(f"{len(accepted)} of {len(states)} accepted; by state: {Counter(states.values())}")
+    assert (len(states), set(states.values()) <= {"sent", "unknown"}) == (PHONES, True)
+    assert accepted.total() == len(accepted)
+    assert {key for key, state in states.items() if state == "sent"} <= accepted.keys() <= states.keys()
+    assert Counter(states.values())["unknown"] <= 20  # two threads of each worker that was killed
 
 
 def test_workers_that_are_stopped_finish_what_runs(tasks: Tasks) -> None:
