@@ -12,7 +12,7 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from core_apps.common.time_zones import get_zone
-from core_apps.tasks.jobs import Job, JobCancelledError, watched
+from core_apps.tasks.jobs import Job, JobCancelledError, watch
 from core_apps.tasks.kinds import Kind, RejectError
 from core_apps.tasks.models import Task
 from core_apps.tasks.running import extend_lease
@@ -61,7 +61,7 @@ def write_file(download: Download, task: Task, write: Write) -> None:
     path = Path(default_storage.path(name))
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with watched(download, task) as progress, path.open("wb") as file:
+        with watch(download, task) as progress, path.open("wb") as file:
             if not download.owner.is_active:
                 raise RejectError(_("This account is not active any more."))
             write(download, file, progress)

@@ -155,7 +155,7 @@ class Deployed:
         )
         return Request("POST", "/admin/customers/customer/add/", 302, form_headers(self.session), form)
 
-    def created(self) -> list[int]:
+    def list_created(self) -> list[int]:
         """Return the sorted numbers of the customers in the database."""
         shell = f"python manage.py shell --no-imports -c {shlex.quote(COUNT)}"
         return sorted(map(int, re.findall(r"\d+", self.stack.within("web", "sh", "-c", shell))))

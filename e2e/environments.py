@@ -57,7 +57,7 @@ OBSERVABILITY = {
 }
 
 
-def configured(stack: Stack) -> dict[str, set[str]]:
+def list_variables(stack: Stack) -> dict[str, set[str]]:
     """The variables of each service, profiles included, as Compose reads the files."""
     services: dict[str, Any] = json.loads(stack.compose("--profile", "*", "config", "--format", "json"))["services"]
     return {name: set(service.get("environment") or ()) for name, service in services.items()}

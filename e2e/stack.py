@@ -146,7 +146,7 @@ class Stack:
         assert 0 < host["NanoCpus"] <= 2 * 10**9
         return {name: host[name] for name in BOUNDED}
 
-    def published(self) -> dict[str, str]:
+    def list_published(self) -> dict[str, str]:
         """Addresses on this machine, by the service's own port: {"web:8000/tcp": "127.0.0.1:8000"}."""
         found: dict[str, str] = {}
         for service in self.compose("ps", "--services").split():

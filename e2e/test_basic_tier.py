@@ -195,7 +195,7 @@ def test_web_cannot_write(basic: Stack, path: str) -> None:
 
 
 def test_only_web_and_database_are_published_on_loopback(basic: Stack) -> None:
-    assert basic.published() == {
+    assert basic.list_published() == {
         "db:5432/tcp": f"127.0.0.1:{basic.ports['db']}",
         "web:8000/tcp": f"127.0.0.1:{basic.ports['web']}",
     }

@@ -113,7 +113,7 @@ def test_caddy_is_bounded_and_has_no_interface(deployed: Deployed) -> None:
     assert stack.bounds("caddy") == BOUNDED
     status = stack.within("caddy", "cat", "/proc/self/status")
     assert re.findall(r"^(?:Uid|CapEff|CapBnd):\s+(\w+)", status, re.M) == ["10003", "0" * 16, "0" * 16]
-    published = {inner: int(outer.rpartition(":")[2]) for inner, outer in stack.published().items()}
+    published = {inner: int(outer.rpartition(":")[2]) for inner, outer in stack.list_published().items()}
     assert published == {"caddy:8080/tcp": stack.ports["http"], "caddy:8443/tcp": stack.ports["nginx"]}
     assert "ConnectionRefusedError" in stack.within("web", "python", "-c", DIAL, fails=True)
     assert "Failed to connect" in stack.within("caddy", "curl", "-sS", "http://127.0.0.1:2019/config/", fails=True)

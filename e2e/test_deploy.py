@@ -56,7 +56,7 @@ def test_deploy_with_a_change_of_schema_and_files_loses_nothing(deployed: Deploy
     assert len(load.samples) == REQUESTS
     assert deployed.style() != old.path
     assert (deployed.version, deployed.stack.containers("db")) == (version, database)
-    assert deployed.created() == posts(load)
+    assert deployed.list_created() == posts(load)
     deployed.commit({services: definition})
 
 

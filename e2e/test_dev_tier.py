@@ -149,4 +149,4 @@ def test_container_is_bounded(dev: Stack, service: str) -> None:
 
 def test_every_port_is_on_loopback(dev: Stack) -> None:
     inner = {"web": 8000, "db": 5432, "redis": 6379, "adminer": 8080, "mock": 8001}
-    assert dev.published() == {f"{name}:{inner[name]}/tcp": f"127.0.0.1:{dev.ports[name]}" for name in inner}
+    assert dev.list_published() == {f"{name}:{inner[name]}/tcp": f"127.0.0.1:{dev.ports[name]}" for name in inner}

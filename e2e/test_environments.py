@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.environments import BASIC, CADDY, OBSERVABILITY, PROD, configured
+from e2e.environments import BASIC, CADDY, OBSERVABILITY, PROD, list_variables
 from e2e.stack import new_stack
 
 # Compose checks what these are.
@@ -32,7 +32,7 @@ def test_service_is_given_its_own_variables(
     lines = [f"{name}=value" for name in every if name not in TYPED | stack.environment.keys()]
     (stack.checkout / env_file).write_text("\n".join([*lines, "RCLONE_CONFIG_WRONG_FILE=value", ""]))
     (stack.checkout / ".envs/.env.rclone").write_text("RCLONE_CONFIG_FAR_TYPE=webdav\n")
-    assert configured(stack) == expected
+    assert list_variables(stack) == expected
 
 
 def test_services_with_a_way_out_are_known(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_compose_without_secrets_names_the_command(stack_of: Callable[[str], Sta
 
 
 def test_only_80_and_443_are_published(prod: Stack) -> None:
-    assert prod.published().keys() == {"nginx:8080/tcp", "nginx:8443/tcp"}
+    assert prod.list_published().keys() == {"nginx:8080/tcp", "nginx:8443/tcp"}
     for variable in ("HTTP_PORT", "HTTPS_PORT"):
         prod.environment.pop(variable)
     config = json.loads(prod.compose("config", "--format", "json"))

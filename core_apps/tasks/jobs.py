@@ -63,7 +63,7 @@ class Job(models.Model):
 
 
 @contextmanager
-def watched(job: Job, task: Task) -> Iterator[Callable[[int], None]]:
+def watch(job: Job, task: Task) -> Iterator[Callable[[int], None]]:
     """Yield a function to call with the amount done; it raises JobCancelledError, and LeaseLostError.
 
     A thread with a connection of its own writes the amount each second, so that others see it while the job is in a

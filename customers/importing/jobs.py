@@ -10,7 +10,7 @@ from django.utils.translation import get_language, override
 
 from core_apps.history.cause import Source, caused_by
 from core_apps.history.models import Change
-from core_apps.tasks.jobs import Job, JobCancelledError, watched
+from core_apps.tasks.jobs import Job, JobCancelledError, watch
 from core_apps.tasks.kinds import RetryError, task
 from core_apps.tasks.models import Queue, Task
 from customers.importing.findings import FaultyRow
@@ -58,7 +58,7 @@ def run_step(task: Task, *, job: str, language: str) -> None:
 
 def run(job: FileImport, task: Task) -> None:
     """Do the step and record its outcome, both in one transaction, so that a step that is repeated begins again."""
-    with watched(job, task) as progress, transaction.atomic():
+    with watch(job, task) as progress, transaction.atomic():
         if job.step == Step.REVERT:
             reverted = revert_import(Change.objects.get(pk=job.change or 0))
             outcome = {"report": (job.report or {}) | {"reverted": asdict(reverted)}}

@@ -52,7 +52,7 @@ class QuietHandler(WSGIRequestHandler):
 
 
 @contextmanager
-def served() -> Iterator[str]:
+def run_server() -> Iterator[str]:
     """The address of a server that is asked over HTTP and takes it for HTTPS, as behind nginx."""
     application = get_wsgi_application()
 

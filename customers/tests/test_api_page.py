@@ -12,7 +12,7 @@ import pytest
 from core_apps.accounts.models import ApiToken
 from core_apps.accounts.scopes import Scope
 from customers.models import Customer, FollowUp, Visit
-from customers.tests.api import served
+from customers.tests.api import run_server
 from customers.tests.factories import make_company, make_customer, make_exhibition
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/api.md"
@@ -21,7 +21,7 @@ MARK = "=== next ==="
 
 @pytest.fixture
 def address(transactional_db):
-    with served() as address:
+    with run_server() as address:
         yield address
 
 

@@ -37,7 +37,7 @@ def row(**cells: str) -> Row:
     return tuple((values | cells).values())
 
 
-def exported(client, kind: str = "csv", **parameters: object) -> bytes:
+def export(client, kind: str = "csv", **parameters: object) -> bytes:
     response = client.get(EXPORT, {"format": kind} | parameters, secure=True)
     assert response.status_code == 200
     return b"".join(response.streaming_content)
@@ -63,7 +63,7 @@ def ingrid(alice) -> Customer:
 
 @pytest.mark.django_db
 def test_csv_has_a_byte_order_mark_and_a_line_for_each_customer(ingrid, alice, client_of):
-    assert exported(client_of(alice)).decode() == (
+    assert export(client_of(alice)).decode() == (
         "\ufeffpublic id,given name,family name,e-mail,phone,phone (E.164),job title,company,domain,country,stage,"
         "source,owner,tags,created (UTC)\r\n"
         f"{ID},Ingrid,Haugen,ingrid@nordlys.example,020 7946 0321,'+442079460321,Buyer,"
@@ -79,7 +79,7 @@ def test_csv_formulas_are_escaped():
 
 @pytest.mark.django_db
 def test_csv_can_be_imported_again(ingrid, alice, client_of, tmp_path):
-    text = exported(client_of(alice)).decode().replace("Buyer", "Director")
+    text = export(client_of(alice)).decode().replace("Buyer", "Director")
 
     report = import_text(CUSTOMERS, tmp_path, text)
 
@@ -170,7 +170,7 @@ def test_xlsx_has_the_codes_of_excel(text):
 
 @pytest.mark.django_db
 def test_vcard_has_only_contact_details(ingrid, alice, client_of):
-    assert exported(client_of(alice), "vcf4").decode().split("\r\n") == [
+    assert export(client_of(alice), "vcf4").decode().split("\r\n") == [
         "BEGIN:VCARD",
         "VERSION:4.0",
         f"UID:urn:uuid:{ID}",
@@ -190,7 +190,7 @@ def test_vcard_has_only_contact_details(ingrid, alice, client_of):
 
 
 def test_vcard_3_has_phone_numbers_as_text(ingrid, alice, client_of):
-    lines = exported(client_of(alice), "vcf").decode().split("\r\n")
+    lines = export(client_of(alice), "vcf").decode().split("\r\n")
 
     assert lines[1] == "VERSION:3.0"
     assert [line for line in lines if line.startswith(("TEL", "CREATED"))] == ["TEL:+442079460321"]
@@ -248,7 +248,7 @@ def test_export_has_what_the_list_shows(kind, parameters, expected, alice, clien
     make_customer(family_name="Brandt", email="", stage="prospect")
     make_customer(family_name="Gone", email="", archived_at=timezone.now())
 
-    content = exported(client_of(alice), kind, **parameters).decode()
+    content = export(client_of(alice), kind, **parameters).decode()
 
     assert sorted(set(re.findall("Brandt|Haugen|Gone", content))) == expected
 
@@ -259,7 +259,7 @@ def test_export_is_in_the_order_of_the_list(alice, client_of):
         make_customer(family_name=name, email="")
     column = "2"  # the name
 
-    lists = [table_of(exported(client_of(alice), **order)) for order in ({}, {"o": column}, {"o": f"-{column}"})]
+    lists = [table_of(export(client_of(alice), **order)) for order in ({}, {"o": column}, {"o": f"-{column}"})]
 
     names = [[line["family name"] for line in table] for table in lists]
     shown = [
@@ -310,7 +310,7 @@ def test_export_of_stand_staff_has_the_customers_of_their_exhibition(member_of, 
     person = member_of("Stand staff", visit.exhibition)
     person.user_permissions.add(Permission.objects.get(codename="export_customer"))
 
-    assert [line["family name"] for line in table_of(exported(client_of(person)))] == ["Haugen"]
+    assert [line["family name"] for line in table_of(export(client_of(person)))] == ["Haugen"]
 
 
 @pytest.mark.django_db
@@ -378,7 +378,7 @@ def test_export_is_an_attachment_that_is_not_cached(kind, content_type, alice, c
 def test_export_is_logged(alice, client_of, caplog):
     make_customer()
 
-    exported(client_of(alice), "vcf", stage="lead", q="Haugen")
+    export(client_of(alice), "vcf", stage="lead", q="Haugen")
 
     entry = LogEntry.objects.get()
     assert (entry.user, entry.object_repr, entry.change_message) == (
@@ -441,7 +441,7 @@ def test_first_byte_comes_while_the_database_has_more(kind, many, alice, client_
 def test_memory_of_an_export_does_not_grow_with_its_rows(many, alice, client_of):
     client, process = client_of(alice), psutil.Process()
     for kind in FORMATS:
-        exported(client, kind, q="nobody")
+        export(client, kind, q="nobody")
         before = process.memory_info().rss
         response = client.get(EXPORT, {"format": kind}, secure=True)
         grown = max(process.memory_info().rss - before for part in response.streaming_content) / 2**20
@@ -462,7 +462,7 @@ def test_export_takes_the_same_queries_for_1_and_3_rows(alice, client_of):
         with CaptureQueriesContext(
             connection,
         ) as queries:
-            exported(client)
+            export(client)
         counts.append(len(queries))
 
     assert counts == [counts[0]] * 3
@@ -543,9 +543,9 @@ def test_second_export_of_a_user_is_refused_until_the_first_has_ended(alice, bob
     assert (response.status_code, response.headers["Retry-After"]) == (429, "60")
     assert "yours is still running" in response.text
     assert LogEntry.objects.count() == 0
-    assert exported(client_of(bob))
+    assert export(client_of(bob))
     elsewhere.execute("SELECT pg_advisory_unlock_all()")
-    assert exported(client_of(alice))
+    assert export(client_of(alice))
 
 
 @pytest.mark.django_db
@@ -558,7 +558,7 @@ def test_export_above_the_limit_is_refused(alice, client_of, elsewhere):
     assert (response.status_code, response.headers["Retry-After"]) == (429, "60")
     assert "Too many exports" in response.text
     elsewhere.execute("SELECT pg_advisory_unlock(%s, 2)", [limits.SLOT])
-    assert exported(client_of(alice))
+    assert export(client_of(alice))
 
 
 @pytest.mark.django_db

@@ -240,15 +240,15 @@ def test_order_of_the_list_makes_no_other_list(trio, alice, client_of):
 def test_list_offers_the_new_rows_in_the_format_of_the_last_export(alice, client_of):
     client = client_of(alice)
 
-    def offered(query: str) -> dict[str, Any]:
+    def read_link(query: str) -> dict[str, Any]:
         context: Any = client.get(f"{url('customer', 'changelist')}?{query}", secure=True).context
         return context.get("newer_export") or {}
 
-    before = offered("stage=lead")
+    before = read_link("stage=lead")
     export(client, "customer", "vcf", stage="lead")
-    after = offered("stage=lead&p=last")
+    after = read_link("stage=lead&p=last")
 
-    assert (before, offered(""), after["label"]) == ({}, {}, "vCard")
+    assert (before, read_link(""), after["label"]) == ({}, {}, "vCard")
     assert after["url"] == f"{url('customer')}?stage=lead&format=vcf&since=last-export"
     assert after["moment"] == LogEntry.objects.get().action_time
 

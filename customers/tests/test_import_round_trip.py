@@ -49,7 +49,7 @@ PHONES = [
 ]
 
 
-def stored() -> list[tuple[str, ...]]:
+def read_rows() -> list[tuple[str, ...]]:
     return list(Customer.objects.order_by("email").values_list(*FIELDS))
 
 
@@ -72,7 +72,7 @@ def customers() -> list[tuple[str, ...]]:
         )
     for number, phone in enumerate(PHONES):
         make_customer(email=f"u{number:02}@example.com", phone=phone, country="DE", stage="customer")
-    return stored()
+    return read_rows()
 
 
 @pytest.mark.parametrize("name", ["customers.csv", "customers.xlsx"])
@@ -80,7 +80,7 @@ def test_export_changes_nothing_when_it_is_imported(name, customers, tmp_path):
     report = import_file(export(tmp_path / name), CUSTOMERS)
 
     assert outcome(report) == (0, 0, len(TEXTS) + len(PHONES), 0, 0)
-    assert stored() == customers
+    assert read_rows() == customers
 
 
 @pytest.mark.parametrize("name", ["customers.csv", "customers.xlsx"])
@@ -95,7 +95,7 @@ def test_export_brings_back_customers_that_were_deleted(name, customers, tmp_pat
     assert omissions(report) == [
         (len(TEXTS) + 5, "phone", "+49 171 1234567", "There is room for one value, the first.")
     ]
-    for before, after in zip(customers, stored(), strict=True):
+    for before, after in zip(customers, read_rows(), strict=True):
         if before[3] == PAIR:
             before = (*before[:3], "+49 30 901823", "+4930901823", *before[5:])
         assert after == before

@@ -40,14 +40,14 @@ def list_files(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
-def encoded(image: Image.Image, kind: str, **options) -> bytes:
+def encode(image: Image.Image, kind: str, **options) -> bytes:
     stream = BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
 
 
 def small_image(kind: str = "PNG", **options) -> bytes:
-    return encoded(Image.new("RGB", (40, 30), "red"), kind, **options)
+    return encode(Image.new("RGB", (40, 30), "red"), kind, **options)
 
 
 def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
@@ -72,7 +72,7 @@ def webp(width: int, height: int) -> bytes:
 
 def jpeg_of_scans(more: int) -> bytes:
     """An ordinary progressive file, with its last scan so many times more."""
-    whole = encoded(Image.new("RGB", (4000, 4000)), "JPEG", progressive=True)
+    whole = encode(Image.new("RGB", (4000, 4000)), "JPEG", progressive=True)
     return whole[:-2] + whole[whole.rindex(b"\xff\xda") : -2] * more + whole[-2:]
 
 
@@ -99,8 +99,8 @@ REFUSED = {
     "one byte": (b"\xff", NO_PHOTO),
     "17 megapixels": (png(4250, 4000, (b"IDAT", squeezed_zeros(1))), TOO_MANY % ("17.0", "PNG", 16)),
     "100 megapixels": (png(10_000, 10_000, (b"IDAT", squeezed_zeros(1))), BOMB),
-    "31 megapixels of JPEG": (encoded(Image.new("L", (6200, 5000)), "JPEG"), TOO_MANY % ("31.0", "JPEG", 30)),
-    "29 megapixels of WebP": (encoded(Image.new("L", (5800, 5000)), "WEBP", method=0), TOO_MANY % ("29.0", "WEBP", 16)),
+    "31 megapixels of JPEG": (encode(Image.new("L", (6200, 5000)), "JPEG"), TOO_MANY % ("31.0", "JPEG", 30)),
+    "29 megapixels of WebP": (encode(Image.new("L", (5800, 5000)), "WEBP", method=0), TOO_MANY % ("29.0", "WEBP", 16)),
     "4,294 megapixels": (png(65_535, 65_535, (b"IDAT", squeezed_zeros(1))), BOMB),
     "268 megapixels of WebP": (webp(16_383, 16_383), BOMB),
     "30 megapixels in one column": (png(1, 30_000_000, (b"IDAT", squeezed_zeros(1))), TOO_LONG % (1, 30_000_000)),
@@ -108,8 +108,8 @@ REFUSED = {
     "bomb in a comment": (png(1, 1, (b"zTXt", b"a\0\0" + squeezed_zeros(200))), NO_PHOTO),
     "bomb in a colour profile": (png(1, 1, (b"iCCP", b"a\0\0" + squeezed_zeros(200))), NO_PHOTO),
     "pixels that are none": (png(10, 10, (b"IDAT", b"nothing")), DAMAGED),
-    "half a JPEG": ((whole := encoded(Image.effect_noise((900, 900), 50), "JPEG"))[: len(whole) // 2], DAMAGED),
-    "half a PNG": ((whole := encoded(Image.effect_noise((900, 900), 50), "PNG"))[: len(whole) // 2], DAMAGED),
+    "half a JPEG": ((whole := encode(Image.effect_noise((900, 900), 50), "JPEG"))[: len(whole) // 2], DAMAGED),
+    "half a PNG": ((whole := encode(Image.effect_noise((900, 900), 50), "PNG"))[: len(whole) // 2], DAMAGED),
     "moving PNG": (small_image("PNG", **FRAMES), MOVES),
     "moving WebP": (small_image("WEBP", **FRAMES), MOVES),
     "11 MB": (
@@ -180,7 +180,7 @@ LARGEST = {
 @pytest.mark.parametrize("what", LARGEST)
 def test_largest_photo_is_taken_within_the_limits(what):
     mode, size, options = LARGEST[what]
-    content = encoded(Image.new(mode, size), "JPEG" if "JPEG" in what else what.split()[0], **options)
+    content = encode(Image.new(mode, size), "JPEG" if "JPEG" in what else what.split()[0], **options)
 
     photo = read_photo(SimpleUploadedFile("badge.jpg", content))
 
@@ -235,7 +235,7 @@ def test_photo_that_waits_too_long_is_refused(monkeypatch):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "MPO"])
 def test_photo_is_kept_as_a_jpeg_and_a_thumbnail(kind, alice, client_of, media_root):
     options = {"save_all": True, "append_images": [Image.new("RGB", (20, 10))]} if kind == "MPO" else {}
-    picture = encoded(Image.new("RGB", (2000, 1000), "red"), kind, **options)
+    picture = encode(Image.new("RGB", (2000, 1000), "red"), kind, **options)
     upload = SimpleUploadedFile("Badge of Ingrid.html", picture)
 
     client_of(alice).post(reverse("admin:customers_customer_add"), FORM | {"photo": upload}, secure=True)
@@ -275,7 +275,7 @@ def taken_at_a_place() -> bytes:
     exif[GPS_INFO] = {LATITUDE: (52.0, 31.0, 12.0)}
     picture = Image.new("RGB", (40, 20), "red")
     picture.paste("blue", (20, 0, 40, 20))
-    return encoded(picture, "JPEG", exif=exif, comment=b"at home", xmp=b"<x:xmpmeta>home</x:xmpmeta>", quality=95)
+    return encode(picture, "JPEG", exif=exif, comment=b"at home", xmp=b"<x:xmpmeta>home</x:xmpmeta>", quality=95)
 
 
 def test_photo_is_kept_upright_and_without_the_place_where_it_was_taken():
@@ -297,7 +297,7 @@ def test_photo_is_kept_upright_and_without_the_place_where_it_was_taken():
 
 
 def test_transparent_photo_is_drawn_on_white():
-    photo = read_photo(SimpleUploadedFile("badge.png", encoded(Image.new("RGBA", (9, 9), (0, 0, 0, 0)), "PNG")))
+    photo = read_photo(SimpleUploadedFile("badge.png", encode(Image.new("RGBA", (9, 9), (0, 0, 0, 0)), "PNG")))
 
     assert Image.open(photo.file).getpixel((4, 4)) == (255, 255, 255)
 

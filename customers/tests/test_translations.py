@@ -78,7 +78,7 @@ def message(block: str) -> tuple[Text, Text]:
     return tuple(values[key] for key in values if "id" in key), tuple(values[key] for key in values if "str" in key)
 
 
-def compiled(app: str) -> dict[Text, Text]:
+def read_compiled(app: str) -> dict[Text, Text]:
     with (CHECKOUT / app / "locale/de/LC_MESSAGES/django.mo").open("rb") as file:
         raw = gettext.GNUTranslations(file)
     return {text: translations(raw, text) for text in catalogue_of(app)}
@@ -111,7 +111,7 @@ def test_every_text_is_translated_with_the_same_places(app):
 
 @pytest.mark.parametrize("app", APPS)
 def test_compiled_catalogue_is_that_of_the_written_one(app):
-    assert compiled(app) == catalogue_of(app), "Run `make messages`."
+    assert read_compiled(app) == catalogue_of(app), "Run `make messages`."
 
 
 def test_source_is_read_as_gettext_reads_it():

@@ -230,12 +230,12 @@ def test_copy_that_differs_is_noticed(filled: Service) -> None:
 
 
 def test_failed_copy_is_told_and_made_up_for(filled: Service) -> None:
-    before = len(filled.told())
+    before = len(filled.read_reports())
     filled.stack.compose("stop", "remote")
     said = filled.run("take", BACKUP_REMOTE="far:", fails=True)
     name = filled.names()[-1]
     assert "copying it off-site failed" in said
-    (told,) = filled.told()[before:]
+    (told,) = filled.read_reports()[before:]
     assert (told["event"], told["action"], told["name"]) == ("backup_failed", "backup", name)
     assert f"the last manual backup failed at {told['time'][:10]}" in filled.run("status")
     filled.stack.compose("start", "remote")
@@ -286,10 +286,10 @@ def failure(service: Service, *, noted: bool = True) -> Iterator[list[str]]:
 
     Known after the block: the reason that it was told. `noted`: for status as well.
     """
-    before, told, reasons = service.shell(SUMS), len(service.told()), list[str]()
+    before, told, reasons = service.shell(SUMS), len(service.read_reports()), list[str]()
     yield reasons
-    seconds_until(lambda: len(service.told()) > told, 15)
-    (last,) = service.told()[told:]
+    seconds_until(lambda: len(service.read_reports()) > told, 15)
+    (last,) = service.read_reports()[told:]
     assert (last["event"], last["action"]) == ("backup_failed", "backup")
     reasons.append(last["reason"])
     assert service.shell(SUMS) == before

@@ -41,14 +41,14 @@ class Laptop:
     def take(self) -> None:
         """Replace the backup by another one."""
         subprocess.run(["rm", "-rf", self.backup.parent], check=True)
-        self.backup = taken(self.prod)
+        self.backup = take_backup(self.prod)
 
 
 def sql(stack: Stack, database: str, user: str, statement: str) -> str:
     return stack.within("db", "psql", "-qtAX", "-v", "ON_ERROR_STOP=1", "-U", user, "-d", database, "-c", statement)
 
 
-def taken(prod: Stack) -> Path:
+def take_backup(prod: Stack) -> Path:
     """Copy the newest backup from the server as documented."""
     prod.make("prod-backup")
     name = prod.within("backup", "sh", "-c", "ls /backups").split()[-1]
@@ -68,7 +68,7 @@ def laptop(stack_of: Callable[[str], Stack]) -> Laptop:
     prod.compose(
         "run", "--rm", "--no-deps", "-T", *administrator, "web", "python", "manage.py", "createsuperuser", "--noinput"
     )
-    backup = taken(prod)
+    backup = take_backup(prod)
     dev.make("dev-up")
     return Laptop(dev, prod, backup)
 

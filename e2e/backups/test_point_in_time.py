@@ -47,10 +47,10 @@ class PointInTime(Service):
     def wait_for_base(self) -> None:
         """Wait until the archive of this database has a base backup."""
         system = self.sql("SELECT system_identifier FROM pg_control_system()")
-        seconds_until(lambda: bool(self.archived(f"ls /wal/{system}/main/base/ 2>/dev/null || true").strip()), 120)
+        seconds_until(lambda: bool(self.in_archive(f"ls /wal/{system}/main/base/ 2>/dev/null || true").strip()), 120)
         self.stack.wait_to_be("healthy", "barman", 120)
 
-    def archived(self, line: str) -> str:
+    def in_archive(self, line: str) -> str:
         return self.stack.within("barman", "sh", "-c", line)
 
     @contextmanager
@@ -132,7 +132,7 @@ def test_moment_that_is_not_covered_is_refused(tier: PointInTime) -> None:
 @pytest.mark.full
 def test_receiver_that_is_killed_leaves_no_gap_and_a_deleted_file_comes_back(tier: PointInTime) -> None:
     tier.stack.within("web", "sh", "-c", "echo photo > /app/media/e2e.txt")
-    tier.archived("kill -9 $(grep -l pg_receivewal /proc/[0-9]*/comm | cut -d/ -f3)")
+    tier.in_archive("kill -9 $(grep -l pg_receivewal /proc/[0-9]*/comm | cut -d/ -f3)")
     for statement in ("INSERT INTO writes DEFAULT VALUES", "SELECT pg_switch_wal()") * 2:
         tier.sql(statement)
     active = "SELECT active FROM pg_replication_slots"
@@ -152,8 +152,8 @@ def test_damaged_wal_is_refused_with_what_can_be_had(tier: PointInTime) -> None:
     segment, offset = tier.sql("SELECT * FROM pg_walfile_name_offset(pg_current_wal_insert_lsn())").split("|")
     tier.sql("INSERT INTO writes SELECT FROM generate_series(1, 100)")
     tier.sql("SELECT pg_switch_wal()")
-    seconds_until(lambda: bool(tier.archived(f"ls /wal/*/main/*/{segment} /wal/*/main/*/*/{segment} || true")), 30)
-    file = tier.archived(f"find /wal -name {segment}").strip()
+    seconds_until(lambda: bool(tier.in_archive(f"ls /wal/*/main/*/{segment} /wal/*/main/*/*/{segment} || true")), 30)
+    file = tier.in_archive(f"find /wal -name {segment}").strip()
     tier.flip(file, int(offset) + 200)
     backups = tier.names()
     said = tier.recover(tier.now(), fails=True)
@@ -161,7 +161,7 @@ def test_damaged_wal_is_refused_with_what_can_be_had(tier: PointInTime) -> None:
     assert found, said
     assert abs(datetime.fromisoformat(found[1]) - last_good) < timedelta(seconds=1)
     assert tier.names() == backups
-    tier.flip(tier.archived(f"find /wal -name {segment}").strip(), int(offset) + 200)
+    tier.flip(tier.in_archive(f"find /wal -name {segment}").strip(), int(offset) + 200)
 
 
 @pytest.mark.full

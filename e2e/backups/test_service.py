@@ -171,7 +171,7 @@ def test_run_that_was_killed_is_told_of_once(service: Any) -> None:
 
 
 @contextmanager
-def held(lock: Path) -> Iterator[None]:
+def hold(lock: Path) -> Iterator[None]:
     """Hold the lock in another process."""
     hold = f"{HOLD}; f.flush(); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", hold, str(lock)], stdout=subprocess.PIPE) as other:
@@ -184,7 +184,7 @@ def held(lock: Path) -> Iterator[None]:
 def test_run_beside_another_waits_and_then_names_it(service: Any) -> None:
     lock, failed = package("lock").lock, package("errors").BackupError
     with (
-        held(service.settings.backups / ".lock"),
+        hold(service.settings.backups / ".lock"),
         pytest.raises(failed, match="gave up after 0 s, another operation is in progress: a drill"),
         lock(service.settings, "a backup", 0.5),
     ):

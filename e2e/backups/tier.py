@@ -123,7 +123,7 @@ class Service:
             given.process.kill()
             given.process.communicate()
 
-    def told(self) -> list[dict[str, Any]]:
+    def read_reports(self) -> list[dict[str, Any]]:
         """Return what BACKUP_FAILURE_URL has received."""
         said = self.stack.run("docker", "logs", self.stack.container("listener"))
         return [json.loads(line) for line in said.splitlines() if line.startswith("{")]

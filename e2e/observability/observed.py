@@ -120,7 +120,7 @@ class Observed(Deployed):
         notified = [Notification(*json.loads(line)) for line in lines]
         return [one for one in notified if one.time >= since and one.path == path]
 
-    def fired(self, since: float) -> set[str]:
+    def list_fired(self, since: float) -> set[str]:
         """Return the alerts that somebody was told of, but for that of the former faults' errors."""
         return {one.alert for one in self.notifications(since) if one.status == "firing"} - BUDGETS
 

@@ -59,7 +59,7 @@ class Logs:
         self.stack.environment["LOGS_CA"] = f"./sink/{authority}"
         self.stack.compose("--profile", "logs", "up", "--detach", "--build", "logs")
 
-    def received(self, text: str) -> list[dict[str, object]]:
+    def find_received(self, text: str) -> list[dict[str, object]]:
         """Return the lines that contain the text."""
         found = self.stack.within("sink", "sh", "-c", f"cat /received/all | grep -F {text!r} || true")
         return [json.loads(line) for line in found.splitlines()]
@@ -83,8 +83,8 @@ def test_logs_are_sent_to_nobody_else(logs: Logs) -> None:
 def test_lines_of_a_request_are_found_by_its_id(logs: Logs, prometheus: Observed) -> None:
     logs.send("ca.pem")
     request_id = ask(prometheus.site, "GET", "/admin/login/").headers["X-Request-Id"]
-    seconds_until(lambda: len(logs.received(request_id)) >= 2, 60)
-    lines = {str(line["attrs"]): json.loads(str(line["log"])) for line in logs.received(request_id)}
+    seconds_until(lambda: len(logs.find_received(request_id)) >= 2, 60)
+    lines = {str(line["attrs"]): json.loads(str(line["log"])) for line in logs.find_received(request_id)}
     assert {line["request_id"] for line in lines.values()} == {request_id}
     tags = {attributes.partition("e2e-")[2] for attributes in lines}
     assert any("-web-1 exhibition-crm:" in tag for tag in tags)

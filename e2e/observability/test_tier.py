@@ -35,7 +35,7 @@ def test_container_of_the_observability_tier_is_bounded(service: str, prometheus
 
 def test_only_prometheus_is_published_and_on_loopback(prometheus: Observed) -> None:
     port = prometheus.watching.ports["prometheus"]
-    assert prometheus.watching.published() == {"prometheus:9090/tcp": f"127.0.0.1:{port}"}
+    assert prometheus.watching.list_published() == {"prometheus:9090/tcp": f"127.0.0.1:{port}"}
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -112,7 +112,7 @@ def test_fault_causes_its_alert_alone(alert: str, prometheus: Observed) -> None:
     print(f"{alert}: notified after {fired:.1f} s, resolved after {resolved:.1f} s")
     assert resolved <= limit
     time.sleep(NO_OTHER_SECONDS)
-    assert prometheus.fired(begun) == {alert}
+    assert prometheus.list_fired(begun) == {alert}
 
 
 def build_random_request(number: int) -> Request:
@@ -132,7 +132,7 @@ def test_nothing_fires_while_nothing_is_wrong(prometheus: Observed) -> None:
         stack.make("prod-scale", "WEB=1")
         time.sleep(max(0, QUIET_SECONDS - (time.time() - begun)))
     print(f"{load.report()}; three targets after {seconds:.1f} s")
-    assert prometheus.fired(begun) == set()
+    assert prometheus.list_fired(begun) == set()
     assert load.failures == []
     assert prometheus.query('{route=~".*random.*"}') == []
     series = prometheus.query('count by (instance) ({job="application"})')

@@ -16,11 +16,11 @@ def connecting(monkeypatch) -> list[Thread]:
     """The threads that have asked for a connection to Redis, one entry for each time."""
     threads, connect = [], redis.Connection.connect
 
-    def noticed(connection):
+    def record_and_connect(connection):
         threads.append(current_thread())
         connect(connection)
 
-    monkeypatch.setattr(redis.Connection, "connect", noticed)
+    monkeypatch.setattr(redis.Connection, "connect", record_and_connect)
     return threads
 
 

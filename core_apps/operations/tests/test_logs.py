@@ -34,14 +34,14 @@ def lines() -> Iterator[StringIO]:
     logging.getLogger().removeHandler(handler)
 
 
-def logged(lines: StringIO) -> list[dict[str, object]]:
+def read_log(lines: StringIO) -> list[dict[str, object]]:
     return [json.loads(line) for line in lines.getvalue().splitlines()]
 
 
 def test_request_makes_one_json_line_with_all_its_fields(lines, alice, client_of):
     response = client_of(alice).get("/admin/?q=secret", secure=True, headers={"X-Request-Id": "front-door.1"})
 
-    [line] = logged(lines)
+    [line] = read_log(lines)
     assert set(line) == {
         *("timestamp", "level", "logger", "message", "request_id"),
         *("method", "path", "status", "duration_ms", "user_id"),
@@ -66,7 +66,7 @@ def test_warning_of_python_is_one_json_line():
 def test_request_of_nobody_has_no_user(lines):
     Client().get("/admin/login/", secure=True)
 
-    assert logged(lines)[-1]["user_id"] is None
+    assert read_log(lines)[-1]["user_id"] is None
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_probe_is_not_logged(path, lines):
 def test_path_with_control_characters_adds_no_json_line(lines):
     Client().get(quote(HOSTILE), secure=True)
 
-    [line] = logged(lines)
+    [line] = read_log(lines)
     assert (line["path"], line["status"]) == (HOSTILE, 404)
     assert lines.getvalue().count("\n") == 1
 
@@ -125,7 +125,7 @@ def test_exception_in_json_stays_on_its_line(lines):
     except ValueError:
         logging.getLogger("customers").exception("failed")
 
-    [line] = logged(lines)
+    [line] = read_log(lines)
     assert (line["level"], line["message"]) == ("ERROR", "failed")
     assert str(line["exception"]).startswith("Traceback (most recent call last):\n")
 
@@ -135,7 +135,7 @@ def test_exception_in_json_stays_on_its_line(lines):
 def test_token_of_a_password_reset_is_not_logged(lines, path):
     Client().get(path.format("cq8xv1-0123456789abcdef0123456789abcdef"), secure=True)
 
-    assert logged(lines)[-1]["path"] == path.format("[redacted]")
+    assert read_log(lines)[-1]["path"] == path.format("[redacted]")
     assert "0123456789abcdef" not in lines.getvalue()
 
 
@@ -163,7 +163,7 @@ def test_log_in_a_terminal_is_text_and_in_a_pipe_is_json():
 def test_cache_failure_is_ignored_and_logged(settings, lines):
     settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:1/0"}}
     assert cache.get("anything") is None
-    first, line = logged(lines)
+    first, line = read_log(lines)
     assert (first["level"], str(first["message"])[:21]) == ("WARNING", "Redis does not answer")
     assert line["level"] == "ERROR"
     assert "127.0.0.1:1" in str(line["exception"])

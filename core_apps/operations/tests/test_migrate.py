@@ -14,7 +14,7 @@ from django.db import IntegrityError, OperationalError, connection, connections,
 
 from core_apps.operations.management.commands import migrate as command
 from core_apps.operations.migration_safety import MIGRATE_LOCK, fetch_all, migration_lock, migration_timeouts
-from core_apps.operations.tests.throwaway import NAME, App, applied, migrate
+from core_apps.operations.tests.throwaway import NAME, App, list_applied, migrate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -104,7 +104,7 @@ def test_migration_behind_a_long_transaction_waits_and_keeps_no_reader_waiting(a
         said = said_by_migrate()
 
     print(f"of {len(reading)} readings beside a migration that waits the slowest took {max(reading):.2f} s")
-    assert applied() == ["0001_initial", "0002_size"]
+    assert list_applied() == ["0001_initial", "0002_size"]
     assert max(reading) < 1
     assert "Could not get a lock. Next try in 1 s." in said
 
@@ -117,7 +117,7 @@ def test_migration_whose_lock_never_comes_gives_up_and_says_what_to_do(app: App,
     with transaction_open(READ, seconds=30), pytest.raises(CommandError, match=r"no lock within 1 s .* docs/trouble"):
         migrate()
 
-    assert applied() == ["0001_initial"]
+    assert list_applied() == ["0001_initial"]
 
 
 def test_migration_that_deadlocks_with_a_visitor_leaves_it_the_way(app: App):
@@ -132,7 +132,7 @@ def test_migration_that_deadlocks_with_a_visitor_leaves_it_the_way(app: App):
 
     assert visitor.result() == "read"
     assert "Could not get a lock." in said
-    assert applied() == ["0001_initial", "0002_other", "0003_both"]
+    assert list_applied() == ["0001_initial", "0002_other", "0003_both"]
 
 
 def read_both() -> str:
@@ -170,7 +170,7 @@ def test_two_migrates_at_once_apply_once(app: App):
     assert ("Applying throwaway.0002_slow... OK" in one, "Another migrate" in one) == (True, False)
     assert "Another migrate is running; waiting until it is done." in other
     assert "No migrations to apply." in other
-    assert applied() == ["0001_initial", "0002_slow"]
+    assert list_applied() == ["0001_initial", "0002_slow"]
 
 
 def test_long_statement_and_a_long_pause_are_no_fault_in_a_migration(app: App, short_limits):
@@ -183,7 +183,7 @@ def test_long_statement_and_a_long_pause_are_no_fault_in_a_migration(app: App, s
 
     migrate()
 
-    assert applied() == ["0001_initial", "0002_long"]
+    assert list_applied() == ["0001_initial", "0002_long"]
 
 
 def test_session_has_its_own_limits_again_after_migrate(app: App):
@@ -209,7 +209,7 @@ def test_migrate_that_was_killed_does_not_hold_up_the_next_one(app: App):
             statement.result()
         migrate()
 
-    assert applied() == ["0001_initial"]
+    assert list_applied() == ["0001_initial"]
 
 
 def test_index_that_is_built_concurrently_waits_for_older_transactions(app: App):

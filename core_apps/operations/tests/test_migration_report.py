@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 BREAKS = "breaks_previous_version = True"
 
 
-def reported(capsys) -> Any:
+def read_report(capsys) -> Any:
     call_command("migration_report")
     return json.loads(capsys.readouterr().out)
 
@@ -20,7 +20,7 @@ def test_migration_report_tells_what_is_applied_and_what_breaks(app: App, capsys
     migrate()
     app.add("contract", attributes=BREAKS)
 
-    report = reported(capsys)
+    report = read_report(capsys)
 
     assert report["customers.0001_initial"] == {"known": True, "applied": True, "breaks_previous_version": False}
     assert report["throwaway.0001_initial"] == {"known": True, "applied": True, "breaks_previous_version": False}
@@ -32,7 +32,7 @@ def test_migration_report_of_an_older_version_lists_what_it_does_not_know(app: A
     migrate()
     (app.folder / f"{name}.py").unlink()
 
-    assert reported(capsys)[f"throwaway.{name}"] == {
+    assert read_report(capsys)[f"throwaway.{name}"] == {
         "known": False,
         "applied": True,
         "breaks_previous_version": None,

@@ -73,7 +73,7 @@ def remove_tables() -> None:
         cursor.execute("DELETE FROM django_migrations WHERE app = %s", [NAME])
 
 
-def applied() -> list[str]:
+def list_applied() -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT name FROM django_migrations WHERE app = %s ORDER BY name", [NAME])
         return [name for (name,) in cursor.fetchall()]

@@ -268,12 +268,12 @@ def test_worker_that_lost_its_lease_changes_nothing(declare):
 
 
 def test_lease_of_a_cancelled_task_cannot_be_extended(declare):
-    def cancelled(task):
+    def cancel_itself(task):
         extend_lease(task)
         Task.objects.update(state=Task.State.CANCELLED)
         extend_lease(task)
 
-    declare(cancelled).enqueue()
+    declare(cancel_itself).enqueue()
     run_due_tasks("emails")
 
     assert read("state", "error") == [("cancelled", "")]
