@@ -12,7 +12,7 @@ from django.core.management import call_command
 from core_apps.accounts.models import ApiToken
 from core_apps.accounts.scopes import Scope
 from customers.models import Exhibition
-from customers.tests.api import served
+from customers.tests.api import run_server
 
 FOLDER = Path(__file__).resolve().parent
 SCHEMATHESIS = FOLDER.parent / ".venv/bin/schemathesis"
@@ -45,7 +45,7 @@ def token_of(transactional_db, member_of, caplog):
 )
 def test_api_keeps_to_its_schema(token_of, role, asked, seed, tmp_path):
     phases, least = asked
-    with served() as address:
+    with run_server() as address:
         ran = subprocess.run(
             [
                 SCHEMATHESIS,
