@@ -45,7 +45,7 @@ CREATED = re.compile(r'CREATE TABLE (?:IF NOT EXISTS )?"?(\w+)"?')
 
 REFUSED = """
 Refused: during a deploy the previous version uses the new schema. Add first, and remove in a later version by a
-migration that sets `breaks_previous_version = True` and says why: docs/operations.md, Migrations."""
+migration that sets `breaks_previous_version = True` and says why: CONTRIBUTING.md, Rename or remove a column."""
 
 
 class Analyser(PostgresqlAnalyser):

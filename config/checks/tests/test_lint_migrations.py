@@ -147,7 +147,7 @@ def test_real_migrations_pass(capsys):
 
 
 def test_column_renamed_over_three_deploys_fails_no_version_on_the_way(app: App, capsys):
-    """docs/operations.md, Migrations."""
+    """CONTRIBUTING.md, Rename or remove a column."""
     default = "migrations.RunSQL(\"ALTER TABLE throwaway_thing ALTER COLUMN name SET DEFAULT ''\")"
     forget = 'migrations.SeparateDatabaseAndState(state_operations=[migrations.RemoveField("thing", "name")])'
     copy = "migrations.RunSQL(\"UPDATE throwaway_thing SET title = name WHERE title = ''\")"
