@@ -1,5 +1,4 @@
-"""Replaces web and workers without losing a request: `python3 -m deploy.deploy deploy [VERSION]`, `rollback [VERSION]`,
-`scale WEB WORKER`.
+"""Replaces web and workers without losing a request: `deploy [VERSION]`, `rollback [VERSION]`, `scale WEB WORKER`.
 
 Whatever fails or interrupts it, exactly one version serves: the old one until `VERSION` in the env file names the new
 one. The next run removes leftovers.
@@ -20,8 +19,7 @@ from deploy.tier import SERVICES, WORKERS, Container, DeployError, Tier, run
 
 ENV_FILE = Path(os.environ.get("ENV_FILE", ".envs/.env.production"))
 HISTORY_LINES = 5
-# Of web, each takes up to 768 MB and 16 of PostgreSQL's 200 connections, of celery-worker 384 MB and 8; during a switch
-# there are twice as many.
+# Each web takes up to 768 MB and 16 of PostgreSQL's 200 connections, a worker 384 MB and 8; twice that during a switch.
 MAX_REPLICAS = {"web": 3, "celery-worker": 4}
 VARIABLES = {"web": "WEB_REPLICAS", "celery-worker": "WORKER_REPLICAS"}
 # What `make prod-up` replaces, as far as the tier has it: docker-compose.caddy.yml has other services in front of web.
