@@ -75,13 +75,14 @@ for number in range(200):
         break
 """
 
+# The mock answers lower numbers of this range with errors.
 ROWS = """
 from core_apps.messaging.background import queue_message
 from core_apps.messaging.models import Consent, Wording
 from customers.models import Customer
 wording = Wording.objects.create(purpose="visit", channel="whatsapp", language="en", text="Send me a message.")
 for n in range({count}):
-    person = Customer.objects.create(given_name="Phone", phone=f"+4917139{{n + 20_000:05}}")
+    person = Customer.objects.create(given_name="Phone", phone=f"+4917139{{n + 21_000:05}}")
     Consent.objects.create(recipient=person, wording=wording, method="spoken")
     values = dict(channel="whatsapp", purpose="visit", language="en", template="visit_thanks")
     queue_message(f"phone:{{n}}", recipient=person, parameters="Ingrid\\nHarbour Fair", text="Dear Ingrid", **values)
