@@ -2,8 +2,11 @@
 
 from django.contrib import admin
 from django.contrib.auth import views as auth
-from django.urls import include, path
+from django.http import Http404
+from django.urls import include, path, re_path
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.defaults import page_not_found
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
@@ -35,4 +38,6 @@ urlpatterns = [
     path("calendar/<str:key>.ics", calendar_feed, name="calendar_feed"),
     path("language/", set_language, name="set_language"),
     path("media/<path:name>", media, name="media"),
+    # During an update, a CDN may ask a server that does not have the new files yet.
+    re_path("^static/", never_cache(page_not_found), {"exception": Http404()}),
 ]

@@ -26,3 +26,9 @@ def test_static_file_is_served_under_its_hash_compressed_and_immutable(collected
     assert response.headers["Cache-Control"] == "max-age=315360000, public, immutable"
     assert response.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(response.getvalue()) == (collected / url[len("/static/") :]).read_bytes()
+
+
+def test_static_file_that_is_missing_is_not_cached():
+    response = Client().get("/static/admin/css/base.000000000000.css", secure=True)
+
+    assert (response.status_code, "no-store" in response.headers["Cache-Control"]) == (404, True)
