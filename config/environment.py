@@ -130,11 +130,23 @@ class Environment:
 
     def get_site_url(self, name: str, hosts: list[str], *, https: bool, port: int) -> str:
         """Return a URL without a slash at its end; by default, that of the first host."""
+        url = self.get_origin(name)
+        host = hosts[0].lstrip(".") if hosts else "localhost"
+        return url or (f"https://{host}" if https else f"http://{host}:{port}")
+
+    def get_origin(self, name: str) -> str:
+        """Return a scheme, a host and perhaps a port, or blank."""
         url = self.get_text(name)
         if url and not re.fullmatch(r"https?://[^/?#\s]+", url):
             self.add_error(name, "must be like https://crm.example.com, without a path")
-        host = hosts[0].lstrip(".") if hosts else "localhost"
-        return url or (f"https://{host}" if https else f"http://{host}:{port}")
+        return url
+
+    def get_bucket(self, name: str) -> str:
+        """Return the name of a bucket, or blank. With a dot, Amazon's certificate would not fit its host name."""
+        bucket = self.get_text(name)
+        if bucket and not re.fullmatch(r"[a-z0-9-]{3,63}", bucket):
+            self.add_error(name, "must be 3 to 63 lower-case letters, digits and hyphens")
+        return bucket
 
     def get_country(self, name: str) -> str:
         """Return an ISO 3166-1 alpha-2 code, or blank."""

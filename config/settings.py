@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
@@ -224,7 +225,8 @@ PHONE_REGION = env.get_country("PHONE_REGION")
 
 # Static files and media
 
-STATIC_URL = "static/"
+STATIC_HOST = env.get_origin("STATIC_HOST")
+STATIC_URL = f"{STATIC_HOST}/static/" if STATIC_HOST else "static/"
 STATIC_ROOT = Path(env.get_text("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 # Only hashed names identify the version of a file.
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
@@ -232,10 +234,32 @@ MEDIA_URL = "media/"
 MEDIA_ROOT = Path(env.get_text("MEDIA_ROOT", str(BASE_DIR / "media")))
 MEDIA_ACCEL_URL = env.get_url_path("MEDIA_ACCEL_URL")
 UPLOAD_LIMIT_MB = env.get_int("UPLOAD_LIMIT_MB", default=25, minimum=1)  # in nginx, 0 means no limit
-STORAGES = {
+STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+# In a bucket instead of MEDIA_ROOT, by Amazon's own variables; without a key, boto3 looks for the role of the machine.
+MEDIA_BUCKET = env.get_bucket("MEDIA_BUCKET")
+AWS_REGION = env.get_text("AWS_REGION")
+AWS_ENDPOINT_URL = env.get_origin("AWS_ENDPOINT_URL")
+AWS_ACCESS_KEY_ID = env.get_text("AWS_ACCESS_KEY_ID")
+AWS_SECRET_ACCESS_KEY = env.get_secret("AWS_SECRET_ACCESS_KEY")
+if MEDIA_BUCKET:
+    if not AWS_ENDPOINT_URL:
+        env.require("MEDIA_BUCKET", "AWS_REGION")
+    if AWS_ACCESS_KEY_ID:
+        env.require("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    STORAGES["default"] = {
+        "BACKEND": "core_apps.media.bucket.BucketStorage",
+        "OPTIONS": {
+            "bucket_name": MEDIA_BUCKET,
+            "region_name": AWS_REGION or "us-east-1",
+            "endpoint_url": AWS_ENDPOINT_URL or None,
+            "access_key": AWS_ACCESS_KEY_ID or None,
+            "secret_key": AWS_SECRET_ACCESS_KEY or None,
+        },
+    }
+    MIDDLEWARE.append("core_apps.media.bucket.BucketAwayMiddleware")
 
 # API
 
@@ -322,14 +346,17 @@ SECURE_HSTS_PRELOAD = env.get_bool("SECURE_HSTS_PRELOAD", default=False) and HTT
 CSRF_TRUSTED_ORIGINS = env.get_list("CSRF_TRUSTED_ORIGINS")
 X_FRAME_OPTIONS = "DENY"
 
+# Of photos, and of static files
+MEDIA_ORIGINS = [AWS_ENDPOINT_URL or f"https://{MEDIA_BUCKET}.s3.{AWS_REGION}.amazonaws.com"] if MEDIA_BUCKET else []
+STATIC_ORIGINS = [SELF, STATIC_HOST] if STATIC_HOST else [SELF]
 # e2e/test_content_security_policy.py visits all pages of the admin with this policy. No nonces: the admin's own tags
 # have none.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
-        "script-src": [SELF],
-        "style-src": [SELF],
-        "img-src": [SELF],
+        "script-src": STATIC_ORIGINS,
+        "style-src": STATIC_ORIGINS,
+        "img-src": STATIC_ORIGINS + MEDIA_ORIGINS,
         "connect-src": [SELF],  # autocomplete, and the form for the stand
         "form-action": [SELF],
         "base-uri": [NONE],

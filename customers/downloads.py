@@ -1,10 +1,10 @@
 """Files that take long to make: a worker does it, while their owner follows the progress."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO, Any
 
 from django.conf import settings
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
@@ -12,6 +12,7 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from core_apps.common.time_zones import get_zone
+from core_apps.media.photos.fields import delete_files
 from core_apps.tasks.jobs import Job, JobCancelledError, watch
 from core_apps.tasks.kinds import Kind, RejectError
 from core_apps.tasks.models import Task
@@ -57,17 +58,15 @@ def make_file(task: Task, job: str, language: str, write: Write) -> None:
 
 def write_file(download: Download, task: Task, write: Write) -> None:
     """The row names the file once it is complete, so that nobody gets a part of one."""
-    name = download.build_file_name(task.attempts)
-    path = Path(default_storage.path(name))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    name = default_storage.save(download.build_file_name(task.attempts), ContentFile(b""))  # makes the folder
     try:
-        with watch(download, task) as progress, path.open("wb") as file:
+        with watch(download, task) as progress, default_storage.open(name, "wb") as file:
             if not download.owner.is_active:
                 raise RejectError(_("This account is not active any more."))
             write(download, file, progress)
         extend_lease(task)  # unless another worker has begun again
         download.update(state=Job.State.DONE, done=download.total, file=name)
     except BaseException as error:
-        path.unlink()
+        delete_files(default_storage, [name])
         if not isinstance(error, JobCancelledError):
             raise

@@ -39,7 +39,8 @@ PROD = BASIC | {
     "backup": BACKUP | REMOTE,
     "barman": BACKUP,
     "restore": BACKUP | {"APP_PASSWORD"},
-    "drill": {"DATABASE_URL", "REDIS_URL", "BROKER_URL", "ALLOWED_HOSTS", "MEDIA_ROOT", "STATIC_ROOT"},
+    "drill": {"DATABASE_URL", "REDIS_URL", "BROKER_URL", "ALLOWED_HOSTS", "MEDIA_ROOT", "STATIC_ROOT"}
+    | {"MEDIA_BUCKET", "AWS_REGION"},
 }
 CADDY = {name: variables for name, variables in PROD.items() if name not in ("nginx", "certbot")}
 CADDY |= {"caddy": NGINX | {"LETSENCRYPT_EMAIL", "ACME_DIRECTORY", "SSL_CERT_DIR"}}

@@ -13,6 +13,9 @@ from config.local.defaults import CHECKOUT, LOCAL
 from config.local.engines import SERVERS, engines, scratch_directory
 from config.local.servers import RunError
 
+# As the servers: those of the environment are used, for the tests of uploaded files.
+BUCKET = ("MEDIA_BUCKET", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
@@ -44,7 +47,8 @@ def start_engines(stack: ExitStack) -> dict[str, str]:
 def build_test_environment(directory: Path) -> dict[str, str]:
     """Return only settings without a default, so that tests run with production's settings whatever is in .env."""
     documented = re.findall(r"^#?([A-Z_]+)=", (CHECKOUT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
-    return {name: "" for name in documented if name not in SERVERS} | {
+    given = {name: os.environ.get(name, "") if name in BUCKET else "" for name in documented if name not in SERVERS}
+    return given | {
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "SECRET_KEY": "tests-need-no-secret-but-the-settings-demand-fifty-characters",
         "ALLOWED_HOSTS": "testserver,localhost",

@@ -87,6 +87,13 @@ def test_deployment_check_with_production_defaults_is_clean():
         ({"MEDIA_ACCEL_URL": "/protected-media"}, ["MEDIA_ACCEL_URL"]),
         ({"MEDIA_ACCEL_URL": "//protected-media/"}, ["MEDIA_ACCEL_URL"]),
         ({"MEDIA_ACCEL_URL": "/"}, ["MEDIA_ACCEL_URL"]),
+        ({"MEDIA_BUCKET": "crm.photos", "AWS_REGION": "eu-central-1"}, ["MEDIA_BUCKET"]),
+        ({"MEDIA_BUCKET": "crm-photos"}, ["AWS_REGION"]),
+        (
+            {"MEDIA_BUCKET": "crm-photos", "AWS_ENDPOINT_URL": "s3.example.com", "AWS_ACCESS_KEY_ID": "key"},
+            ["AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY"],
+        ),
+        ({"STATIC_HOST": "https://cdn.example.com/static/"}, ["STATIC_HOST"]),
         ({"SECURE_HSTS_PRELOAD": "perhaps", "HTTPS": "false"}, ["SECURE_HSTS_PRELOAD"]),
         ({"LOG_FORMAT": "xml"}, ["LOG_FORMAT"]),
         (

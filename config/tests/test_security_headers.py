@@ -1,4 +1,10 @@
+import json
+import os
+import subprocess
+import sys
+
 import pytest
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
@@ -22,6 +28,38 @@ SAME = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+# Prints the address of a static file, that of a photo, and the sources that pages may use.
+ADDRESSES = """
+import json
+from config.settings import CONTENT_SECURITY_POLICY, STATIC_URL
+from django.core.files.storage import default_storage
+names = ("Cache-Control", "Content-Disposition", "Content-Type")
+link = default_storage.build_link("photos/a.jpg", dict.fromkeys(names, "x"))
+sources = [CONTENT_SECURITY_POLICY["DIRECTIVES"][f"{name}-src"] for name in ("script", "style", "img")]
+print(json.dumps([STATIC_URL, link.partition("/photos/")[0], sources]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("service", "origin", "place"),
+    [
+        ({"AWS_REGION": "eu-west-1"}, "https://crm-photos.s3.eu-west-1.amazonaws.com", ""),
+        ({"AWS_ENDPOINT_URL": "https://s3.example.com"}, "https://s3.example.com", "/crm-photos"),
+    ],
+)
+def test_policy_allows_the_origins_of_static_files_and_photos(service, origin, place):
+    key = {"MEDIA_BUCKET": "crm-photos", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--no-imports", "-c", ADDRESSES],
+        cwd=settings.BASE_DIR,
+        env=os.environ | key | service | {"STATIC_HOST": "https://cdn.example.com"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    site = ["'self'", "https://cdn.example.com"]
+    assert json.loads(done.stdout) == ["https://cdn.example.com/static/", origin + place, [site, site, [*site, origin]]]
 
 
 def fails(request: HttpRequest) -> HttpResponse:

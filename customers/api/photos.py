@@ -8,7 +8,7 @@ from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.parsers import MultiPartParser
 from rest_framework.renderers import JSONRenderer
@@ -63,7 +63,10 @@ class PhotoView(StrictView):
 
     @extend_schema(
         parameters=[OpenApiParameter(SIZE, enum=list(SIZES), description="small: at most 160 pixels per side.")],
-        responses={(200, "image/jpeg"): OpenApiTypes.BINARY},
+        responses={
+            (200, "image/jpeg"): OpenApiTypes.BINARY,
+            302: OpenApiResponse(description="If photos are in a bucket: a link to it, valid for a minute."),
+        },
     )
     def get(self, request: Request, public_id: UUID) -> HttpResponseBase:
         """Return the photo. Raises Http404 if there is none."""

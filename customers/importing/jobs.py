@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from django.core.files.base import ContentFile
 from django.db import OperationalError, transaction
 from django.utils.translation import get_language, override
 
@@ -68,23 +70,31 @@ def run(job: FileImport, task: Task) -> None:
 
 
 def check_or_import(job: FileImport, progress: Callable[[int], None]) -> dict[str, Any]:
-    errors = Path(job.file.path).with_suffix(".rejected.csv")
-    options = Options(
-        name=job.name,
-        encoding=job.encoding,
-        assigned=job.columns,
-        errors=errors,
-        dry_run=job.step == Step.CHECK,
-    )
-    newest = Change.objects.order_by("pk").values_list("pk", flat=True).last() or 0
-    report = import_file(Path(job.file.path), KINDS[FileImport.Kind(job.kind)], options, progress)
-    changes = Change.objects.filter(pk__gt=newest, source=Source.IMPORT, user=job.owner_id)
-    change = changes.values_list("pk", flat=True).last()
-    faults = str(Path(str(job.file.name)).with_name(errors.name))
-    if not (report.rejected or report.left_out):
-        errors.unlink()
-        faults = ""
+    with TemporaryDirectory() as directory:
+        copy = Path(directory, PurePosixPath(str(job.file.name)).name)
+        with job.file.open() as file:
+            copy.write_bytes(file.read())
+        errors = copy.with_suffix(".rejected.csv")
+        options = Options(
+            name=job.name,
+            encoding=job.encoding,
+            assigned=job.columns,
+            errors=errors,
+            dry_run=job.step == Step.CHECK,
+        )
+        newest = Change.objects.order_by("pk").values_list("pk", flat=True).last() or 0
+        report = import_file(copy, KINDS[FileImport.Kind(job.kind)], options, progress)
+        changes = Change.objects.filter(pk__gt=newest, source=Source.IMPORT, user=job.owner_id)
+        change = changes.values_list("pk", flat=True).last()
+        faults = store_faults(job, errors) if report.rejected or report.left_out else ""
     return {"report": describe_report(report), "faults": faults, "change": change}
+
+
+def store_faults(job: FileImport, errors: Path) -> str:
+    """Store the file in place of that of an earlier step, and return its name."""
+    name = str(PurePosixPath(str(job.file.name)).with_name(errors.name))
+    job.file.storage.delete(name)
+    return str(job.file.storage.save(name, ContentFile(errors.read_bytes())))
 
 
 def describe_report(report: Report) -> dict[str, Any]:

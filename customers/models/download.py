@@ -1,3 +1,4 @@
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils.translation import gettext_lazy as _
 
+from core_apps.media.photos.fields import delete_files
 from core_apps.tasks.jobs import Job
 
 FOLDER = "downloads"
@@ -40,11 +42,12 @@ class Download(Job):
 
     def delete_files(self) -> None:
         """Those of killed workers too."""
-        for path in Path(default_storage.path(FOLDER)).glob(f"{self.pk}-*"):
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # before the first download
+            _folders, names = default_storage.listdir(FOLDER)
+            delete_files(default_storage, [f"{FOLDER}/{name}" for name in names if name.startswith(f"{self.pk}-")])
 
 
 @receiver(post_delete, sender=Download)
 def delete_files_after_row(instance: Download, **_signal: Any) -> None:
     """With its owner too, of whom Django deletes the rows without their `delete`."""
-    transaction.on_commit(instance.delete_files)
+    transaction.on_commit(instance.delete_files, robust=True)

@@ -1,12 +1,12 @@
-from functools import partial
 from typing import Any
 
 from django.core.validators import FileExtensionValidator
-from django.db import models, transaction
+from django.db import models
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils.translation import gettext_lazy as _
 
+from core_apps.media.photos.fields import delete_on_commit
 from core_apps.tasks.jobs import Job
 
 EXTENSIONS = ("csv", "txt", "tsv", "xlsx", "xlsm", "vcf")
@@ -67,5 +67,4 @@ class FileImport(Job):
 @receiver(post_delete, sender=FileImport)
 def delete_files_after_row(instance: FileImport, **_signal: Any) -> None:
     """With its owner too, and by an action of the admin, which both do without `delete` of the row."""
-    for file in filter(None, (instance.file, instance.faults)):
-        transaction.on_commit(partial(file.delete, save=False))
+    delete_on_commit(instance.file.storage, [str(file.name) for file in (instance.file, instance.faults) if file])

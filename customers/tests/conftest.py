@@ -1,6 +1,7 @@
 """Fixtures of the domain's tests."""
 
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
 
@@ -15,6 +16,16 @@ def django_db_setup(django_db_setup, django_db_blocker) -> None:
     """Fill the caches of the process, so that query counts do not depend on the order of the tests."""
     with django_db_blocker.unblock():
         get_known_zones()
+
+
+@pytest.fixture
+def media(settings, tmp_path) -> None:
+    """An empty place for uploaded files: in the bucket that the environment names, or on the disk."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    if settings.MEDIA_BUCKET:
+        bucket = settings.STORAGES["default"]
+        options = bucket["OPTIONS"] | {"location": uuid4().hex}
+        settings.STORAGES = settings.STORAGES | {"default": bucket | {"OPTIONS": options}}
 
 
 @pytest.fixture

@@ -24,9 +24,10 @@ from core_apps.tasks.running import LEASE, run_due_tasks
 from customers.certificates import build_html
 from customers.models import Customer, Download, Visit
 from customers.tests.factories import make_company, make_customer, make_exhibition, make_visit
+from customers.tests.media import list_files, read_file, write_file
 
 # The progress is written by a connection of its own.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("media")]
 # Pango is a library of the system, which `make test` does without.
 needs_pango = pytest.mark.skipif(
     subprocess.run(
@@ -35,12 +36,6 @@ needs_pango = pytest.mark.skipif(
     == rendering.UNAVAILABLE,
     reason="Pango is not installed",
 )
-
-
-@pytest.fixture(autouse=True)
-def media(settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path
-    return tmp_path
 
 
 @pytest.fixture
@@ -75,9 +70,9 @@ def ask_and_run(client, *arguments, **options):
     return download
 
 
-def read(media, download):
+def read(download):
     assert (download.state, download.error) == ("done", "")
-    return (media / download.file.name).read_bytes()
+    return read_file(download.file.name)
 
 
 def read_pdf(content: bytes) -> Any:
@@ -92,10 +87,6 @@ def list_lines(visit: Visit) -> list[str]:
     """Return the lines of the document before it becomes a PDF."""
     rows = build_html(visit).partition("<body>")[2].replace("</th>", " ").replace("<br>", "\n").splitlines()
     return [line for line in (unescape(strip_tags(row)) for row in rows) if line.strip()]
-
-
-def list_files(media) -> list[str]:
-    return [path.name for path in media.rglob("*") if path.is_file()]
 
 
 def render(html: str) -> bytes:
@@ -139,18 +130,18 @@ def test_certificate_without_optional_fields_has_no_empty_rows():
 
 
 @needs_pango
-def test_certificate_of_a_visit_is_a_pdf_with_its_name(client, visit, media):
+def test_certificate_of_a_visit_is_a_pdf_with_its_name(client, visit):
     download = ask_and_run(client, "visit_certificate", visit.pk)
 
     assert download.name == "Ingrid_Haugen-2026-03-11.pdf"
-    assert "Ingrid Haugen" in read_text(read(media, download))
+    assert "Ingrid Haugen" in read_text(read(download))
 
 
 @needs_pango
-def test_certificate_is_in_the_language_of_who_asks(client, visit, media):
+def test_certificate_is_in_the_language_of_who_asks(client, visit):
     download = ask_and_run(client, "visit_certificate", visit.pk, language="de")
 
-    pdf = read_pdf(read(media, download))
+    pdf = read_pdf(read(download))
     assert pdf.trailer["/Root"]["/Lang"] == "de"
     assert pdf.metadata.title == "Teilnahmebestätigung: Ingrid Haugen"
     assert "11. März 2026 10:30" in pdf.pages[0].extract_text()
@@ -215,7 +206,7 @@ def test_unusual_names_fit_on_the_page(given, family, visit):
 
 
 @needs_pango
-def test_certificates_of_an_exhibition_are_one_archive(client, visit, media):
+def test_certificates_of_an_exhibition_are_one_archive(client, visit):
     for name in ("Ahlgren", "山田", "../../x"):
         make_visit(customer=make_customer(family_name=name, email=f"{name}@x.example"), exhibition=visit.exhibition)
     make_visit(customer=make_customer(email="a@x.example", archived_at=timezone.now()), exhibition=visit.exhibition)
@@ -224,7 +215,7 @@ def test_certificates_of_an_exhibition_are_one_archive(client, visit, media):
     download = ask_and_run(client, "exhibition_certificates", visit.exhibition.pk)
 
     assert (download.name, download.done, download.total) == ("certificates-Harbour_Fair_2026.zip", 4, 4)
-    archive = ZipFile(BytesIO(read(media, download)))
+    archive = ZipFile(BytesIO(read(download)))
     names = sorted(name[6:] for name in archive.namelist())
     assert names == sorted(f"Ingrid_{name}-2026-03-11.pdf" for name in ("....x", "Ahlgren", "Haugen", "山田"))
     titles = [read_pdf(archive.read(name)).metadata.title for name in archive.namelist()]
@@ -233,7 +224,7 @@ def test_certificates_of_an_exhibition_are_one_archive(client, visit, media):
 
 
 @needs_pango
-def test_archive_has_the_visits_that_its_owner_may_see_when_it_is_made(client, carol, visit, media):
+def test_archive_has_the_visits_that_its_owner_may_see_when_it_is_made(client, carol, visit):
     elsewhere = make_visit(customer=make_customer(email="b@x.example"), exhibition=make_exhibition(edition="2027"))
     downloads = [ask(client, "exhibition_certificates", one.exhibition.pk) for one in (visit, elsewhere)]
     carol.exhibitions.set([visit.exhibition])
@@ -244,9 +235,9 @@ def test_archive_has_the_visits_that_its_owner_may_see_when_it_is_made(client, c
 
     for download in downloads:
         download.refresh_from_db()
-    assert len(ZipFile(BytesIO(read(media, downloads[0]))).namelist()) == 1
+    assert len(ZipFile(BytesIO(read(downloads[0]))).namelist()) == 1
     assert (downloads[1].state, downloads[1].error) == ("failed", "There is no visit that you may see.")
-    assert len(list_files(media)) == 1
+    assert len(list_files()) == 1
 
 
 @pytest.mark.parametrize(
@@ -281,30 +272,29 @@ def test_certificate_of_a_visit_that_one_may_not_see_is_not_found(visit, member_
 
 
 @needs_pango
-def test_archive_of_a_killed_worker_is_one_complete_file(client, visit, media):
+def test_archive_of_a_killed_worker_is_one_complete_file(client, visit):
     download = ask(client, "exhibition_certificates", visit.exhibition.pk)
     make_visit(customer=make_customer(email="b@x.example"), exhibition=visit.exhibition)
-    (media / "downloads").mkdir()
-    (media / download.build_file_name(1)).write_bytes(b"PK half")
+    write_file(download.build_file_name(1), b"PK half")
     Task.objects.update(state="running", attempts=1, due_at=Now() - LEASE)
 
     run_due_tasks("certificates")
 
     download.refresh_from_db()
-    assert list_files(media) == [download.file.name.rpartition("/")[2]]
-    archive = ZipFile(BytesIO(read(media, download)))
+    assert list_files() == [download.file.name]
+    archive = ZipFile(BytesIO(read(download)))
     assert (archive.testzip(), len(archive.namelist())) == (None, 2)
 
 
 @needs_pango
-def test_cancelled_archive_leaves_nothing(client, visit, media, monkeypatch):
+def test_cancelled_archive_leaves_nothing(client, visit, monkeypatch):
     for number in range(30):
         make_visit(customer=make_customer(email=f"{number}@x.example"), exhibition=visit.exhibition)
     download = ask(client, "exhibition_certificates", visit.exhibition.pk)
     found: list[str] = []
 
     def cancel(customer: Customer) -> str:
-        found[:] = list_files(media)
+        found[:] = list_files()
         client.post(reverse("admin:customers_download_cancel", args=[download.pk]), secure=True)
         return "Ann"
 
@@ -314,17 +304,17 @@ def test_cancelled_archive_leaves_nothing(client, visit, media, monkeypatch):
     run_due_tasks("certificates")
 
     download.refresh_from_db()
-    assert (download.state, len(found), list_files(media)) == ("cancelled", 1, [])
+    assert (download.state, len(found), list_files()) == ("cancelled", 1, [])
     assert download.done < 31
 
 
 @needs_pango
-def test_document_that_takes_too_long_is_given_up(client, visit, media, monkeypatch):
+def test_document_that_takes_too_long_is_given_up(client, visit, monkeypatch):
     monkeypatch.setattr(renderer, "MAX_SECONDS", 0.01)
 
     download = ask_and_run(client, "visit_certificate", visit.pk)
 
-    assert (download.state, list_files(media)) == ("failed", [])
+    assert (download.state, list_files()) == ("failed", [])
     assert download.error == f"{visit}: The document takes too much time or memory to be made."
 
 
@@ -336,7 +326,7 @@ def test_document_that_takes_too_much_memory_ends_alone():
         render_document(huge)
 
 
-def test_without_pango_the_page_says_what_to_install(client, visit, media, monkeypatch, tmp_path):
+def test_without_pango_the_page_says_what_to_install(client, visit, monkeypatch, tmp_path):
     program = tmp_path / "program.py"
     program.write_text(f"import sys; sys.exit({rendering.UNAVAILABLE})")
     monkeypatch.setattr(renderer, "PROGRAM", str(program))

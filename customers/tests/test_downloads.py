@@ -2,7 +2,6 @@
 
 import re
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -20,6 +19,8 @@ from customers.downloads import make_file
 from customers.exporting import limits
 from customers.models import Customer, Download
 from customers.tests.factories import make_customer, make_exhibition, make_visit
+from customers.tests.media import fetch as fetch_file
+from customers.tests.media import list_files, write_file
 
 # The progress is written by a connection of its own.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,10 +29,8 @@ EXPORT = reverse("admin:customers_customer_export")
 
 
 @pytest.fixture(autouse=True)
-def media(settings, tmp_path, monkeypatch):
+def _few_are_sent_at_once(media, monkeypatch):
     monkeypatch.setattr(export, "MAX_DIRECT", 2)
-    settings.MEDIA_ROOT = tmp_path
-    return tmp_path
 
 
 @pytest.fixture
@@ -60,12 +59,9 @@ def show(client, download, status=200):
 
 def fetch(client, download) -> bytes:
     response = client.get(reverse("admin:customers_download_file", args=[download.pk]), secure=True)
-    assert response.headers["Content-Disposition"] == f'attachment; filename="{download.name}"'
-    return b"".join(response.streaming_content)
-
-
-def list_files(media) -> list[Path]:
-    return [path for path in media.rglob("*") if path.is_file()]
+    headers, body = fetch_file(response)
+    assert headers["Content-Disposition"] == f'attachment; filename="{download.name}"'
+    return body
 
 
 def read_names(content: bytes) -> list[str]:
@@ -79,7 +75,7 @@ def test_export_of_few_rows_is_sent_at_once(client):
 
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx", "vcf"])
-def test_export_of_many_rows_is_what_would_have_been_sent(kind, client, media, monkeypatch):
+def test_export_of_many_rows_is_what_would_have_been_sent(kind, client, monkeypatch):
     download = start_export(client, format=kind)
     assert "Waiting for a worker." in show(client, download)
 
@@ -142,7 +138,7 @@ def test_export_has_the_rows_that_its_owner_may_see_when_it_is_made(member_of, c
         (lambda person: setattr(person, "is_active", False), "This account is not active any more."),
     ],
 )
-def test_export_of_somebody_who_may_not_any_more_fails(change, reason, carol, client, media):
+def test_export_of_somebody_who_may_not_any_more_fails(change, reason, carol, client):
     download = start_export(client)
     change(carol)
     carol.save()
@@ -151,17 +147,17 @@ def test_export_of_somebody_who_may_not_any_more_fails(change, reason, carol, cl
 
     download.refresh_from_db()
     assert (download.state, download.error, download.file.name) == ("failed", reason, "")
-    assert list_files(media) == []
+    assert list_files() == []
 
 
-def test_export_waits_for_a_place(client, carol, media):
+def test_export_waits_for_a_place(client, carol):
     download = start_export(client)
     other = connection.copy()
     with other.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s, %s)", [limits.USER, carol.pk])
         run_due_tasks("progress")
         download.refresh_from_db()
-        assert (download.is_active, Task.objects.get().state, list_files(media)) == (True, "queued", [])
+        assert (download.is_active, Task.objects.get().state, list_files()) == (True, "queued", [])
     other.close()
     Task.objects.update(due_at=Now())
 
@@ -202,14 +198,14 @@ def test_incomplete_file_cannot_be_downloaded(client):
     assert client.get(url, secure=True).status_code == 404
 
 
-def test_cancelled_export_leaves_nothing(client, media, monkeypatch):
+def test_cancelled_export_leaves_nothing(client, monkeypatch):
     download = start_export(client)
     url = reverse("admin:customers_download_cancel", args=[download.pk])
     made = []
 
     def cancel_meanwhile(job, file, progress):
         file.write(b"half")
-        made.extend(list_files(media))
+        made.extend(list_files())
         client.post(url, secure=True)
         with pytest.raises(JobCancelledError):  # when it reports next
             job.update(done=1)
@@ -220,20 +216,19 @@ def test_cancelled_export_leaves_nothing(client, media, monkeypatch):
     run_due_tasks("progress")
 
     download.refresh_from_db()
-    assert (download.state, list_files(media)) == ("cancelled", [])
+    assert (download.state, list_files()) == ("cancelled", [])
     assert "Cancelled. There is no file." in show(client, download)
 
 
-def test_leftovers_of_a_killed_attempt_are_deleted(client, media):
+def test_leftovers_of_a_killed_attempt_are_deleted(client):
     download = start_export(client)
-    (media / "downloads").mkdir()
-    (media / download.build_file_name(1)).write_text("half")
+    write_file(download.build_file_name(1), b"half")
     Task.objects.update(state="running", attempts=1, due_at=Now() - LEASE)
 
     run_due_tasks("progress")
 
     download.refresh_from_db()
-    assert list_files(media) == [media / str(download.file.name)]
+    assert list_files() == [str(download.file.name)]
     assert len(read_names(fetch(client, download))) == 3
 
 
@@ -249,24 +244,24 @@ def test_person_waits_for_few_files_at_a_time(client, carol):
     start_export(client)
 
 
-def test_old_downloads_are_deleted_with_their_files(client, media):
+def test_old_downloads_are_deleted_with_their_files(client):
     start_export(client)
     run_due_tasks("progress")
     delete_old_downloads.enqueue()
     run_due_tasks("progress")
-    assert len(list_files(media)) == 1
+    assert len(list_files()) == 1
 
     Download.objects.update(created_at=Now() - timedelta(hours=25))
     delete_old_downloads.enqueue()
     run_due_tasks("progress")
 
-    assert (Download.objects.count(), list_files(media)) == (0, [])
+    assert (Download.objects.count(), list_files()) == (0, [])
 
 
-def test_downloads_go_with_their_owner(client, carol, media):
+def test_downloads_go_with_their_owner(client, carol):
     start_export(client)
     run_due_tasks("progress")
 
     carol.delete()
 
-    assert (Download.objects.count(), list_files(media)) == (0, [])
+    assert (Download.objects.count(), list_files()) == (0, [])

@@ -16,17 +16,13 @@ from customers.importing import jobs
 from customers.importing.problems import ImportBusyError
 from customers.models import Customer, FileImport
 from customers.tests.factories import make_customer
+from customers.tests.media import fetch, list_files
 
 # The progress is written by a connection of its own.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("media")]
 
 ADD = reverse("admin:customers_fileimport_add")
 PEOPLE = "First Name,Last Name,E-mail,Badge\nAda,Lovelace,ada@example.com,7\nAlan,Turing,alan@example.com,8\n"
-
-
-@pytest.fixture(autouse=True)
-def _media(settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path
 
 
 @pytest.fixture
@@ -159,7 +155,7 @@ def test_rejected_rows_are_downloaded_corrected_and_imported(client):
 
     url = reverse("admin:customers_fileimport_rejected", args=[job.pk])
     response = client.get(url, secure=True)
-    rows = b"".join(response.streaming_content).decode("utf-8-sig").splitlines()
+    rows = fetch(response)[1].decode("utf-8-sig").splitlines()
 
     assert rows[0] == "line,column,value,reason,First Name,Last Name,E-mail"
     assert len(rows) == 3
@@ -223,7 +219,7 @@ def test_import_that_always_finds_another_one_fails_and_says_so(client, monkeypa
     assert (job.state, job.error) == ("failed", "Another import is running.")
 
 
-def test_old_imports_are_deleted_with_their_files(client, tmp_path):
+def test_old_imports_are_deleted_with_their_files(client):
     upload(client, PEOPLE)
     run_due_tasks("progress")
     delete_old_imports.enqueue()
@@ -235,16 +231,16 @@ def test_old_imports_are_deleted_with_their_files(client, tmp_path):
     run_due_tasks("progress")
 
     assert FileImport.objects.count() == 0
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert list_files() == []
 
 
-def test_imports_go_with_their_owner(client, carol, tmp_path):
+def test_imports_go_with_their_owner(client, carol):
     upload(client, PEOPLE)
 
     carol.delete()
 
     assert FileImport.objects.count() == 0
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert list_files() == []
 
 
 def test_import_of_companies_shows_their_fields(client):

@@ -43,3 +43,12 @@ def test_restore_without_a_file_that_a_row_names_is_refused(manifest):
 
     with pytest.raises(CommandError, match=r"1 uploaded files are missing, the first is photos/gone\.png"):
         call_command("prove_restore", manifest(2))
+
+
+def test_restore_of_rows_whose_files_are_in_a_bucket_is_proven(manifest, settings, capsys):
+    settings.MEDIA_BUCKET = "crm-photos"
+    Customer.objects.filter(email="1@nordlys.example").update(photo="photos/there.png")
+
+    call_command("prove_restore", manifest(2))
+
+    assert "counts 2 rows, finds 0 files, and" in capsys.readouterr().out

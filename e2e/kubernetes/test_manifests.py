@@ -54,6 +54,23 @@ def test_manifests_have_no_fault(rendered: dict[str, Path], overlay: str, check:
     assert not CHECKS[check](rendered[overlay])
 
 
+def test_bucket_takes_the_place_of_the_shared_volume(sources: Path, tmp_path: Path) -> None:
+    overlay, file = sources / FOLDER / "prod/kustomization.yml", tmp_path / "bucket.yml"
+    former = overlay.read_text()
+    overlay.write_text(former.replace("[../site]", "[../site, ../bucket]"))
+    file.write_text(render(sources, "prod"))
+    overlay.write_text(former)
+
+    documents = parse(file.read_text())
+    assert "claimName: media" not in file.read_text()
+    modes = {mode for claim in of_kind(documents, "PersistentVolumeClaim") for mode in claim["spec"]["accessModes"]}
+    assert modes == {"ReadWriteOnce"}
+    (outgoing,) = [one for one in documents if one["metadata"]["name"] == "outgoing"]
+    (allowed,) = outgoing["spec"]["podSelector"]["matchExpressions"]
+    assert allowed["values"] == ["worker", "backup", "web", "certificates"]
+    assert [name for name, find in CHECKS.items() if find(file)] == []
+
+
 @pytest.mark.parametrize(
     ("check", "file", "old", "new"),
     [

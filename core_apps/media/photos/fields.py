@@ -134,5 +134,5 @@ def delete_files(storage: Storage, names: Iterable[str]) -> None:
     for name in names:
         try:
             storage.delete(name)
-        except OSError as error:
+        except Exception as error:  # each storage has errors of its own
             logger.warning("Could not delete the file %s: %s", name, error)
