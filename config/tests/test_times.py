@@ -8,6 +8,7 @@ import yaml
 
 from config import gunicorn
 from core_apps.tasks.worker import STOP_SECONDS
+from deploy.render_swarm import Stack
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # Of ECS on Fargate
@@ -28,6 +29,12 @@ def grace_in_compose(file: str, service: str) -> int:
     return int(yaml.safe_load(read(f"docker/compose/{file}.yml"))["services"][service]["stop_grace_period"][:-1])
 
 
+def grace_in_swarm(file: str, service: str) -> int:
+    """What is left of compose's when the stack file is written."""
+    source = {"image": "crm:1", "stop_grace_period": f"{grace_in_compose(file, service)}s"}
+    return int(Stack({"name": "crm", "services": {"web": source}}).render_service("web")["stop_grace_period"][:-1])
+
+
 def grace_in_kubernetes(file: str, name: str) -> int:
     """What is left after preStop, when the process is told to end."""
     documents = yaml.safe_load_all(read(f"deploy/kubernetes/base/{file}.yml"))
@@ -46,6 +53,7 @@ def grace_in_ecs(name: str) -> int:
 def test_web_may_finish_its_requests_everywhere(settings):
     graces = {
         "docker/compose/application.yml": grace_in_compose("application", "image"),
+        "deploy/render_swarm.py": grace_in_swarm("application", "image"),
         "deploy/kubernetes/base/web.yml": grace_in_kubernetes("web", "web"),
         "deploy/ecs/web.json": grace_in_ecs("web"),
         "deploy/ecs/beat.json": grace_in_ecs("beat"),
@@ -59,6 +67,7 @@ def test_web_may_finish_its_requests_everywhere(settings):
 def test_workers_may_finish_their_tasks_everywhere():
     graces = {
         "docker/compose/tasks.yml": grace_in_compose("tasks", "celery-worker"),
+        "deploy/render_swarm.py": grace_in_swarm("tasks", "celery-worker"),
         "deploy/kubernetes/base/workers.yml, worker": grace_in_kubernetes("workers", "worker"),
         "deploy/kubernetes/base/workers.yml, certificates": grace_in_kubernetes("workers", "certificates"),
         "deploy/ecs/worker.json": grace_in_ecs("worker"),
