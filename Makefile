@@ -308,10 +308,16 @@ release: ## build and push images, and print their digest: make release VERSION=
 
 ##@ Run it on a cluster
 
-.PHONY: k8s-secrets k8s-render k8s-check ecs-render ecs-check
+.PHONY: swarm-render swarm-deploy k8s-secrets k8s-render k8s-check ecs-render ecs-check
 OVERLAY ?= prod
 OVERLAY_FOLDER = deploy/kubernetes/$(or $(filter prod staging local-db,$(OVERLAY)),$(error OVERLAY is prod, staging or local-db))
 KUBECTL ?= kubectl
+
+swarm-render: prod-env ## write the stack file for Docker Swarm to .local/swarm: make swarm-render VERSION=1.2.0
+	@COMPOSE="$(PROD)" ENV_FILE=$(PROD_ENV) $(PYTHON) -m deploy.render_swarm .local/swarm "$(VERSION)"
+
+swarm-deploy: swarm-render ## deploy it, migrations first, without losing a request (VERSION= a former one rolls back)
+	@$(PYTHON) -m deploy.swarm .local/swarm/stack.json
 
 k8s-secrets: ## generate the secrets of an overlay: make k8s-secrets OVERLAY=prod (staging, local-db)
 	@$(PYTHON) -m deploy.secrets $(OVERLAY_FOLDER)/secret.env SECRET_KEY REDIS_PASSWORD POSTGRES_APP_PASSWORD

@@ -150,10 +150,7 @@ class Deployed:
 
     def creation(self, number: int) -> Request:
         """Return a POST of a customer named after the number of the request."""
-        form = (
-            f"csrfmiddlewaretoken={self.session['token']}&given_name=Load&family_name={number}&stage=lead&source=stand"
-        )
-        return Request("POST", "/admin/customers/customer/add/", 302, form_headers(self.session), form)
+        return create_customer(self.session, number)
 
     def list_created(self) -> list[int]:
         """Return the sorted numbers of the customers in the database."""
@@ -221,6 +218,11 @@ class BackgroundRun:
 
     def wait(self) -> int:
         return self.process.wait(MAKE_SECONDS)
+
+
+def create_customer(session: dict[str, str], number: int) -> Request:
+    form = f"csrfmiddlewaretoken={session['token']}&given_name=Load&family_name={number}&stage=lead&source=stand"
+    return Request("POST", "/admin/customers/customer/add/", 302, form_headers(session), form)
 
 
 def form_headers(session: dict[str, str]) -> dict[str, str]:

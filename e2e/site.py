@@ -23,12 +23,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Site:
-    """A name served with TLS on a port of this machine, without DNS."""
+    """A name served with TLS on a port of this machine, or of another, without DNS."""
 
     name: str
     port: int
     # Whom the visitor trusts; without one, anybody.
     authority: str | None = None
+    address: str = "127.0.0.1"
 
     @functools.cached_property
     def context(self) -> ssl.SSLContext:
@@ -40,7 +41,7 @@ class Site:
     def connection(self) -> http.client.HTTPSConnection:
         connection = http.client.HTTPSConnection(self.name, context=self.context, timeout=30)
         connection._create_connection = lambda _, *options: socket.create_connection(  # type: ignore[attr-defined]
-            ("127.0.0.1", self.port), *options
+            (self.address, self.port), *options
         )
         return connection
 
