@@ -182,7 +182,7 @@ class Stack:
         """Write all logs to the file, and return the last lines of each container."""
         last = []
         with file.open("w") as kept:
-            for container in self.list_resources("container"):
+            for container in list_resources("container", self.project):
                 name = docker("inspect", "--format", "{{.Name}}", container)
                 lines = self.run("docker", "logs", "--timestamps", container).splitlines(keepends=True)
                 kept.writelines([f"{name}\n", *lines])
@@ -200,17 +200,8 @@ class Stack:
         self.environment["HOME"] = str(home)
 
     def remove(self) -> None:
-        """Remove everything by label, which also works for paused containers and invalid compose files."""
-        for kind, removal in (("container", "rm --force --volumes"), ("volume", "rm --force"), ("network", "rm")):
-            if found := self.list_resources(kind):
-                docker(kind, *removal.split(), *found)
-        if images := docker("image", "ls", "--quiet", "--filter", f"label={LABEL}={self.project}").split():
-            docker("image", "rm", "--force", *images)
+        remove_project(self.project)
         shutil.rmtree(self.checkout.parent)
-
-    def list_resources(self, kind: str) -> list[str]:
-        everything = ["--all"] if kind == "container" else []
-        return docker(kind, "ls", *everything, "--quiet", "--filter", f"label={LABEL}={self.project}").split()
 
     @property
     def image(self) -> str:
@@ -254,6 +245,20 @@ def free_ports(count: int) -> list[int]:
 def is_free(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def remove_project(project: str) -> None:
+    """Remove everything by label, which also works for paused containers and invalid compose files."""
+    for kind, removal in (("container", "rm --force --volumes"), ("volume", "rm --force"), ("network", "rm")):
+        if found := list_resources(kind, project):
+            docker(kind, *removal.split(), *found)
+    if images := docker("image", "ls", "--quiet", "--filter", f"label={LABEL}={project}").split():
+        docker("image", "rm", "--force", *images)
+
+
+def list_resources(kind: str, project: str) -> list[str]:
+    everything = ["--all"] if kind == "container" else []
+    return docker(kind, "ls", *everything, "--quiet", "--filter", f"label={LABEL}={project}").split()
 
 
 def docker(*arguments: str) -> str:

@@ -4,8 +4,7 @@ import pytest
 
 from e2e.conftest import new_stacks
 from e2e.observability.observed import Observed
-
-FILES = ("--env-file", ".envs/.env.production", "--file", "docker-compose.observability.yml")
+from e2e.stack import remove_project
 
 
 @pytest.fixture(scope="package")
@@ -16,4 +15,4 @@ def prometheus(engine: None, request: pytest.FixtureRequest) -> Iterator[Observe
         try:
             yield Observed(stack)
         finally:
-            stack.compose(*FILES, "down", "--volumes", "--remove-orphans")
+            remove_project(f"{stack.project.removesuffix('-prod')}-observability")
