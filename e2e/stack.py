@@ -182,7 +182,7 @@ class Stack:
         """Write all logs to the file, and return the last lines of each container."""
         last = []
         with file.open("w") as kept:
-            for container in list_resources("container", self.project):
+            for container in self.list_resources("container"):
                 name = docker("inspect", "--format", "{{.Name}}", container)
                 lines = self.run("docker", "logs", "--timestamps", container).splitlines(keepends=True)
                 kept.writelines([f"{name}\n", *lines])
@@ -202,6 +202,9 @@ class Stack:
     def remove(self) -> None:
         remove_project(self.project)
         shutil.rmtree(self.checkout.parent)
+
+    def list_resources(self, kind: str) -> list[str]:
+        return list_resources(kind, self.project)
 
     @property
     def image(self) -> str:

@@ -17,7 +17,12 @@ from e2e.checkout import SOURCE
 from e2e.stack import Stack, docker, seconds_until
 
 SERVICES = {"basic": ["db", "redis", "broker", "web"], "dev": ["db", "redis", "broker", "web", "adminer"]}
-EACH = [(tier, service) for tier, services in SERVICES.items() for service in services]
+# The dev tier has the same health checks as the basic one.
+EACH = [
+    pytest.param(tier, service, marks=pytest.mark.full if tier == "dev" else [])
+    for tier, services in SERVICES.items()
+    for service in services
+]
 FAST = "{interval: 1s, timeout: 2s, retries: 2, start_period: 15s, start_interval: 1s}"
 
 

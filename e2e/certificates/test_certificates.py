@@ -89,6 +89,7 @@ def test_challenge_is_answered_on_port_80_alone(tier: Tier) -> None:
     assert ask(tier.authority.site(), "GET", path).status == 404
 
 
+@pytest.mark.full
 def test_switch_of_the_issuer_renews_at_half_life_and_back_orders_nothing(tier: Tier) -> None:
     stack, before = tier.stack, serial(tier.authority.site())
     add(stack, ACME_DIRECTORY=tier.short_lived.url)

@@ -143,7 +143,9 @@ def test_file_that_is_not_published_is_not_found(front: Front, photo: str) -> No
         "/errors/503.html",
     ):
         answer = front.get(path)
-        assert (path, answer.status, get_security_headers(answer)) == (path, 404, expect_headers(POLICY_OF_FRONT))
+        resource = "cross-origin" if path.startswith("/static/") else "same-origin"
+        expected = expect_headers(POLICY_OF_FRONT, resource=resource)
+        assert (path, answer.status, get_security_headers(answer)) == (path, 404, expected)
 
 
 @pytest.mark.parametrize(

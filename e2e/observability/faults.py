@@ -193,10 +193,11 @@ def answer_slowly(tier: Observed) -> Iterator[None]:
 FAULTS: dict[str, Fault] = {
     # First, while there have been few other requests, and no outage
     "SlowResponses": answer_slowly,
+    # Before those whose alerts go on for minutes
+    "WorkerDown": kill("celery-worker"),
     "ServerErrors": answer_with_errors,
     "WebDown": kill("web"),
     "DatabaseDown": pause_database,
-    "WorkerDown": kill("celery-worker"),
     "WebMissing": kill_one_of_two("web", "WEB"),
     "LoginPageDown": pause("nginx"),
     "CertificateExpiring": run(CERTIFICATE.format(days=10), PLACEHOLDER, "nginx"),
