@@ -257,6 +257,7 @@ def change(prod: Stack, **variables: str) -> None:
     prod.make("prod-up")
 
 
+@pytest.mark.full
 def test_secret_key_is_changed_and_nobody_is_logged_out(
     prod: Stack, site: Site, people: None, visitor: Callable[[], Page]
 ) -> None:
@@ -289,6 +290,7 @@ def test_password_of_the_application_is_changed(prod: Stack, site: Site) -> None
     assert prod.within("backup", "psql", "-qtAX", "-c", "SELECT current_user") == "backup\n"
 
 
+@pytest.mark.full
 def test_database_password_is_changed(prod: Stack, site: Site) -> None:
     new = secrets.token_urlsafe(48)
     prod.within("db", "psql", "-U", DATABASE, "-c", f"ALTER ROLE {DATABASE} PASSWORD '{new}'")
