@@ -77,7 +77,9 @@ def in_order(policy: str) -> str:
     return "; ".join(sorted(policy.split("; ")))
 
 
-def expect_headers(policy: str, hsts: str = HSTS, resource: str = "same-origin") -> dict[str, list[str]]:
+def expect_headers(policy: str, hsts: str = HSTS, path: str = "/") -> dict[str, list[str]]:
+    # A CDN may pass on static files.
+    resource = "cross-origin" if path.startswith("/static/") else "same-origin"
     return HEADERS | {
         "Cross-Origin-Resource-Policy": [resource],
         "Strict-Transport-Security": [hsts] if hsts else [],
@@ -101,9 +103,7 @@ def outcome(answer: Answer) -> tuple[int, str | None]:
 )
 def test_answer_has_every_header_once(front: Front, path: str, status: int, policy: str) -> None:
     answer = front.get(path)
-    # A CDN may pass on static files.
-    resource = "cross-origin" if path.startswith("/static/") else "same-origin"
-    assert (answer.status, get_security_headers(answer)) == (status, expect_headers(policy, resource=resource))
+    assert (answer.status, get_security_headers(answer)) == (status, expect_headers(policy, path=path))
 
 
 def test_redirect_of_port_80_has_every_header_but_hsts(front: Front) -> None:
@@ -114,7 +114,7 @@ def test_redirect_of_port_80_has_every_header_but_hsts(front: Front) -> None:
 
 def test_stylesheet_has_every_header_and_never_changes(front: Front, stylesheet: str) -> None:
     watch, answer = front.watch(), front.get(stylesheet)
-    expected = expect_headers(POLICY_OF_FRONT, resource="cross-origin")
+    expected = expect_headers(POLICY_OF_FRONT, path=stylesheet)
     assert (answer.status, get_security_headers(answer)) == (200, expected)
     assert answer.headers.get_all("Cache-Control") == ["max-age=315360000, public, immutable"]
     unchanged = front.get(stylesheet, {"If-None-Match": answer.headers["ETag"]})
@@ -143,8 +143,7 @@ def test_file_that_is_not_published_is_not_found(front: Front, photo: str) -> No
         "/errors/503.html",
     ):
         answer = front.get(path)
-        resource = "cross-origin" if path.startswith("/static/") else "same-origin"
-        expected = expect_headers(POLICY_OF_FRONT, resource=resource)
+        expected = expect_headers(POLICY_OF_FRONT, path=path)
         assert (path, answer.status, get_security_headers(answer)) == (path, 404, expected)
 
 
