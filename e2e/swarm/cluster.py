@@ -13,7 +13,7 @@ from e2e import mail_server
 from e2e.checkout import SOURCE
 from e2e.site import Site
 from e2e.stack import ADMINISTRATOR, DATABASE, PASSWORD, Stack
-from e2e.tasks.test_nothing_is_lost import ENQUEUE
+from e2e.tasks.tier import ENQUEUE
 
 NODES = os.environ.get("NODES") or str(SOURCE.parent / "shared/engine/nodes")
 ADDRESS = "10.77.0.11"
