@@ -21,8 +21,10 @@ MAX_RETRY_AFTER = HOUR
 KEEP = timedelta(days=30)
 
 
-def record_failure(_state: Task.State, _error: str, *, delivery: str) -> None:
-    Delivery.objects.filter(pk=delivery).update(state=Delivery.State.FAILED)
+def record_failure(_state: Task.State, error: str, *, delivery: str) -> None:
+    rows = Delivery.objects.filter(pk=delivery)
+    rows.update(state=Delivery.State.FAILED)
+    rows.filter(attempted_at=None).update(response=error)
 
 
 @task("webhooks.deliver", Queue.WEBHOOKS, delays=DELAYS, on_failure=record_failure)

@@ -7,13 +7,18 @@ import http.client
 import json
 import socket
 import ssl
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult
 
+from django.utils.encoding import iri_to_uri
+
 from core_apps.webhooks.addresses import check_url
 
-TIMEOUT = 15  # seconds
+TIMEOUT = 15  # seconds without a byte
+MAX_SECONDS = 30  # for the request and its answer; less than the lease of a task
 MAX_RESPONSE = 2**16  # bytes
 KEPT = 500  # characters of a response
 
@@ -32,12 +37,24 @@ class PinnedConnection(http.client.HTTPConnection):
         is_tls = url.scheme == "https"
         super().__init__(url.hostname or "", url.port or (443 if is_tls else 80), timeout=TIMEOUT)
         self.address = address
+        self.opened: socket.socket | None = None  # also while a body is read, when `sock` is None
         self.context = ssl.create_default_context() if is_tls else None
 
     def connect(self) -> None:
-        self.sock = socket.create_connection((self.address, self.port), self.timeout)
+        self.sock = self.opened = socket.create_connection((self.address, self.port), self.timeout)
         if self.context:
-            self.sock = self.context.wrap_socket(self.sock, server_hostname=self.host)
+            # The handshake later, so that `abort` can end it, too.
+            self.sock = self.opened = tls = self.context.wrap_socket(
+                self.opened, server_hostname=self.host, do_handshake_on_connect=False
+            )
+            tls.do_handshake()
+
+    def abort(self) -> None:
+        """End what another thread waits for. A server that sends a byte now and then never reaches TIMEOUT."""
+        with suppress(OSError):
+            if self.opened:
+                # Not that of SSLSocket, which is not meant for two threads.
+                socket.socket.shutdown(self.opened, socket.SHUT_RDWR)
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> Answer:
@@ -47,14 +64,23 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> Answer:
     """
     parts, address = check_url(url)
     connection = PinnedConnection(parts, address)
-    target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+    target = iri_to_uri(f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}")
+    watchdog = threading.Timer(MAX_SECONDS, connection.abort)
+    watchdog.start()
     try:
         connection.request("POST", target, body, headers)
         response = connection.getresponse()
-        text = response.read(MAX_RESPONSE).decode(errors="replace").replace("\0", "")
-        return Answer(response.status, text[:KEPT], response.getheader("Retry-After", ""))
+        return Answer(response.status, read_text(response), response.getheader("Retry-After", ""))
     finally:
+        watchdog.cancel()
         connection.close()
+
+
+def read_text(response: http.client.HTTPResponse) -> str:
+    """The beginning of the body. An error in it changes nothing, as the status is known."""
+    with suppress(OSError, http.client.HTTPException):
+        return response.read(MAX_RESPONSE).decode(errors="replace").replace("\0", "")[:KEPT]
+    return ""
 
 
 def build_headers(identifier: str, timestamp: int, body: bytes, secrets: list[str]) -> dict[str, str]:

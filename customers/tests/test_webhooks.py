@@ -4,8 +4,10 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 from datetime import timedelta
 from ipaddress import ip_network
+from itertools import chain, repeat
 
 import pytest
 from django.db import connection, transaction
@@ -15,6 +17,7 @@ from django.utils import timezone
 
 from core_apps.tasks.models import Task
 from core_apps.tasks.running import run_due_tasks
+from core_apps.webhooks import sending
 from core_apps.webhooks.models import Delivery, Endpoint
 from core_apps.webhooks.services import send_again, send_test
 from core_apps.webhooks.tests.receivers import run_receiver
@@ -142,6 +145,36 @@ def test_refused_event_is_tried_again_under_the_same_id(endpoint, receiver, stat
     assert len({headers["webhook-id"] for _, headers, _ in receiver.requests}) == 1
 
 
+@pytest.mark.parametrize(
+    ("start", "more", "state"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", "pending"),
+        (b"HTTP/1.1 500 Error\r\nx: ", b"x", "pending"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"x", "delivered"),
+    ],
+    ids=["statuses", "headers", "body"],
+)
+def test_server_that_never_ends_its_answer_is_left(endpoint, receiver, monkeypatch, start, more, state):
+    monkeypatch.setattr(sending, "MAX_SECONDS", 1)
+    receiver.endless = chain([start], repeat(more))
+    make_customer()
+
+    started = time.monotonic()
+    run_due_tasks("webhooks")
+
+    assert time.monotonic() - started < sending.TIMEOUT
+    assert list_deliveries("state") == [(state,)]
+
+
+def test_address_with_other_letters_is_encoded(endpoint, receiver):
+    Endpoint.objects.update(url=receiver.url.replace("/hook", "/anhänge/ü%20?q=ö"))
+    send_test([endpoint])
+
+    run_due_tasks("webhooks")
+
+    assert [path for path, *_ in receiver.requests] == ["/anh%C3%A4nge/%C3%BC%20?q=%C3%B6?from=crm"]
+
+
 def test_server_says_when_to_try_again(endpoint, receiver):
     receiver.status, receiver.headers = 429, {"Retry-After": "600"}
     make_customer()
@@ -166,7 +199,7 @@ def test_event_for_a_paused_endpoint_fails_and_can_be_sent_again(endpoint, recei
     Endpoint.objects.update(state="paused")
 
     run_due_tasks("webhooks")
-    assert list_deliveries("state") == [("failed",)]
+    assert list_deliveries("state", "response") == [("failed", "The webhook is paused.")]
     Endpoint.objects.update(state="active")
     send_again(Delivery.objects.filter(state="failed"))
     run_due_tasks("webhooks")
