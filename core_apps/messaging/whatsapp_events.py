@@ -10,6 +10,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.db import DataError, IntegrityError, transaction
 from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.views.decorators.cache import never_cache
@@ -22,6 +23,8 @@ from core_apps.messaging.whatsapp import ACTIONS, Action, describe, is_on
 from core_apps.tasks.models import Task
 
 logger = logging.getLogger(__name__)
+# What an event leads to whose fields are missing, or have other types or lengths.
+UNDOCUMENTED = (ArithmeticError, AttributeError, DataError, IntegrityError, LookupError, TypeError, ValueError)
 MAX_BODY = 3 * 2**20  # bytes, as documented
 STATES = {
     "sent": Message.State.SENT,
@@ -66,14 +69,26 @@ def is_signed(body: bytes, signature: str) -> bool:
 
 
 def record(body: bytes) -> None:
-    """Record what is known. An event that is not as documented is logged, and does not hold up the others."""
-    changes = [change for entry in json.loads(body).get("entry", ()) for change in entry.get("changes", ())]
+    """Record what is known. What is not as documented is left out, or would be sent again for days, with the rest."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        logger.exception("WhatsApp sent something else than JSON")
+        return
+    changes = [change for entry in list_objects(content, "entry") for change in list_objects(entry, "changes")]
     for (field, handle), change in product(HANDLERS.items(), changes):
-        for event in change["value"].get(field, ()):
+        for event in list_objects(change.get("value"), field):
             try:
-                handle(event)
-            except (AttributeError, LookupError, TypeError, ValueError):
+                with transaction.atomic():
+                    handle(event)
+            except UNDOCUMENTED:
                 logger.exception("WhatsApp sent an event that is not as documented")
+
+
+def list_objects(content: Any, name: str) -> list[dict[str, Any]]:
+    """The objects in the list of this name."""
+    rows = content.get(name) if isinstance(content, dict) else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def record_status(status: dict[str, Any]) -> None:

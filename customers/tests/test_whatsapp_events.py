@@ -205,10 +205,42 @@ def test_status_of_something_else_is_ignored(changes, message):
     assert (post(build_body("statuses", build_status(message, "read", **changes))), read(message)[0]) == (200, "sent")
 
 
-def test_event_that_is_not_as_documented_does_not_hold_up_the_others(message):
-    events = [{"status": "read", "biz_opaque_callback_data": str(message.pk)}, build_status(message, "delivered")]
+@pytest.mark.parametrize(
+    "changes",
+    [{"id": None}, {"id": "x" * 300}, {"timestamp": "9" * 30}, {"timestamp": []}, {"status": {}}, {"errors": 1}],
+    ids=lambda changes: str(changes)[:30],
+)
+def test_event_that_is_not_as_documented_does_not_hold_up_the_others(changes, message):
+    strange = build_status(message, "read") | changes
+    if "id" in changes:
+        Message.objects.update(provider_id="")
 
-    assert (post(build_body("statuses", *events)), read(message)[0]) == (200, "delivered")
+    assert post(build_body("statuses", strange, build_status(message, "delivered"))) == 200
+    assert read(message)[0] == "delivered"
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        "[]",
+        "null",
+        "[null, 5]",
+        '[{"changes": {}}]',
+        '[{"changes": [{}, {"value": []}]}]',
+        '[{"value": {"messages": [1]}}]',
+    ],
+)
+def test_batch_that_is_not_as_documented_is_left_out(entries, message):
+    known = build_body("statuses", build_status(message, "delivered")).decode()
+
+    assert post(f'{{"entry": {entries}}}'.encode()) == 200
+    assert post(known.replace('"entry": [', f'"entry": [{{"changes": {entries}}}, ').encode()) == 200
+    assert read(message)[0] == "delivered"
+
+
+@pytest.mark.parametrize("body", [b"", b"no JSON", b"\xff", b"[]", b"[" * 100_000], ids=lambda body: str(body)[:9])
+def test_body_that_is_not_as_documented_is_left_out(body):
+    assert post(body) == 200
 
 
 def test_message_that_was_not_allowed_stays_so(customer):
