@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core_apps.accounts.models import User
@@ -98,8 +99,10 @@ def get_company(name: str, by: User) -> Company:
 
 
 def save_consents(entry: CaptureEntry, by: User) -> None:
+    # Not in the future, where a fast clock of the phone may put it, or a withdrawal would seem to be older.
+    at = min(entry.visited_at, timezone.now())
     for wording in entry.consents:
-        entry.customer.consents.create(wording=wording, method=entry.method, at=entry.visited_at, by=by)
+        entry.customer.consents.create(wording=wording, method=entry.method, at=at, by=by)
 
 
 def save_visit(entry: CaptureEntry, by: User) -> Visit:

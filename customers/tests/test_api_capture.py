@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.db import connections
+from django.utils import timezone
 
 from core_apps.accounts.models import ApiToken
 from core_apps.messaging.models import Consent, Wording
@@ -73,6 +74,17 @@ def test_consent_is_recorded_with_the_visit(bob, exhibition):
         (wording.pk, True, "form", datetime(2026, 3, 11, 9, 30, tzinfo=UTC), bob.pk),
         (wording.pk, True, "api", datetime(2026, 3, 11, 9, 30, tzinfo=UTC), bob.pk),
     ]
+
+
+def test_consent_from_a_phone_whose_clock_is_fast_can_be_withdrawn(bob, exhibition):
+    wording = Wording.objects.create(purpose="visit", language="en", text="I agree to get e-mails.")
+    moment = (timezone.now() + timedelta(hours=20)).isoformat()
+    send(caller_of(bob), entry(exhibition, visited_at=moment, consents=[str(wording.public_id)]))
+
+    customer = Customer.objects.get()
+    withdrawal = Consent.objects.create(recipient=customer, wording=wording, given=False, method="spoken")
+
+    assert Consent.objects.latest_of(customer, "visit", "email").get() == withdrawal
 
 
 def test_consent_to_an_unknown_wording_is_refused(bob, exhibition):
