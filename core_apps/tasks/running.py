@@ -6,6 +6,7 @@ If the worker is killed, the lease ends and another worker claims the row. All t
 import logging
 from datetime import timedelta
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
@@ -70,7 +71,7 @@ def run_kind(kind: Kind, task: Task) -> None:
         kind.run(task, **task.payload)
     except LeaseLostError as error:
         logger.warning("%s", error)
-    except RejectError as error:
+    except (RejectError, ObjectDoesNotExist) as error:  # the latter: what it is about was deleted
         end(task, Task.State.FAILED, str(error))
     except UnknownError as error:
         end(task, Task.State.UNKNOWN, str(error))

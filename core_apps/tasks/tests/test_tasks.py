@@ -43,6 +43,15 @@ def test_task_runs_once_with_its_payload(declare):
     assert read("state", "attempts", "payload", "error") == [("done", 1, {}, "")]
 
 
+def test_task_about_something_deleted_fails_at_once(declare):
+    kind = declare(lambda task, number: Task.objects.get(priority=number))
+
+    kind.enqueue(number=999)
+    run_due_tasks("emails")
+
+    assert read("state", "attempts", "error") == [("failed", 1, "Task matching query does not exist.")]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_task_of_a_transaction_that_is_rolled_back_does_not_exist(declare):
     kind = declare(lambda task: None)
