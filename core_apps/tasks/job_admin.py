@@ -33,9 +33,9 @@ class JobAdmin(VisibleRows, admin.ModelAdmin):  # type: ignore[type-arg]
         return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
 
     def find(self, request: HttpRequest, key: Any) -> Any:
-        """Raises Http404 for the jobs of others too."""
+        """Raises Http404 for the jobs of others too, and for one's own if one may not see any more."""
         job = self.get_object(request, str(key))
-        if job is None:
+        if job is None or not self.has_view_permission(request, job):
             raise Http404
         return job
 

@@ -92,6 +92,18 @@ def test_export_of_many_rows_is_what_would_have_been_sent(kind, client, monkeypa
     assert [entry.change_message.rpartition(": ")[2] for entry in LogEntry.objects.all()] == ["3 rows, complete"] * 2
 
 
+def test_file_is_out_of_reach_for_who_has_lost_the_role(client, carol):
+    download = start_export(client)
+    run_due_tasks("progress")
+    fetch(client, download)
+
+    carol.groups.clear()
+
+    show(client, download, status=404)
+    url = reverse("admin:customers_download_file", args=[download.pk])
+    assert client.get(url, secure=True).status_code == 404
+
+
 def test_export_is_filtered_and_ordered_as_the_list(client):
     make_customer(family_name="Elsewhere", email="elsewhere@x.example", stage="prospect")
     download = start_export(client, stage="lead", o="-2")
