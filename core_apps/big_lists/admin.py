@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import DateTimeField, Field, QuerySet
@@ -17,13 +17,25 @@ from core_apps.big_lists.deletion import Deletion, delete_selected
 from core_apps.big_lists.moments import MomentField, MomentWidget
 from core_apps.big_lists.optimistic_locking import OptimisticLocking
 from core_apps.big_lists.pagination import Ordering, SuggestionPaginator
-from core_apps.common.visibility import VisibleRows
+from core_apps.common.visibility import VisibleRows, is_key
 from core_apps.history.admin import HistoryPage
 
 Sortings = dict[str, tuple[str, ...]]
 
 
-class BlankAutocomplete(AutocompleteSelect):
+class ChosenKeys:
+    """For a widget of Django that fails to show a value that is no key, instead of the error about it."""
+
+    def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
+        pk = self.field.remote_field.model._meta.pk  # type: ignore[attr-defined]
+        return super().optgroups(name, [one for one in value if is_key(pk, one)], attr)  # type: ignore[misc]
+
+
+class MultipleAutocomplete(ChosenKeys, AutocompleteSelectMultiple):
+    pass
+
+
+class BlankAutocomplete(ChosenKeys, AutocompleteSelect):
     """Has an empty choice with a text, which HTML requires; nobody sees it, because select2 shows its placeholder."""
 
     def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
@@ -46,6 +58,10 @@ class VisibleRelations(VisibleRows):
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs.setdefault("widget", BlankAutocomplete(db_field, self.admin_site))  # type: ignore[attr-defined]
         return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        kwargs.setdefault("widget", MultipleAutocomplete(db_field, self.admin_site))  # type: ignore[attr-defined]
+        return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
 
 
 class BigTableAdmin(OptimisticLocking, VisibleRelations, HistoryPage):

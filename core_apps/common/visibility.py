@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any, Self, TypeVar
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
 from django.core.checks import CheckMessage, Error
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import BadRequest, ImproperlyConfigured, ValidationError
 from django.db.models import Field, Model, QuerySet
 from django.http import HttpRequest
 
@@ -39,6 +40,13 @@ class VisibleRows:
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return filter_visible(super().get_queryset(request), request.user)  # type: ignore[misc]
 
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *more: Any, **options: Any) -> Any:
+        """Raises BadRequest for rows that no list has offered."""
+        pk = self.opts.pk  # type: ignore[attr-defined]
+        if not all(is_key(pk, one) for one in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            raise BadRequest("A selected row has no key.")
+        return super().response_action(request, queryset, *more, **options)  # type: ignore[misc]
+
     def get_field_queryset(self, db: str | None, field: Any, request: HttpRequest) -> QuerySet[Any] | None:
         queryset = super().get_field_queryset(db, field, request)  # type: ignore[misc]
         rows = field.remote_field.model._default_manager.using(db) if queryset is None else queryset
@@ -56,6 +64,15 @@ class ApplicationRows(VisibleRows):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return [field.name for field in self.opts.fields]  # type: ignore[attr-defined]
+
+
+def is_key(pk: Any, value: Any) -> bool:
+    """Whether a primary key may have this value."""
+    try:
+        pk.clean(value, None)
+    except ValidationError:
+        return False
+    return True
 
 
 def filter_visible(rows: QuerySet[Any], user: Any) -> QuerySet[Any]:

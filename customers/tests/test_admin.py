@@ -206,3 +206,24 @@ def test_who_may_only_look_sees_outcomes_and_no_link_to_done(member_of, alice, c
         ["Quote wanted", "-"],
     ]
     assert [page.text.count(link) for page in pages] == [1, 0]
+
+
+@pytest.mark.parametrize("value", ["x", "\0", "9" * 20, "-1"])
+@pytest.mark.parametrize(
+    ("page", "field"), [("messaging_consent_add", "recipient"), ("customers_exhibition_add", "staff")]
+)
+def test_value_that_is_no_key_is_an_error_of_its_field(page, field, value, alice, client_of):
+    response = client_of(alice).post(reverse(f"admin:{page}"), {field: value}, secure=True)
+
+    assert response.status_code == 200
+    assert field in response.context["adminform"].form.errors
+
+
+@pytest.mark.parametrize("value", ["x", "\0", "9" * 20])
+@pytest.mark.parametrize(
+    ("name", "action"), [("webhooks_endpoint", "pause"), ("customers_customer", "archive"), ("tasks_task", "cancel")]
+)
+def test_selected_row_without_a_key_is_refused(name, action, value, alice, client_of):
+    body = {"action": action, "_selected_action": [value]}
+
+    assert client_of(alice).post(reverse(f"admin:{name}_changelist"), body, secure=True).status_code == 400
