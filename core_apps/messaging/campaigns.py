@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.utils import timezone
 
 from core_apps.messaging.background import build_mail, send_campaign_message
 from core_apps.messaging.merge import merge, merge_line
@@ -44,7 +45,6 @@ def find_next(campaign: Campaign) -> QuerySet[Any]:
     return find_allowed(campaign).filter(~Exists(messages)).with_merge_fields().order_by("pk")  # type: ignore[attr-defined,no-any-return]
 
 
-@transaction.atomic
 def start(campaign: Campaign) -> bool:
     return change_state(campaign, State.SENDING, from_states=(State.DRAFT, State.PAUSED))
 
@@ -67,11 +67,16 @@ def halt(campaign: Campaign, state: State, *, from_states: Collection[State]) ->
 
 def change_state(campaign: Campaign, state: State, *, from_states: Collection[State]) -> bool:
     """Return whether this call has changed it: somebody else may have been first."""
-    return bool(Campaign.objects.filter(pk=campaign.pk, state__in=from_states).update(state=state))
+    rows = Campaign.objects.filter(pk=campaign.pk, state__in=from_states)
+    # A form that was loaded before is outdated.
+    return bool(rows.update(state=state, updated_at=timezone.now()))
 
 
 @task("messaging.campaigns", Queue.EMAILS)
-def queue_campaigns(_task: Task) -> None:
+def queue_campaigns(task: Task) -> None:
+    # Of several that have waited for a worker, the last: otherwise the e-mails of all their minutes left at once.
+    if Task.objects.filter(kind=task.kind, created_at__gt=task.created_at).exists():
+        return
     for key in Campaign.objects.filter(state=State.SENDING).values_list("pk", flat=True):
         queue_next(key)
 
@@ -108,8 +113,10 @@ def build_message(campaign: Campaign, person: Any) -> Message:
 
 
 def build_sample(campaign: Campaign, address: str) -> Message | None:
-    """The message to the first recipient, with another address."""
-    person = campaign.recipients.with_merge_fields().order_by("pk").first()
+    """The message to the first recipient, if possible of those who agree, with another address."""
+    chosen: tuple[Any, ...] = (find_allowed(campaign), campaign.recipients)
+    people = (rows.with_merge_fields().order_by("pk").first() for rows in chosen)
+    person = next(filter(None, people), None)
     if person is None:
         return None
     message = build_message(campaign, person)

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core_apps.accounts.background import send_password_reset
-from core_apps.messaging.campaigns import create_campaign, pause, queue_next, start, stop
+from core_apps.messaging.campaigns import build_sample, create_campaign, pause, queue_campaigns, queue_next, start, stop
 from core_apps.messaging.models import Campaign, Consent, Message, Wording
 from core_apps.messaging.suppression import hash_address, suppress
 from core_apps.tasks.models import Task
@@ -66,6 +66,17 @@ def test_campaign_reaches_each_person_once_at_its_rate(news, alice):
     assert sorted(sent.to[0] for sent in mail.outbox) == [f"p{n}@example.com" for n in range(5)]
     assert mail.outbox[0].subject == "News for Person 0"
     assert "List-Unsubscribe" in mail.outbox[0].extra_headers
+
+
+def test_minutes_without_a_worker_are_not_made_up_at_once(news, alice):
+    make_people(5, news)
+    start(make_campaign(alice, per_minute=2))
+    for minute in range(3):
+        queue_campaigns.enqueue(key=f"minute:{minute}")
+
+    run_due_tasks("emails")
+
+    assert len(mail.outbox) == 2
 
 
 def test_campaign_reaches_only_who_agrees_when_it_leaves(news, alice):
@@ -207,6 +218,37 @@ def test_manager_writes_previews_tests_and_sends_to_a_filtered_list(client_of, n
     assert send_minute(campaign) == 2
     assert client.post(page, {"step": "start"}, secure=True).url == page
     assert send_minute(campaign) == 0
+
+
+def test_text_is_not_changed_by_a_form_from_before_the_start(client_of, news, bob):
+    make_people(1, news)
+    campaign = make_campaign(bob)
+    client = client_of(bob)
+    page = reverse("admin:messaging_campaign_change", args=[campaign.pk])
+    version = client.get(page, secure=True).context["adminform"].form["version"].initial
+    start(campaign)
+
+    values = {"subject": "Other", "text": "Other", "language": "en", "per_minute": "7", "version": version}
+    response = client.post(page, values, secure=True)
+
+    assert "Your changes were not saved." in response.text
+    assert Campaign.objects.values_list("subject", "per_minute", "state").get() == (
+        "News for {given_name}",
+        100,
+        "sending",
+    )
+
+
+def test_preview_is_of_somebody_who_agrees(news, bob):
+    make_customer(given_name="Silent", email="silent@example.com")
+    make_people(1, news)
+    campaign = make_campaign(bob)
+
+    samples = [build_sample(campaign, bob.email)]
+    Consent.objects.all().delete()
+    samples.append(build_sample(campaign, bob.email))
+
+    assert [sample and sample.subject for sample in samples] == ["News for Person 0", "News for Silent"]
 
 
 def test_stand_staff_send_no_campaigns(client_of, news, alice, member_of):
