@@ -2,7 +2,8 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
@@ -65,6 +66,13 @@ class ConsentAdmin(AppendOnly, BigTableAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         obj.by = request.user
         super().save_model(request, obj, form, change)
+
+    def response_post_save_add(self, request: HttpRequest, obj: Consent) -> HttpResponseRedirect:
+        """Back to the person, from whose page people come."""
+        opts = obj.recipient._meta
+        return HttpResponseRedirect(
+            reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[obj.recipient_id])
+        )
 
 
 @admin.register(Message)

@@ -201,8 +201,9 @@ def test_team_records_a_withdrawal_on_the_page_of_a_customer(wording, exhibition
     agree(customer, wording)
     form = {"recipient": customer.pk, "wording": wording.pk, "method": "written"}
 
-    client_of(person).post(reverse("admin:messaging_consent_add"), form, secure=True)
+    response = client_of(person).post(reverse("admin:messaging_consent_add"), form, secure=True)
 
+    assert response.headers["Location"] == reverse("admin:customers_customer_change", args=[customer.pk])
     recorded = Consent.objects.values_list("given", "method", "by", "address").last()
     assert recorded == (False, "written", person.pk, "ingrid@nordlys.example")
 
