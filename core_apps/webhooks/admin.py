@@ -4,6 +4,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.widgets import AdminURLFieldWidget
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
@@ -29,7 +30,7 @@ def list_events() -> list[tuple[str, str]]:
 
 
 class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
-    url = forms.URLField(label=_("URL"), max_length=500, assume_scheme="https")
+    url = forms.URLField(label=_("URL"), max_length=500, assume_scheme="https", widget=AdminURLFieldWidget)
     events = forms.MultipleChoiceField(label=_("Events"), choices=list_events, widget=forms.CheckboxSelectMultiple)
 
     class Meta:
