@@ -35,7 +35,7 @@ urlpatterns = [
     path("api/v1/", include("customers.api.urls")),
     path("api/v1/schema/", schema, name="schema"),
     path("api/v1/docs/", documentation, name="documentation"),
-    path("calendar/<str:key>.ics", calendar_feed, name="calendar_feed"),
+    path("calendar/<slug:key>.ics", calendar_feed, name="calendar_feed"),
     path("language/", set_language, name="set_language"),
     path("media/<path:name>", media, name="media"),
     # During an update, a CDN may ask a server that does not have the new files yet.

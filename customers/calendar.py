@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 from django.views.decorators.http import require_safe
 
 from customers.models import CalendarFeed, FollowUp
@@ -39,9 +41,10 @@ def calendar_feed(request: HttpRequest, key: str) -> HttpResponse:
     feed = get_object_or_404(CalendarFeed.objects.select_related("user"), key=key)
     if not (feed.user.is_active and feed.user.has_perm("customers.view_followup")):
         raise Http404
-    follow_ups = FollowUp.objects.filter(assignee=feed.user).open().order_by("due_at", "pk")
-    events = follow_ups.select_related("customer__company")[:MAX_EVENTS]
-    text = "".join(f"{fold(line)}\r\n" for line in write_calendar(request, events))
+    follow_ups = FollowUp.objects.assigned_to(feed.user).open().filter(customer__archived_at=None)
+    events = follow_ups.select_related("customer__company").order_by("due_at", "pk")[:MAX_EVENTS]
+    with override(feed.user.language or settings.LANGUAGE_CODE):
+        text = "".join(f"{fold(line)}\r\n" for line in write_calendar(request, events))
     return HttpResponse(text, content_type="text/calendar; charset=utf-8", headers={"Cache-Control": "private"})
 
 

@@ -43,6 +43,24 @@ def test_calendar_has_the_open_follow_ups_of_its_user_alone(member_of, client_of
     assert description.startswith("DESCRIPTION:Ask for lamps\\;\\nthen write\\n+47 22 12 34 56")
 
 
+def test_calendar_is_in_the_language_of_its_user_without_what_is_archived(member_of, client_of):
+    dana = member_of("Manager", name="Dana")
+    make_follow_up(assignee=dana)
+    make_follow_up(customer=make_customer(email="", archived_at=DUE), assignee=dana)
+    address = create_address(client_of(dana))
+    dana.language = "de"
+    dana.save()
+
+    lines = read(address).content.decode().split("\r\n")
+
+    assert [line.partition(" ")[0] for line in lines if line.startswith("SUMMARY")] == ["SUMMARY:Telefon:"]
+
+
+@pytest.mark.parametrize("key", ["%00", "x", "ä", "a" * 5_000])
+def test_address_that_is_not_ours_is_not_found(key, db):
+    assert read(f"/calendar/{key}.ics").status_code == 404
+
+
 def test_long_lines_are_folded_between_characters(member_of, client_of):
     dana = member_of("Manager", name="Dana")
     make_follow_up(assignee=dana, note="Größe " * 100)
