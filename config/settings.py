@@ -233,6 +233,8 @@ WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 MEDIA_URL = "media/"
 MEDIA_ROOT = Path(env.get_text("MEDIA_ROOT", str(BASE_DIR / "media")))
 MEDIA_ACCEL_URL = env.get_url_path("MEDIA_ACCEL_URL")
+# One for each column of a file to import, and a few more.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1100
 UPLOAD_LIMIT_MB = env.get_int("UPLOAD_LIMIT_MB", default=25, minimum=1)  # in nginx, 0 means no limit
 STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -1,4 +1,4 @@
-"""Import of companies and customers from delimited text files."""
+"""Import of companies and customers from delimited text, workbooks and vCards."""
 
 from customers.importing.kinds import COMPANIES, CUSTOMERS, Kind
 from customers.importing.problems import ImportFileError

@@ -16,7 +16,7 @@ from customers.spreadsheets import unescape_formula
 MAX_RECORD = 2**20  # characters; a cell may have csv.field_size_limit() of them, which is 131,072
 SAMPLE = 20  # lines that the delimiter is detected from
 DELIMITERS = {",": gettext_lazy("comma"), ";": gettext_lazy("semicolon"), "\t": gettext_lazy("tab"), "|": "|"}
-STATED_DELIMITER = re.compile(r'"?sep=([^\w"\r\n])"?[\s,;]*', re.IGNORECASE)  # Excel's first line
+STATED_DELIMITER = re.compile(r'"?sep=([^\w"\r\n ])"?[\s,;]*', re.IGNORECASE)  # Excel's first line
 
 
 class DelimitedText:
@@ -117,9 +117,9 @@ def detect_delimiter(lines: Sequence[str], names: Collection[str]) -> str:
 def describe_csv_error(line: int, error: csv.Error) -> str:
     match str(error):
         case "unexpected end of data":
-            return f"The record at line {line} has an unclosed quote."
+            return _("The record at line %s has an unclosed quote.") % line
         case message if "field limit" in message:
-            limit = f"{csv.field_size_limit():,}"
-            return f"The record at line {line} has a cell of more than {limit} characters. Is a quote unclosed?"
+            text = _("The record at line %(line)s has a cell of more than %(limit)s characters. Is a quote unclosed?")
+            return text % {"line": line, "limit": f"{csv.field_size_limit():,}"}
         case message:
-            return f"The record at line {line} has invalid quotes: {message}."
+            return _("The record at line %(line)s has invalid quotes: %(error)s.") % {"line": line, "error": message}

@@ -77,7 +77,7 @@ def open_text(file: BinaryIO, stated: str, names: Collection[str]) -> Records:
     is_cards = is_card(file, encoding.name)
     text = TextIOWrapper(file, encoding.name, newline="")
     if is_cards:
-        return Records(read_cards(text), names, f"vCards; {encoding}", lambda: text.buffer.tell())
+        return Records(read_cards(text), names, _("vCards; %s") % str(encoding), lambda: text.buffer.tell())
     table = DelimitedText(text, names)
     description = _("%(encoding)s, delimiter %(delimiter)s") % {"encoding": encoding, "delimiter": table.delimiter_name}
     return Records(iter(table), names, description, lambda: text.buffer.tell())

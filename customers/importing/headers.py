@@ -41,4 +41,6 @@ def parse_header(record: Record | None) -> list[str]:
 def quote_names(names: Sequence[str]) -> str:
     """Return the names in quotes, as many as fit into a message."""
     first = ", ".join(f"“{format_value(name)}”" for name in names[:MAX_NAMES] if name)
-    return f"{first} and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else first
+    if len(names) <= MAX_NAMES:
+        return first
+    return _("%(names)s and %(count)s more") % {"names": first, "count": f"{len(names) - MAX_NAMES:,}"}

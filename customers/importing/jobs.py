@@ -1,12 +1,13 @@
 """Imports that somebody watches in the browser: each step of one is a background task."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from django.core.files.base import ContentFile
+from django.core.files import File
 from django.db import OperationalError, transaction
 from django.utils.translation import get_language, override
 
@@ -72,8 +73,8 @@ def run(job: FileImport, task: Task) -> None:
 def check_or_import(job: FileImport, progress: Callable[[int], None]) -> dict[str, Any]:
     with TemporaryDirectory() as directory:
         copy = Path(directory, PurePosixPath(str(job.file.name)).name)
-        with job.file.open() as file:
-            copy.write_bytes(file.read())
+        with job.file.open() as file, copy.open("wb") as target:
+            shutil.copyfileobj(file, target)
         errors = copy.with_suffix(".rejected.csv")
         options = Options(
             name=job.name,
@@ -94,7 +95,8 @@ def store_faults(job: FileImport, errors: Path) -> str:
     """Store the file in place of that of an earlier step, and return its name."""
     name = str(PurePosixPath(str(job.file.name)).with_name(errors.name))
     job.file.storage.delete(name)
-    return str(job.file.storage.save(name, ContentFile(errors.read_bytes())))
+    with errors.open("rb") as file:
+        return str(job.file.storage.save(name, File(file)))
 
 
 def describe_report(report: Report) -> dict[str, Any]:

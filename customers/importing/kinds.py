@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from django.db.models.expressions import DatabaseDefault
+from django.utils.translation import gettext_lazy as _
 
 from customers.importing.presets import COMPANY_HEADERS, CUSTOMER_HEADERS
 from customers.models import Company, Customer
@@ -27,7 +28,7 @@ class Kind:
     derived_columns: Sequence[str] = ()  # columns that normalise() sets
     defaults: Mapping[str, str] = field(default_factory=dict)
     correction_conditions: Sequence[str] = ()  # how a row of an errors file finds the record that lacks its key
-    similar_conditions: Mapping[str, str] = field(default_factory=dict)  # by what a similar record has in common
+    similar_conditions: Sequence[tuple[Any, str]] = ()  # what a similar record has in common, and its condition
 
     @property
     def identifying_columns(self) -> list[str]:
@@ -118,10 +119,13 @@ CUSTOMERS = Kind(
         f" AND NOT EXISTS (SELECT FROM {Customer._meta.db_table} other WHERE other.email = r.email)",
     ),
     derived_columns=("phone_e164",),
-    similar_conditions={
-        "phone number": "r.phone_e164 <> '' AND t.phone_e164 = r.phone_e164",
-        "name and company": "upper(t.family_name) = upper(r.family_name)"
-        " AND upper(t.given_name) = upper(r.given_name) AND t.company_id = r.company_id",
-    },
+    similar_conditions=(
+        (_("phone number"), "r.phone_e164 <> '' AND t.phone_e164 = r.phone_e164"),
+        (
+            _("name and company"),
+            "upper(t.family_name) = upper(r.family_name)"
+            " AND upper(t.given_name) = upper(r.given_name) AND t.company_id = r.company_id",
+        ),
+    ),
     defaults={"source": Customer.Source.IMPORT},
 )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import Count, QuerySet
+from django.utils.translation import gettext as _
 
 from core_apps.history.cause import Source, caused_by
 from core_apps.history.models import Change
@@ -113,4 +114,5 @@ def delete(model: type[Customer] | type[Company]) -> int:
 def list_skipped(model: type[Customer] | type[Company]) -> list[str]:
     rows = query('SELECT id FROM import_target WHERE "table" = %s AND changed_since ORDER BY id', model._meta.db_table)
     names = {row.pk: str(row) for row in model._default_manager.filter(pk__in=[key for (key,) in rows])}
-    return [f"{model._meta.verbose_name} {key}: {names.get(key, 'deleted since')}" for (key,) in rows]
+    deleted = _("deleted since")
+    return [f"{model._meta.verbose_name} {key}: {names.get(key, deleted)}" for (key,) in rows]

@@ -15,6 +15,8 @@ from customers.importing.values import CLEANERS, ONE_VALUE, split_name
 from customers.models import Company
 
 SEPARATORS = " ;,:/|<>\n"
+# Characters. No value of these fields is as long, and the time of a search grows with the square.
+MAX_CLEANED = 2_000
 EMPLOYER_NAME = Company._meta.get_field("name")
 
 
@@ -145,7 +147,8 @@ class RowReader:
             if not text:
                 continue
             first = self._columns.first_value(name, text, cells) if ";" in text or ":" in text else text
-            cleaned, reason = CLEANERS[name](first) if name in CLEANERS else (first, "")
+            is_short = len(first) <= MAX_CLEANED
+            cleaned, reason = CLEANERS[name](first) if name in CLEANERS and is_short else (first, "")
             if reason or first != text:
                 column, value = self._columns.source(name, cells)
                 rest = value.replace(cleaned, "", 1).strip(SEPARATORS)

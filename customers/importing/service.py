@@ -197,7 +197,7 @@ def split_batches(records: Records) -> Iterator[list[Record]]:
     characters = 0
     for record in records:
         batch.append(record)
-        characters += sum(map(len, record.cells))
+        characters += sum(map(len, record.cells)) + len(record.cells)  # blank cells take memory, too
         if len(batch) == MAX_ROWS or characters > MAX_CHARACTERS:
             yield batch
             batch, characters = [], 0

@@ -63,12 +63,14 @@ class Table:
         found = query(
             f"WITH r AS MATERIALIZED (SELECT * FROM {recordset(self._keys)}) "
             + " UNION ALL ".join(
-                f"SELECT r.line, '{common}', min(t.id) FROM r JOIN {self.name} t ON {condition} GROUP BY r.line"
-                for common, condition in self._kind.similar_conditions.items()
+                f"SELECT r.line, {number}, min(t.id) FROM r JOIN {self.name} t ON {condition} GROUP BY r.line"
+                for number, (_common, condition) in enumerate(self._kind.similar_conditions)
             ),
             rows,
         )
-        by_line = {line: (line, common, key) for line, common, key in reversed(found)}  # the first condition wins
+        labels = [str(common) for common, _condition in self._kind.similar_conditions]
+        # The first condition wins.
+        by_line = {line: (line, labels[number], key) for line, number, key in reversed(found)}
         return [by_line[line] for line in sorted(by_line)]
 
     def find_matches(self, rows: str) -> dict[int, list[dict[str, Any]]]:

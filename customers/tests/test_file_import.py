@@ -251,6 +251,17 @@ def test_import_of_companies_shows_their_fields(client):
     assert list_sample(job) == [{"name": "Nordlys", "website": "https://www.nordlys.example"}]
 
 
+def test_thousand_columns_are_mapped_by_sight(client):
+    header = ",".join(["Surname", *(f"c{number}" for number in range(1, 1000))])
+    job = upload(client, f"{header}\nHopper\n")
+    run_due_tasks("progress")
+
+    choices = {f"column_{number}": "" for number in range(1000)} | {"column_999": "notes", "column_0": "family_name"}
+    job = act(client, job, "check", **choices)
+
+    assert list_sample(job) == [{"family name": "Hopper", "stage": "lead"}]
+
+
 def test_problems_are_in_the_language_of_their_reader(client):
     rows = "Vorname,E-Mail,Telefon\nAda,keine Adresse,4.93E+11\n"
     job = upload(client, rows, language="de")
@@ -261,3 +272,18 @@ def test_problems_are_in_the_language_of_their_reader(client):
     first, second = (problem["reason"] for problem in row["problems"])
     assert first.startswith("Eine Tabellenkalkulation hat diese Nummer gerundet.")
     assert second == "Gib eine gültige E-Mail Adresse an."  # Django's own
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", 'Email\n"a', "Der Datensatz in Zeile 2 hat ein Anführungszeichen, das nicht geschlossen wird."),
+        ("a.csv", ",".join(f"c{n}" for n in range(40)), "und 10 weitere"),
+    ],
+)
+def test_problem_of_the_file_is_in_the_language_of_its_reader(client, name, content, message):
+    job = upload(client, content, name, language="de")
+    run_due_tasks("progress")
+    job.refresh_from_db()
+
+    assert message in job.error

@@ -1,6 +1,7 @@
 """Files that are not a plain table from the first line on."""
 
 import os
+import zipfile
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from core_apps.history.models import Change
 from customers.exporting.formats import FORMATS
 from customers.exporting.rows import fetch_batches
-from customers.importing import COMPANIES, CUSTOMERS, ImportFileError, Report, import_file
+from customers.importing import COMPANIES, CUSTOMERS, ImportFileError, Report, import_file, workbook
 from customers.models import Company, Customer
 from customers.tests.factories import make_company, make_customer
 from customers.tests.import_files import import_text, omissions, outcome
@@ -38,6 +39,7 @@ TABLES = {
     "separator stated in quotes": f'"sep=;"\r\n{HEADER}{ROW}',
     "separator stated in capitals": f"SEP=;\r\n{HEADER}{ROW}",
     "separator stated that is rare": f"sep=^\r\n{HEADER}{ROW}".replace(";", "^").replace("sep=^^", "sep=^"),
+    "separator stated as blank": f"sep= \r\n{HEADER}{ROW}",
     "separator stated as tab": f"sep=\t\r\n{HEADER}{ROW}".replace(";", "\t"),
     "title above": f"Attendees 2026\r\n\r\n{HEADER}{ROW}",
     "title with delimiters above": f"Attendees, all, of 2026;;\r\n;;\r\n{HEADER}{ROW}",
@@ -284,6 +286,47 @@ def test_damaged_or_empty_workbook_is_rejected(tmp_path):
         import_bytes(file, content[: len(content) // 2])
     with pytest.raises(ImportFileError, match=r"The workbook is empty\."):
         import_file(write_workbook(file, []), CUSTOMERS)
+
+
+def test_small_workbook_that_would_fill_the_memory_is_rejected(tmp_path, monkeypatch):
+    file = write_workbook(tmp_path / "list.xlsx", [["Email"], ["kari@example.com"]])
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/sharedStrings.xml", bytes(workbook.MAX_IN_MEMORY + 1))
+    assert file.stat().st_size < 2**20
+
+    with pytest.raises(ImportFileError, match=r"The workbook is too large\."):
+        import_file(file, CUSTOMERS)
+
+
+def test_row_below_all_that_excel_has_is_rejected(tmp_path, monkeypatch):
+    monkeypatch.setattr(workbook, "MAX_LINE", 3)
+    file = write_workbook(tmp_path / "list.xlsx", [["Email"], ["a@b.example"], ["c@b.example"], ["d@b.example"]])
+
+    with pytest.raises(ImportFileError, match=r"The workbook is too large\."):
+        import_file(file, CUSTOMERS)
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new"),
+    [
+        ("xl/worksheets/sheet1.xml", b'r="A2"', b'r="2"'),
+        ("xl/worksheets/sheet1.xml", b"<row", b'<row r="x"'),
+        ("xl/styles.xml", b"<cellXfs", b"<cellXfs count='-1' x='"),
+        ("xl/workbook.xml", b"<sheets>", b"<sheets><sheet/>"),
+    ],
+)
+def test_workbook_that_contradicts_itself_is_rejected(part, old, new, tmp_path):
+    file = write_workbook(tmp_path / "list.xlsx", [["Email"], ["kari@example.com"]])
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    assert old in parts[part]
+    parts[part] = parts[part].replace(old, new)
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+    with pytest.raises(ImportFileError, match="The file is damaged"):
+        import_file(file, CUSTOMERS)
 
 
 # Known people
