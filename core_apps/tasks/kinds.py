@@ -34,6 +34,14 @@ class RetryError(Exception):
         self.after = after
 
 
+class PostponeError(Exception):
+    """The task was not tried, which is no attempt, and is to be tried after this time."""
+
+    def __init__(self, reason: str, after: timedelta) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
 class RejectError(Exception):
     """The task cannot be done, however often it is tried."""
 

@@ -10,7 +10,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from core_apps.tasks.kinds import KINDS, Kind, RejectError, RetryError, UnknownError
+from core_apps.tasks.kinds import KINDS, Kind, PostponeError, RejectError, RetryError, UnknownError
 from core_apps.tasks.models import Task, TaskQuerySet
 
 logger = logging.getLogger(__name__)
@@ -75,6 +75,8 @@ def run_kind(kind: Kind, task: Task) -> None:
         end(task, Task.State.FAILED, str(error))
     except UnknownError as error:
         end(task, Task.State.UNKNOWN, str(error))
+    except PostponeError as error:
+        postpone(task, error.after, str(error), attempts=task.attempts - 1)
     except RetryError as error:
         retry(kind, task, str(error), error.after)
     except Exception as error:
@@ -132,8 +134,8 @@ def retry(kind: Kind, task: Task, error: str, after: timedelta | None = None) ->
         postpone(task, after or delay, error)
 
 
-def postpone(task: Task, delay: timedelta, error: str) -> None:
-    claimed_row(task).update(state=Task.State.QUEUED, error=error[:MAX_ERROR_LENGTH], due_at=Now() + delay)
+def postpone(task: Task, delay: timedelta, error: str, **values: int) -> None:
+    claimed_row(task).update(state=Task.State.QUEUED, error=error[:MAX_ERROR_LENGTH], due_at=Now() + delay, **values)
 
 
 def claimed_row(task: Task) -> TaskQuerySet:

@@ -50,7 +50,7 @@ class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
 class EndpointAdmin(VisibleRows, admin.ModelAdmin):  # type: ignore[type-arg]
     form = EndpointForm
     list_display = ("name", "url", "state", "last_day", "failing_since")
-    readonly_fields = ("state", "failing_since", "rotated_at")
+    readonly_fields = ("state", "failing_since", "resting_until", "rotated_at")
     actions = ("pause", "resume", "rotate", "send_test", "repeat_failed")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import time
 from datetime import timedelta
 from ipaddress import ip_network
@@ -164,6 +165,27 @@ def test_server_that_never_ends_its_answer_is_left(endpoint, receiver, monkeypat
 
     assert time.monotonic() - started < sending.TIMEOUT
     assert list_deliveries("state") == [(state,)]
+
+
+def test_receiver_without_an_answer_does_not_hold_up_the_others(endpoint, receiver, monkeypatch):
+    monkeypatch.setattr(sending, "TIMEOUT", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts connections, and never answers
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        other = Endpoint.objects.create(name="Silent", url=url, events=EVENTS)
+        for number in range(5):
+            make_customer(email=f"{number}@nordlys.example")
+        run_due_tasks("webhooks")
+
+        assert len(receiver.requests) == 5
+        assert other.deliveries.exclude(attempted_at=None).count() == 1
+        waiting = Task.objects.filter(state="queued")
+        assert sorted(waiting.values_list("attempts", flat=True)) == [0, 0, 0, 0, 1]
+
+    Endpoint.objects.filter(pk=other.pk).update(resting_until=timezone.now(), url=receiver.url)
+    Task.objects.update(due_at=Now())
+    run_due_tasks("webhooks")
+
+    assert set(list_deliveries("state")) == {("delivered",)}
 
 
 def test_address_with_other_letters_is_encoded(endpoint, receiver):
