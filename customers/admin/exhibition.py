@@ -14,7 +14,7 @@ from core_apps.big_lists.admin import BigTableAdmin
 from core_apps.messaging.background import build_text
 from customers.admin.columns import country
 from customers.admin.download import start_and_redirect
-from customers.certificates import make_certificates
+from customers.certificates import MAX_NAME, make_certificates
 from customers.models import Exhibition
 from customers.thank_you import build_sample, send_test
 
@@ -55,7 +55,7 @@ class ExhibitionAdmin(BigTableAdmin):
         if not request.user.has_perm("customers.export_visit"):
             raise PermissionDenied
         exhibition = get_object_or_404(self.get_queryset(request), pk=key)
-        name = get_valid_filename(f"certificates-{exhibition}.zip")
+        name = get_valid_filename(f"certificates-{str(exhibition)[:MAX_NAME]}.zip")
         return start_and_redirect(request, make_certificates, name, exhibition=key)
 
     def thank_you_view(self, request: HttpRequest, key: int) -> HttpResponse:

@@ -94,6 +94,12 @@ def render(html: str) -> bytes:
         return render_document(html)
 
 
+def test_exhibition_with_the_longest_name_has_a_download(client):
+    exhibition = make_exhibition(name="M" * 200, edition="2" * 50)
+
+    assert ask(client, "exhibition_certificates", exhibition.pk).name == f"certificates-{'M' * 50}.zip"
+
+
 def test_certificate_says_who_visited_what_and_when(visit):
     assert list_lines(visit) == [
         "Certificate of attendance",
