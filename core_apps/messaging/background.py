@@ -47,7 +47,7 @@ def send_message(task: Task, *, message: int) -> None:
     try:
         provider_id = send_mail(build_mail(claimed), task)
     except RetryError as error:
-        finish(message, State.QUEUED, str(error))
+        set_state(message, State.QUEUED, str(error))
         raise
     record_acceptance(message, provider_id=provider_id)
 
@@ -68,10 +68,10 @@ def send_whatsapp(_task: Task, *, message: int) -> None:
     try:
         sent = whatsapp.send(claimed, build_text(claimed))
     except RetryError as error:
-        finish(message, State.QUEUED, str(error))
+        set_state(message, State.QUEUED, str(error))
         raise
     except whatsapp.ApiError as error:
-        finish(message, State.QUEUED, str(error))
+        set_state(message, State.QUEUED, str(error))
         raise react(claimed, error) from error
     record_acceptance(message, **sent)
 
@@ -136,7 +136,7 @@ def claim(key: int) -> Message | None:
         updated_at=Now(),
     ):
         return Message.objects.get(pk=key)
-    finish(key, State.REFUSED, find_reason(message))
+    set_state(key, State.REFUSED, find_reason(message))
     return None
 
 
@@ -151,7 +151,7 @@ def find_reason(message: Message) -> str:
     return "The person has not agreed, or has withdrawn the consent."
 
 
-def finish(key: int, state: Message.State, error: str = "") -> None:
+def set_state(key: int, state: Message.State, error: str = "") -> None:
     finished_at = None if state == State.QUEUED else Now()
     Message.objects.filter(pk=key).update(state=state, error=error, finished_at=finished_at, updated_at=Now())
 
