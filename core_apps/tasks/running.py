@@ -30,8 +30,8 @@ UPDATE tasks_task SET state = 'running', attempts = attempts + 1, due_at = state
 FROM next, (SELECT set_config('synchronous_commit', 'off', true)) AS unflushed WHERE tasks_task.id = next.id
 RETURNING tasks_task.*, next.state AS previous_state
 """
-# Not by the ORM, which takes as long to build it as PostgreSQL to run it. A finished task needs no payload; one that has
-# failed may be repeated.
+# Not by the ORM, which takes as long to build it as PostgreSQL to run it. A task that is done needs no payload; one
+# that has failed may be repeated.
 FINISH = """
 UPDATE tasks_task SET state = %(state)s, error = %(error)s, finished_at = statement_timestamp(),
   payload = CASE %(state)s WHEN 'done' THEN '{}' ELSE payload END
