@@ -9,16 +9,17 @@ from django.utils import timezone
 from core_apps.tasks.kinds import PostponeError, RejectError, RetryError, task
 from core_apps.tasks.models import Queue, Task
 from core_apps.tasks.periodic import repeat
+from core_apps.webhooks import sending
 from core_apps.webhooks.addresses import AddressError
 from core_apps.webhooks.models import Delivery, Endpoint
-from core_apps.webhooks.sending import TIMEOUT, Answer, build_body, build_headers, post
+from core_apps.webhooks.sending import Answer, build_body, build_headers, post
 
 MINUTE, HOUR = 60, 3600
 # Those of Standard Webhooks; together 75 hours.
 DELAYS = (5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR)
 MAX_FAILING = timedelta(days=5)
 MAX_RETRY_AFTER = HOUR
-REST = timedelta(minutes=5)  # after no answer, or a slow one
+REST = timedelta(minutes=5)  # of a receiver that has occupied a worker as long as it may
 KEEP = timedelta(days=30)
 
 
@@ -41,7 +42,7 @@ def attempt(delivery: Delivery) -> None:
     if endpoint.state == Endpoint.State.PAUSED:
         raise RejectError("The webhook is paused.")
     if delivery.subject and endpoint.resting_until and endpoint.resting_until > timezone.now():  # a test does not wait
-        raise PostponeError("Its receiver gave no answer.", endpoint.resting_until - timezone.now())
+        raise PostponeError("Its receiver was too slow.", endpoint.resting_until - timezone.now())
     started = time.monotonic()
     answer, error = send(delivery)
     seconds = time.monotonic() - started
@@ -53,7 +54,7 @@ def attempt(delivery: Delivery) -> None:
         delivery.state = Delivery.State.DELIVERED
     delivery.save()
     record_health(endpoint, answer, is_delivered=delivery.state == Delivery.State.DELIVERED)
-    if answer is None or seconds > TIMEOUT:
+    if seconds >= sending.TIMEOUT:
         Endpoint.objects.filter(pk=endpoint.pk).update(resting_until=Now() + REST)
     if delivery.state != Delivery.State.DELIVERED:
         raise RetryError(f"HTTP {answer.status}" if answer else error, read_retry_after(answer))

@@ -188,6 +188,21 @@ def test_receiver_without_an_answer_does_not_hold_up_the_others(endpoint, receiv
     assert set(list_deliveries("state")) == {("delivered",)}
 
 
+def test_receiver_that_was_away_for_a_moment_is_tried_again_soon(endpoint, receiver):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+    Endpoint.objects.update(url=url)
+    make_customer()
+    run_due_tasks("webhooks")
+    assert list_deliveries("state") == [("pending",)]
+
+    Endpoint.objects.update(url=receiver.url)
+    Task.objects.update(due_at=Now())
+    run_due_tasks("webhooks")
+
+    assert list_deliveries("state") == [("delivered",)]
+
+
 def test_address_with_other_letters_is_encoded(endpoint, receiver):
     Endpoint.objects.update(url=receiver.url.replace("/hook", "/anhänge/ü%20?q=ö"))
     send_test([endpoint])
