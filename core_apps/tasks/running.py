@@ -94,10 +94,11 @@ def extend_lease(task: Task) -> None:
 
 def finish(task: Task, state: Task.State, error: str = "") -> bool:
     """Return whether the task was still this worker's."""
-    values = {"state": str(state), "error": error[:MAX_ERROR_LENGTH], "id": task.pk, "attempts": task.attempts}
     with connection.cursor() as cursor:
-        cursor.execute(FINISH, values)
-        return cursor.rowcount == 1
+        cursor.execute(
+            FINISH, {"state": state, "error": error[:MAX_ERROR_LENGTH], "id": task.pk, "attempts": task.attempts}
+        )
+        return bool(cursor.rowcount)
 
 
 @transaction.atomic
