@@ -19,4 +19,4 @@ def media(request: HttpRequest, name: str) -> HttpResponseBase:
     """Return the photo or thumbnail. A row must have that name, so no path can leave MEDIA_ROOT."""
     photo = THUMBNAIL.sub(r"\1\2", name) if THUMBNAIL.fullmatch(name) else name
     get_object_or_404(Customer.objects.visible_to(request.user), photo=photo)
-    return build_file_response(name)
+    return build_file_response(request, name)

@@ -34,7 +34,7 @@ import json
 from config.settings import CONTENT_SECURITY_POLICY, STATIC_URL
 from django.core.files.storage import default_storage
 names = ("Cache-Control", "Content-Disposition", "Content-Type")
-link = default_storage.build_link("photos/a.jpg", dict.fromkeys(names, "x"))
+link = default_storage.build_link("photos/a.jpg", dict.fromkeys(names, "x"), "GET")
 sources = [CONTENT_SECURITY_POLICY["DIRECTIVES"][f"{name}-src"] for name in ("script", "style", "img")]
 print(json.dumps([STATIC_URL, link.partition("/photos/")[0], sources]))
 """

@@ -47,11 +47,11 @@ class BucketStorage(S3Storage):  # type: ignore[misc]
         """The address that checks permissions, as that of a file on a volume."""
         return settings.MEDIA_URL + filepath_to_uri(name)
 
-    def build_link(self, name: str, headers: Mapping[str, str]) -> str:
-        """Return an address for everybody, valid for LINK_SECONDS, whose response has these headers."""
+    def build_link(self, name: str, headers: Mapping[str, str], method: str) -> str:
+        """Return an address for everybody, valid for LINK_SECONDS and the method, whose response has these headers."""
         names = ("Cache-Control", "Content-Disposition", "Content-Type")
         parameters = {f"Response{name.replace('-', '')}": headers[name] for name in names}
-        return str(super().url(name, parameters))
+        return str(super().url(name, parameters, http_method=method))
 
     def put(self, name: str, content: Any) -> None:
         """Store the file under exactly this name."""

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.http import FileResponse, Http404, HttpResponse, HttpResponseRedirect
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 
 HEADERS = {
@@ -20,7 +20,7 @@ HEADERS = {
 INLINE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".webp"})
 
 
-def build_file_response(name: str, download_name: str = "") -> HttpResponseBase:
+def build_file_response(request: HttpRequest, name: str, download_name: str = "") -> HttpResponseBase:
     """The file, sent by Django, by nginx or by the bucket; downloaded under the other name. Raises Http404."""
     if not default_storage.exists(name):
         raise Http404(f"The file {name} does not exist.")
@@ -29,13 +29,13 @@ def build_file_response(name: str, download_name: str = "") -> HttpResponseBase:
     file = default_storage.open(name, "rb") if is_sent_here else ContentFile(b"", name)
     response = FileResponse(file, as_attachment=not is_inline, filename=download_name, headers=HEADERS)
     if settings.MEDIA_BUCKET:
-        return build_redirect(response, name)
+        return build_redirect(request, response, name)
     return build_accel_response(response, name) if settings.MEDIA_ACCEL_URL else response
 
 
-def build_redirect(response: FileResponse, name: str) -> HttpResponse:
+def build_redirect(request: HttpRequest, response: FileResponse, name: str) -> HttpResponse:
     """To a link of the bucket, so that no thread is occupied while the file is sent, and files have another origin."""
-    link = default_storage.build_link(name, response.headers)  # type: ignore[attr-defined]
+    link = default_storage.build_link(name, response.headers, request.method)  # type: ignore[attr-defined]
     return HttpResponseRedirect(link, headers={"Cache-Control": "private, max-age=30"})  # of the 60 s of the link
 
 

@@ -26,7 +26,7 @@ class DownloadAdmin(JobAdmin):
         download = self.find(request, key)
         if not download.file:
             raise Http404
-        return build_file_response(str(download.file.name), download.name)
+        return build_file_response(request, str(download.file.name), download.name)
 
 
 def start_and_redirect(request: HttpRequest, kind: Kind, name: str, **payload: Any) -> HttpResponse:

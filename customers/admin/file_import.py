@@ -100,7 +100,7 @@ class FileImportAdmin(JobAdmin):
         job = self.find(request, key)
         if not job.faults:
             raise Http404
-        return build_file_response(str(job.faults.name))
+        return build_file_response(request, str(job.faults.name))
 
     def check_view(self, request: HttpRequest, key: Any) -> HttpResponse:
         job = self.find(request, key)

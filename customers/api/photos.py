@@ -74,7 +74,7 @@ class PhotoView(StrictView):
         customer = self.customer(public_id)
         if not customer.photo:
             raise Http404
-        return build_file_response(named(customer.photo.name))
+        return build_file_response(request, named(customer.photo.name))
 
     @extend_schema(request={"multipart/form-data": PhotoSerializer}, responses={204: None})
     def put(self, request: Request, public_id: UUID) -> HttpResponse:

@@ -8,7 +8,7 @@ import time
 from io import BytesIO
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 from zipfile import ZipFile
 
 import pytest
@@ -135,6 +135,17 @@ def test_file_is_for_the_time_of_its_link_alone(customer, bob, client_of, monkey
     assert expiry == [["60"], ["1"]]
     changed = link.replace("image%2Fjpeg", "text%2Fhtml")
     assert [ask(one) for one in (link, short, changed, link.partition("?")[0])] == [200, 403, 403, 403]
+
+
+@needs_bucket
+def test_head_of_a_file_is_answered_as_get_without_the_body(customer, bob, client_of):
+    default_storage.save("photos/badge.jpg", ContentFile(b"a badge"))
+    link = client_of(bob).head("/media/photos/badge.jpg", secure=True).headers["Location"]
+
+    with urlopen(Request(link, method="HEAD"), timeout=10) as answer:
+        said = answer.status, answer.headers["Content-Type"], answer.headers["Content-Length"], answer.read()
+
+    assert said == (200, "image/jpeg", "7", b"")
 
 
 @needs_bucket
