@@ -277,7 +277,8 @@ CADDY := PROD_FILE=docker-compose.caddy.yml FRONT=caddy RENEW="USR1 caddy" \
 	CHECK_FRONT="caddy caddy validate --config /etc/caddy/Caddyfile" CERTIFICATE_STATUS="caddy certificate.sh"
 
 caddy-%: ## the commands above with Caddy in front: make caddy-up, caddy-deploy, caddy-status, …
-	@! $(NAMES_FILES) || { echo "COMPOSE_FILE in $(PROD_ENV) names other files than docker-compose.caddy.yml."; exit 1; }
+	@! grep -s '^COMPOSE_FILE=.' $(PROD_ENV) | grep -qv =docker-compose.caddy.yml \
+	  || { echo "COMPOSE_FILE in $(PROD_ENV) does not begin with docker-compose.caddy.yml."; exit 1; }
 	@$(MAKE) --no-print-directory prod-$* $(CADDY)
 
 ##@ Try a version on staging

@@ -17,6 +17,7 @@ from e2e.checkout import SOURCE
 from e2e.site import Answer, Site, ask
 from e2e.stack import Stack, docker, free_ports, seconds_until
 
+OVERLAY = "docker/compose/bucket.yml"
 IMAGE = "chrislusf/seaweedfs:4.48"
 COMMAND = ["mini", "-dir=/data", "-bucket=crm-media", "-admin.ui=false"]
 KEY = {"AWS_ACCESS_KEY_ID": "crm", "AWS_SECRET_ACCESS_KEY": secrets.token_hex()}
@@ -121,21 +122,35 @@ class Tier:
         return ask(self.site, method, path, {"Cookie": f"sessionid={self.session}"} | headers)
 
     def follow(self, answer: Answer) -> Answer:
-        """Ask the bucket under the name that the tier knows it by."""
-        link = urlsplit(answer.headers["Location"])
-        return ask(int(self.stack.environment["S3_PORT"]), "GET", f"{link.path}?{link.query}", {"Host": link.netloc})
+        return follow(self.stack, answer)
+
+
+def follow(stack: Stack, answer: Answer, method: str = "GET") -> Answer:
+    """Ask the bucket under the name that the tier knows it by."""
+    link = urlsplit(answer.headers["Location"])
+    return ask(int(stack.environment["S3_PORT"]), method, f"{link.path}?{link.query}", {"Host": link.netloc})
+
+
+def add_bucket(stack: Stack) -> int:
+    """Add a server to the tier, not started, and return its port."""
+    (port,) = free_ports(1)
+    stack.environment |= {"S3_PORT": str(port)}
+    stack.overlay("s3.yml", SERVER)
+    return port
+
+
+def use_bucket(stack: Stack) -> None:
+    stack.environment["COMPOSE_FILE"] += f":{OVERLAY}"
+    stack.environment |= KEY | {"MEDIA_BUCKET": "crm-media", "AWS_ENDPOINT_URL": "http://s3:8333"}
 
 
 @pytest.fixture(scope="module")
 def tier(server: None, stack_of: Callable[[str], Stack]) -> Tier:
     stack = stack_of("prod")
-    (port,) = free_ports(1)
-    stack.environment |= {"S3_PORT": str(port)}
-    stack.overlay("s3.yml", SERVER)
+    port = add_bucket(stack)
     stack.make("prod-up")
     tier = Tier(stack)
-    stack.environment["COMPOSE_FILE"] += ":docker/compose/bucket.yml"
-    stack.environment |= KEY | {"MEDIA_BUCKET": "crm-media", "AWS_ENDPOINT_URL": "http://s3:8333"}
+    use_bucket(stack)
     wait_for_bucket(port)
     said = stack.compose("run", "--rm", "--no-deps", "-T", "web", "python", "manage.py", "copy_media", "--delete")
     assert said.strip().endswith("1 files: 1 copied")

@@ -71,8 +71,8 @@ def name_servers(domain: str) -> dict[str, str]:
 def render(directory: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """Ask Compose for the model of the files that an env file in this directory names."""
     env_file = dict.fromkeys(["SECRET_KEY", "REDIS_PASSWORD", "DOMAIN"], "x")
-    env_file |= {f"POSTGRES_{role}PASSWORD": "x" for role in ("", "APP_", "BACKUP_", "METRICS_")} | settings
-    env_file["COMPOSE_FILE"] = f"docker-compose.prod.yml:{OVERLAY}"
+    env_file |= {f"POSTGRES_{role}PASSWORD": "x" for role in ("", "APP_", "BACKUP_", "METRICS_")}
+    env_file |= {"COMPOSE_FILE": f"docker-compose.prod.yml:{OVERLAY}"} | settings
     file = directory / "production"
     file.write_text("".join(f"{name}={value}\n" for name, value in env_file.items()))
     command = ["docker", "compose", "--env-file", str(file), "config", "--format", "json"]
@@ -90,14 +90,31 @@ def test_bundled_servers_are_left_out(tmp_path: Path, engine: None) -> None:
     assert json.loads(render(tmp_path, **settings, COMPOSE_PROFILES="local-db").stdout)["services"].keys() > BUNDLED
 
 
-@pytest.mark.parametrize(("line", "files"), [("", "-f docker-compose.prod.yml"), ("COMPOSE_FILE=x.yml\n", "logs")])
-def test_make_takes_the_files_that_the_env_file_names(line: str, files: str, tmp_path: Path) -> None:
-    (tmp_path / "production").write_text(line)
-    command = ["make", "--dry-run", "prod-logs", f"PROD_ENV={tmp_path}/production"]
+def make(target: str, env_file: Path, *options: str) -> str:
+    command = ["make", *options, target, f"PROD_ENV={env_file}"]
+    said = subprocess.run(command, cwd=SOURCE, env=bare_environment(), capture_output=True, text=True).stdout
+    return " ".join(said.split())
 
-    said = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=True).stdout
 
-    assert f"--env-file {tmp_path}/production {files}" in " ".join(said.split())
+@pytest.mark.parametrize(
+    ("target", "line", "files"),
+    [
+        ("prod-logs", "", "-f docker-compose.prod.yml logs"),
+        ("prod-logs", "COMPOSE_FILE=x.yml\n", "logs"),
+        ("caddy-logs", "", "-f docker-compose.caddy.yml logs"),
+        ("caddy-logs", f"COMPOSE_FILE=docker-compose.caddy.yml:{OVERLAY}\n", "logs"),
+    ],
+)
+def test_make_takes_the_files_that_the_env_file_names(target: str, line: str, files: str, tmp_path: Path) -> None:
+    env_file = tmp_path / "production"
+    env_file.write_text(line)
+    assert f"docker compose --env-file {env_file} {files}" in make(target, env_file, "--dry-run")
+
+
+def test_caddy_is_not_started_from_the_files_of_nginx(tmp_path: Path) -> None:
+    env_file = tmp_path / "production"
+    env_file.write_text(f"COMPOSE_FILE=docker-compose.prod.yml:{OVERLAY}\n")
+    assert make("caddy-logs", env_file) == f"COMPOSE_FILE in {env_file} does not begin with docker-compose.caddy.yml."
 
 
 @pytest.mark.parametrize("missing", ["POSTGRES_HOST", "REDIS_URL", "BROKER_URL", "MANAGED_CA"])
@@ -148,10 +165,8 @@ def write_certificates(directory: Path, ca: trustme.CA) -> None:
         authority.cert_pem.write_to_path(str(directory / file))
 
 
-@pytest.fixture(scope="module")
-def managed(stack_of: Callable[[str], Stack]) -> Managed:
-    stack = stack_of("prod")
-    del stack.environment["VERSION"]
+def add_servers(stack: Stack) -> None:
+    """Start the provider's servers, and configure the tier for them."""
     write_certificates(stack.checkout / "tls", trustme.CA())
     stack.environment["COMPOSE_FILE"] += f":{OVERLAY}"
     stack.overlay("servers.yml", SERVERS)
@@ -160,6 +175,13 @@ def managed(stack_of: Callable[[str], Stack]) -> Managed:
     servers = re.findall(r"^  ([a-z-]+):", SERVERS, re.M)
     stack.compose("up", "--detach", "--no-deps", *servers)
     create_database(stack)
+
+
+@pytest.fixture(scope="module")
+def managed(stack_of: Callable[[str], Stack]) -> Managed:
+    stack = stack_of("prod")
+    del stack.environment["VERSION"]
+    add_servers(stack)
     stack.make("prod-up")
     stack.create_administrator()
     return Managed(stack)
