@@ -99,7 +99,7 @@ class Deploy:
 
     def unused_version(self, name: str) -> str:
         """A new name where this version has served already: a build must not replace its image."""
-        return f"{name}-{time.strftime('%Y%m%d%H%M%S')}" if name in self.deployments.served_versions() else name
+        return f"{name}-{time.strftime('%Y%m%d%H%M%S')}" if self.deployments.has_served(name) else name
 
     def migrate(self, version: str) -> None:
         """Migrate with the new image, which also publishes its static files beside those of earlier versions."""

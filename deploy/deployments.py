@@ -14,6 +14,10 @@ from typing import Any, TextIO
 from deploy import env_file
 
 KEPT_VERSIONS, KEPT_DAYS = 5, 90
+# Of the tiers of a checkout, which share the images.
+ENV_FILES = (Path(".envs/.env.production"), Path(".envs/staging/.env"))
+# How the commands for this tier begin: make prod, make caddy or make staging.
+MAKE = f"make {os.environ.get('COMMANDS', 'prod')}"
 
 
 class RefusedError(Exception):
@@ -64,12 +68,25 @@ class Deployments:
         good = [entry["version"] for entry in self.history() if entry["outcome"] == "ok"]
         return list(dict.fromkeys(reversed(good)))
 
-    def obsolete_versions(self) -> list[str]:
-        """Versions that failed or are old; never the one that serves or the one before it."""
+    def kept_versions(self) -> set[str]:
+        """The one that serves, the one before it, and the last ones unless they are old."""
         latest = {entry["version"]: datetime.fromisoformat(entry["time"]) for entry in self.history()}
         served, before = self.served_versions(), datetime.now(UTC) - timedelta(days=KEPT_DAYS)
-        kept = [version for version in served[:KEPT_VERSIONS] if latest[version] > before]
-        return [version for version in latest if version not in {self.version(), *served[:2], *kept}]
+        recent = [version for version in served[:KEPT_VERSIONS] if latest[version] > before]
+        return {self.version(), *served[:2], *recent}
+
+    def obsolete_versions(self) -> list[str]:
+        """Versions that failed or are old, and that no tier of this checkout keeps."""
+        kept = {version for tier in self.tiers() for version in tier.kept_versions()}
+        tried = dict.fromkeys(entry["version"] for entry in self.history())
+        return [version for version in tried if version not in kept]
+
+    def has_served(self, version: str) -> bool:
+        """Whether it has in any tier of this checkout."""
+        return any(version in tier.served_versions() for tier in self.tiers())
+
+    def tiers(self) -> list["Deployments"]:
+        return [self, *map(Deployments, ENV_FILES)]
 
     @contextmanager
     def lock(self, action: str) -> Iterator[None]:

@@ -86,6 +86,18 @@ def test_version_of_last_season_is_obsolete_though_few_came_after(deployments: D
     assert deployments.obsolete_versions() == ["a", "b"]
 
 
+def test_version_that_another_tier_of_the_checkout_keeps_is_not_obsolete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    prod, staging = (Deployments(Path(name)) for name in (".envs/.env.production", ".envs/staging/.env"))
+    staging.env_file.parent.mkdir(parents=True)
+    prod.history_file.write_text(entries("a", "b"))
+    staging.history_file.write_text(entries("a", "b", "c", outcome="web-2 is not ready"))
+    assert (staging.obsolete_versions(), prod.obsolete_versions()) == (["c"], [])
+    assert [staging.has_served(version) for version in "abc"] == [True, True, False]
+
+
 def test_second_is_refused_by_name_of_the_first(deployments: Deployments) -> None:
     first = holder(deployments, 3)
     with (
