@@ -15,6 +15,7 @@ from typing import Any
 
 from deploy.deployments import Deployments, RefusedError
 from deploy.release import fetch
+from deploy.start import check_subnets
 from deploy.tier import SERVICES, WORKERS, Container, DeployError, Tier, run
 
 ENV_FILE = Path(os.environ.get("ENV_FILE", ".envs/.env.production"))
@@ -78,6 +79,7 @@ class Deploy:
 
     def prepare(self, version: str) -> str:
         """Return the version for `make prod-up`: the one deployed last, or a new build of the checkout."""
+        check_subnets(self.tier.config["networks"])
         self.tier.remove_one_off_containers()
         self.tier.publish_counts(self.tier.counts)
         if self.serving():

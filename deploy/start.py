@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,35 @@ def check_owner(name: str) -> None:
                 f"The containers of the project {name} belong to {owner}. Set COMPOSE_PROJECT in the env file to"
                 " another name for this checkout, or stop them there."
             )
+
+
+def check_subnets(wanted: dict[str, Any]) -> None:
+    """Raise DeployError if these networks' addresses are another's: Docker tells neither whose nor which setting's."""
+    taken = list_subnets({network["name"] for network in wanted.values()})
+    for key, network in wanted.items():
+        for subnet in [pool["subnet"] for pool in network.get("ipam", {}).get("config", ())]:
+            setting = f"{key.upper()}_SUBNET={subnet}"
+            try:
+                own = ip_network(subnet, strict=False)
+            except ValueError as error:
+                raise DeployError(f"{setting}: {error}") from error
+            for other, name in taken.items():
+                if own.overlaps(ip_network(other)):
+                    raise DeployError(
+                        f"{setting} overlaps with {other} of the network {name} of this machine. Set it in the env file"
+                        " to addresses that are free, such as 10.77.0.0/24."
+                    )
+
+
+def list_subnets(known: set[str]) -> dict[str, str]:
+    """Return the networks of this machine, but for the known ones, by their addresses."""
+    ids = run(["docker", "network", "ls", "--quiet", "--filter", "scope=local"]).split()
+    try:
+        networks = json.loads(run(["docker", "network", "inspect", *ids]))
+    except DeployError:  # one was just removed
+        return {}
+    others = [one for one in networks if one["Name"] not in known]
+    return {pool["Subnet"]: one["Name"] for one in others for pool in one["IPAM"]["Config"] or ()}
 
 
 def explain_failures(compose: list[str], name: str) -> Iterator[str]:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import trustme
@@ -120,5 +119,5 @@ def names(certificate: x509.Certificate) -> list[str]:
 
 def add(stack: Stack, **variables: str) -> None:
     """Write the settings into the tier's env file."""
-    with (Path(stack.checkout) / ".envs/.env.production").open("a") as file:
+    with stack.env_file.open("a") as file:
         file.writelines(f"{name}={value}\n" for name, value in variables.items())

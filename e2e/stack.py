@@ -21,14 +21,15 @@ from e2e.site import Answer, ask
 # How the engine is reached is the machine's as well.
 ENGINE = re.compile(KEPT.pattern + r"|HOME|DOCKER_.*|XDG_RUNTIME_DIR")
 FILES = {"basic": "docker-compose.yml"}
-FILES |= {tier: f"docker-compose.{tier}.yml" for tier in ("dev", "prod", "caddy", "observability")}
+FILES |= {tier: f"docker-compose.{tier}.yml" for tier in ("dev", "prod", "caddy", "staging", "observability")}
 PORTS = {
     "basic": {"web": "WEB_PORT", "db": "DB_PORT"},
     "dev": {name: f"DEV_{name.upper()}_PORT" for name in ("web", "db", "redis", "adminer", "mock")},
     "prod": {"http": "HTTP_PORT", "nginx": "HTTPS_PORT"},
     "observability": {name: f"{name.upper()}_PORT" for name in ("prometheus", "grafana")},
 }
-PORTS["caddy"] = PORTS["prod"]
+PORTS["caddy"] = PORTS["staging"] = PORTS["prod"]
+ON_A_SERVER = ("prod", "caddy", "staging")
 LABEL = "com.docker.compose.project"
 DATABASE = "exhibition"  # and its role, in the basic and the prod tier
 ADMINISTRATOR, PASSWORD = "alice@example.com", "correct horse battery"
@@ -76,6 +77,11 @@ class Stack:
         """Return the service in front of web."""
         return "caddy" if self.tier == "caddy" else "nginx"
 
+    @property
+    def env_file(self) -> Path:
+        """Return that of a tier on a server."""
+        return self.checkout / self.environment["COMPOSE_ENV_FILES"]
+
     def overlay(self, name: str, text: str) -> None:
         """Merge a further compose file into the tier's, for make as well as for docker compose."""
         (self.checkout / name).write_text(text)
@@ -84,7 +90,8 @@ class Stack:
     def make(self, *arguments: str, fails: bool = False) -> str:
         # The Makefile names the tier's file; overlays are known to the environment alone.
         overlaid = ["DEV=docker compose", "PROD=docker compose"] if ":" in self.environment["COMPOSE_FILE"] else []
-        targets = [re.sub("^prod-", "caddy-", one) for one in arguments] if self.tier == "caddy" else arguments
+        own = self.tier if self.tier in ON_A_SERVER else "prod"
+        targets = [re.sub("^prod-", f"{own}-", one) for one in arguments]
         return self.run("make", *overlaid, *targets, fails=fails)
 
     def compose(self, *arguments: str, fails: bool = False) -> str:
@@ -111,9 +118,9 @@ class Stack:
         return done.stdout
 
     def configure(self, settings: str) -> None:
-        """Generate the prod tier's env file, and append these lines."""
+        """Generate the env file of a tier on a server, and append these lines."""
         self.make("prod-env")
-        with (self.checkout / ".envs/.env.production").open("a") as file:
+        with self.env_file.open("a") as file:
             file.write(settings)
 
     def create_administrator(self) -> None:
@@ -219,14 +226,14 @@ def new_stack(tier: str, directory: Path) -> Stack:
     ports = dict(zip(PORTS[tier], free_ports(len(PORTS[tier])), strict=True))
     environment = bare_environment() | {variable: str(ports[service]) for service, variable in PORTS[tier].items()}
     environment |= {"COMPOSE_PROJECT_NAME": project, "COMPOSE_FILE": FILES[tier], "COMPOSE_ANSI": "never"}
-    if tier in ("prod", "caddy"):
+    if tier in ON_A_SERVER:
         first, second = secrets.randbelow(100), secrets.randbelow(250)
         environment |= {
             "FRONTEND_SUBNET": f"10.{first + 100}.{second}.0/24",
             "BACKEND_SUBNET": f"10.{first}.{second}.0/24",
         }
-    if tier in ("prod", "caddy", "observability"):
-        environment |= {"COMPOSE_ENV_FILES": ".envs/.env.production"}
+    if tier in (*ON_A_SERVER, "observability"):
+        environment |= {"COMPOSE_ENV_FILES": f".envs/{'staging/.env' if tier == 'staging' else '.env.production'}"}
     return Stack(tier, directory / "checkout", project, ports, environment | {"VERSION": project})
 
 
