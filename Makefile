@@ -171,8 +171,10 @@ dev-restore: ## load a prod backup with personal data replaced: make dev-restore
 .PHONY: prod-init prod-doctor prod-env prod-build prod-up prod-deploy prod-rollback prod-scale
 .PHONY: prod-restore prod-restore-to prod-restore-drill prod-pg-upgrade
 .PHONY: prod-down prod-logs prod-status prod-queues prod-certificate prod-backup prod-backups prod-shell prod-exec prod-psql prod-superuser
+# How the commands below begin, for messages too: prod, caddy or staging.
+COMMANDS := prod
 PROD_ENV := .envs/.env.production
-PROD_FILE := docker-compose.prod.yml
+PROD_FILE = docker-compose.$(COMMANDS).yml
 # COMPOSE_FILE in the env file names further files, such as docker/compose/managed.yml.
 NAMES_FILES := grep -qs '^COMPOSE_FILE=.' $(PROD_ENV)
 PROD := docker compose --env-file $(PROD_ENV) $(if $(shell $(NAMES_FILES) && echo yes),,-f $(PROD_FILE))
@@ -189,8 +191,8 @@ prod-init: ## set the domain and generate secrets: make prod-init DOMAIN=crm.my.
 	@$(PYTHON) -m deploy.init $(PROD_ENV) "$(DOMAIN)" "$(LETSENCRYPT_EMAIL)"
 
 prod-doctor: ## check what the prod tier needs on this server; changes nothing
-	@$(PYTHON) -m deploy.doctor docker-compose.prod.yml
-	@echo "All requirements met. Next: make prod-init, then make prod-up"
+	@ENV_FILE=$(PROD_ENV) $(PYTHON) -m deploy.doctor $(PROD_FILE)
+	@echo "All requirements met. Next: make $(COMMANDS)-init, then make $(COMMANDS)-up"
 
 # Without prod-init: for localhost, with a self-signed certificate.
 prod-env:
@@ -198,7 +200,7 @@ prod-env:
 
 prod-build: prod-env ## build the images of this checkout
 	@$(DEPLOY) build "$(VERSION)"
-	@echo "Built. Next: make prod-up, or make prod-deploy where the tier runs"
+	@echo "Built. Next: make $(COMMANDS)-up, or make $(COMMANDS)-deploy where the tier runs"
 
 prod-up: prod-env ## nginx with TLS on :80 and :443, certbot, Gunicorn, PostgreSQL, Redis
 	@$(DEPLOY) prepare "$(VERSION)"
@@ -206,7 +208,7 @@ prod-up: prod-env ## nginx with TLS on :80 and :443, certbot, Gunicorn, PostgreS
 	@$(PROD) run --rm --no-deps $(TTY) $(CHECK_FRONT)
 	@COMPOSE="$(PROD)" $(PYTHON) -m deploy.start || { $(MAKE) --no-print-directory prod-status; exit 1; }
 	@$(MAKE) --no-print-directory prod-status
-	@echo "First administrator: make prod-superuser"
+	@echo "First administrator: make $(COMMANDS)-superuser"
 
 prod-deploy: prod-env ## deploy this checkout without losing a request (VERSION= of an image, or @sha256:… of a signed release)
 	@$(DEPLOY) deploy "$(VERSION)"
@@ -219,7 +221,7 @@ prod-scale: prod-env ## set the number of containers: make prod-scale WEB=2 WORK
 
 prod-down: ## stop them; the data stays
 	@$(PROD) down
-	@echo "Stopped. The data stays in volumes; make prod-up continues with it."
+	@echo "Stopped. The data stays in volumes; make $(COMMANDS)-up continues with it."
 
 prod-logs: ## follow their logs
 	@$(PROD) logs --follow
@@ -230,14 +232,14 @@ prod-status: ## show the containers, deploys, the served certificate and the new
 	@$(PROD) exec -T $(CERTIFICATE_STATUS)
 	@$(IN_BACKUP) status
 	@# It watches the prod tier, not staging.
-	@[ "$(PROD_FILE)" = $(STAGING_FILE) ] || [ -z "$$($(OBS) ps --quiet alertmanager 2>/dev/null)" ] || $(AMTOOL) alert query
+	@[ $(COMMANDS) = staging ] || [ -z "$$($(OBS) ps --quiet alertmanager 2>/dev/null)" ] || $(AMTOOL) alert query
 
 prod-queues: ## show how many background tasks are due, since when, and how many have failed
 	@$(PROD) exec $(TTY) web python manage.py task_queues
 
 prod-certificate: ## request the certificate now, even after a failure
 	@$(PROD) kill --signal $(RENEW)
-	@echo "Requested. make prod-status shows the certificate, make prod-logs the reason if there is none."
+	@echo "Requested. make $(COMMANDS)-status shows the certificate, make $(COMMANDS)-logs the reason if there is none."
 
 prod-restore: prod-env ## restore a backup: make prod-restore BACKUP=… (IDENTITY=file of the key, FORCE=1 does not ask)
 	@FORCE=$(FORCE) SAFETY=$(or $(SAFETY),1) ENV_FILE=$(PROD_ENV) COMPOSE="$(PROD)" $(PYTHON) -m deploy.restore "$(BACKUP)" "$(IDENTITY)"
@@ -273,7 +275,7 @@ prod-superuser: ## add an administrator
 ##@ Use Caddy instead of nginx
 
 # USR1 reads the Caddyfile again, and tries again to obtain the certificate.
-CADDY := PROD_FILE=docker-compose.caddy.yml FRONT=caddy RENEW="USR1 caddy" \
+CADDY := COMMANDS=caddy FRONT=caddy RENEW="USR1 caddy" \
 	CHECK_FRONT="caddy caddy validate --config /etc/caddy/Caddyfile" CERTIFICATE_STATUS="caddy certificate.sh"
 
 caddy-%: ## the commands above with Caddy in front: make caddy-up, caddy-deploy, caddy-status, …
@@ -284,8 +286,7 @@ caddy-%: ## the commands above with Caddy in front: make caddy-up, caddy-deploy,
 ##@ Try a version on staging
 
 STAGING_ENV := .envs/staging/.env
-STAGING_FILE := docker-compose.staging.yml
-STAGING := PROD_ENV=$(STAGING_ENV) PROD_FILE=$(STAGING_FILE)
+STAGING := COMMANDS=staging PROD_ENV=$(STAGING_ENV)
 .PHONY: staging-env staging-refresh
 
 staging-%: staging-env ## the commands above for staging: make staging-up, staging-deploy, staging-status, staging-superuser, …
@@ -296,7 +297,7 @@ staging-env:
 	@$(PYTHON) -m deploy.secrets $(STAGING_ENV) SITE_PASSWORD
 
 staging-refresh: staging-env ## give it the newest backup of prod, with personal data replaced (BACKUP=directory, IDENTITY=, FORCE=1)
-	@FORCE=$(FORCE) PROD="$(PROD)" COMPOSE="docker compose --env-file $(STAGING_ENV) -f $(STAGING_FILE)" \
+	@FORCE=$(FORCE) PROD="$(PROD)" COMPOSE="docker compose --env-file $(STAGING_ENV) -f docker-compose.staging.yml" \
 	  $(PYTHON) -m deploy.refresh "$(BACKUP)" "$(IDENTITY)"
 
 ##@ Release it

@@ -50,9 +50,9 @@ def status(wanted: Wanted, certificate: x509.Certificate) -> str:
     issuer, end = certificate.issuer.rfc4514_string(), certificate.not_valid_after_utc
     facts = f"issued by {issuer}, serial {certificate.serial_number:x}, valid until {end:%Y-%m-%d %H:%M} UTC"
     lines = [f"certificate  {', '.join(wanted.names)}: {facts}"]
-    lines += [f"WARNING      {fault} (make prod-logs says more)" for fault in find_problems(wanted, certificate)]
+    lines += [f"WARNING      {fault} (the log says more)" for fault in find_problems(wanted, certificate)]
     if not wanted.email:
-        lines.append("self-signed: `make prod-init DOMAIN=… LETSENCRYPT_EMAIL=…` requests one that browsers trust")
+        lines.append("self-signed: set DOMAIN and LETSENCRYPT_EMAIL for one that browsers trust")
     return "\n".join(lines)
 
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from deploy.deployments import Deployments, RefusedError
+from deploy.deployments import MAKE, Deployments, RefusedError
 from deploy.release import fetch
 from deploy.start import check_subnets
 from deploy.tier import SERVICES, WORKERS, Container, DeployError, Tier, run
@@ -50,7 +50,7 @@ class Deploy:
         serving = self.serving()
         if not serving:
             version = self.deployments.version() or "none"
-            raise RefusedError(f"No container of version {version} serves. Start the tier first: make prod-up")
+            raise RefusedError(f"No container of version {version} serves. Start the tier first: {MAKE}-up")
         self.tier.remove_one_off_containers()
         current = self.current()
         leftovers = [one for one in self.tier.application() if one not in current]
@@ -151,7 +151,7 @@ class Deploy:
         self.switch(version, self.tier.counts)
         for service in self.tier.select(KEPT):
             if self.tier.is_outdated(service):
-                self.log(f"{service} has changed too: make prod-up replaces it, with a one-second pause")
+                self.log(f"{service} has changed too: {MAKE}-up replaces it, with a one-second pause")
         return version
 
     def rollback(self, version: str) -> str:
@@ -188,7 +188,7 @@ class Deploy:
         if worker:
             counts["celery-worker"] = parse_count("WORKER", worker, MAX_REPLICAS["celery-worker"])
         if not counts:
-            raise RefusedError("How many? make prod-scale WEB=2, WORKER=2, or both")
+            raise RefusedError(f"How many? {MAKE}-scale WEB=2, WORKER=2, or both")
         self.remove_leftovers()
         version = self.deployments.version()
         self.switch(version, counts)
@@ -196,9 +196,7 @@ class Deploy:
 
     def require_image(self, version: str) -> str:
         if not self.tier.has_image(version):
-            raise RefusedError(
-                f"Image {self.tier.image('web', version)} does not exist. make prod-status lists versions."
-            )
+            raise RefusedError(f"Image {self.tier.image('web', version)} does not exist. {MAKE}-status lists versions.")
         self.target = version
         return version
 

@@ -1,4 +1,4 @@
-"""Checks the requirements of a tier and changes nothing: `python3 -m deploy.doctor COMPOSE_FILE…`.
+"""Checks the requirements of a tier and changes nothing: `ENV_FILE=.env python3 -m deploy.doctor COMPOSE_FILE…`.
 
 Exits with 1 if one is not met.
 """
@@ -18,6 +18,7 @@ from deploy.init import SECRETS
 
 # The oldest versions with what the files use: `start_interval`, and `!reset` with `env_file.required`.
 ENGINE, COMPOSE = (25, 0), (2, 24)
+ENV_FILE = Path(os.environ.get("ENV_FILE", ".env"))
 MEMORY, DISK = 2, 5  # GiB
 
 Finding = tuple[bool, str]
@@ -41,7 +42,7 @@ def examine(compose_files: list[str]) -> Iterator[Finding]:
         yield from check_ports(compose_file)
     yield check_memory()
     yield check_disk()
-    yield check_env_file(Path(".envs/.env.production" if "docker-compose.prod.yml" in compose_files else ".env"))
+    yield check_env_file(ENV_FILE)
     yield check_clock()
 
 
@@ -59,7 +60,8 @@ def check_version(name: str, command: list[str], oldest: tuple[int, int]) -> Fin
 def check_ports(compose_file: str) -> Iterator[Finding]:
     """Check the ports that the tier publishes, unless it is running already."""
     secrets = dict.fromkeys((*SECRETS, "DOMAIN"), "unused")
-    compose = ["docker", "compose", "-f", compose_file]
+    settings = ["--env-file", str(ENV_FILE)] if ENV_FILE.exists() else []
+    compose = ["docker", "compose", *settings, "-f", compose_file]
     config = subprocess.run(
         [*compose, "config", "--format", "json"], capture_output=True, text=True, env=secrets | dict(os.environ)
     )

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from deploy import env_file
+from deploy.deployments import MAKE
 from deploy.secrets import main as generate_secrets
 
 SECRETS = ["SECRET_KEY", "REDIS_PASSWORD", "GRAFANA_PASSWORD"]
@@ -19,9 +20,9 @@ EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 PLACEHOLDER = re.compile(
     r"(^|[.@])example\.(com|net|org)$|change.?me|your.?(domain|email|password)|placeholder|^secret$", re.I
 )
-SELF_SIGNED = """Configured for https://localhost/ with a self-signed certificate: fine for a first try.
-For a server with a domain name: make prod-init DOMAIN=crm.your-company.com LETSENCRYPT_EMAIL=you@your-company.com"""
-CHECK = """Check before `make prod-up`:
+SELF_SIGNED = f"""Configured for localhost, with a self-signed certificate: fine for a first try.
+For a server with a domain name: {MAKE}-init DOMAIN=crm.your-company.com LETSENCRYPT_EMAIL=you@your-company.com"""
+CHECK = """Check before `{make}-up`:
   - DNS: {describe_dns}
   - ports 80 and 443 of this server are reachable from the internet, and no other program listens on them
   - firewall: open 80 and 443, tcp; Docker bypasses ufw, but this tier publishes only these two"""
@@ -42,7 +43,7 @@ def main(path: Path, domain: str = "", email: str = "") -> None:
     if wanted["DOMAIN"] == "localhost":
         print(SELF_SIGNED)
     elif domain:
-        print(CHECK.format(describe_dns="; ".join(map(describe_dns, wanted["DOMAIN"].split(",")))))
+        print(CHECK.format(make=MAKE, describe_dns="; ".join(map(describe_dns, wanted["DOMAIN"].split(",")))))
 
 
 def move_remotes(path: Path) -> None:
@@ -72,7 +73,7 @@ def find_errors(values: dict[str, str]) -> list[str]:
 
 def exit_on_errors(errors: list[str]) -> None:
     if errors:
-        sys.exit("The prod tier cannot start with these settings:\n" + "\n".join(f"  - {error}" for error in errors))
+        sys.exit("The tier cannot start with these settings:\n" + "\n".join(f"  - {error}" for error in errors))
 
 
 def describe_dns(name: str) -> str:

@@ -9,7 +9,7 @@ import sys
 import time
 
 from deploy.deploy import ENV_FILE, Deploy, catch_signals, ignore_signals
-from deploy.deployments import Deployments, RefusedError
+from deploy.deployments import MAKE, Deployments, RefusedError
 from deploy.restore import Restore, read_key, run_and_record, unwrap_backup_errors
 from deploy.tier import ONE_OFF_LABEL, SERVICES, DeployError, Tier, last_lines, run
 
@@ -63,10 +63,10 @@ class Upgrade:
         if not self.tier.select(["db"]):
             raise RefusedError(
                 f"PostgreSQL is not part of this tier. Upgrade it at its provider, set POSTGRES_MAJOR={self.major}"
-                " in the env file, and run make prod-up."
+                f" in the env file, and run {MAKE}-up."
             )
         if not self.deploy.serving() or not self.tier.running_container("backup"):
-            raise RefusedError("web and backup must run for an upgrade. Start the tier first: make prod-up")
+            raise RefusedError(f"web and backup must run for an upgrade. Start the tier first: {MAKE}-up")
         self.deploy.remove_leftovers()
         if run(["docker", "volume", "ls", "--quiet", "--filter", f"name=^{self.volume}$"]):
             self.remove_leftover()
@@ -175,7 +175,7 @@ class Upgrade:
             self.start(self.former)
             run(["docker", "volume", "rm", "--force", self.volume])
         except DeployError as error:
-            self.log(f"undo is incomplete; make prod-up starts the old server, the next upgrade cleans up: {error}")
+            self.log(f"undo is incomplete; {MAKE}-up starts the old server, the next upgrade cleans up: {error}")
 
 
 def main(major: str = "", key_file: str = "") -> int:

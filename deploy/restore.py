@@ -19,7 +19,7 @@ from typing import Any
 from backup.text import duration, size
 
 from deploy.deploy import ENV_FILE, Deploy, catch_signals, ignore_signals
-from deploy.deployments import Deployments, RefusedError
+from deploy.deployments import MAKE, Deployments, RefusedError
 from deploy.tier import WORKERS, Container, DeployError, Tier, replace_database, run
 
 NAME = re.compile(r"\d{8}T\d{6}Z")
@@ -61,13 +61,13 @@ class Restore:
     def prepare(self) -> None:
         """Check the preconditions, and remove leftovers of an earlier run; raise RefusedError."""
         if not NAME.fullmatch(self.name):
-            raise RefusedError(f"BACKUP={self.name} is not a backup name. make prod-backups lists the backups.")
+            raise RefusedError(f"BACKUP={self.name} is not a backup name. {MAKE}-backups lists the backups.")
         if not self.version or not self.tier.has_image(self.version):
-            raise RefusedError("No version has been deployed here. Start the tier first: make prod-up")
+            raise RefusedError(f"No version has been deployed here. Start the tier first: {MAKE}-up")
         bundled = self.tier.select(["db", "redis"])
         stopped = [service for service in bundled if not self.tier.running_container(service)]
         if stopped:
-            raise RefusedError(f"{' and '.join(stopped)} must run for a restore. Start the tier first: make prod-up")
+            raise RefusedError(f"{' and '.join(stopped)} must run for a restore. Start the tier first: {MAKE}-up")
         self.tier.remove_one_off_containers()
         if self.deploy.serving():
             self.deploy.remove_leftovers()
@@ -82,7 +82,7 @@ class Restore:
         self.log("it is not on this server; fetching the off-site copy")
         service = self.tier.running_container("backup")
         if not service:
-            raise RefusedError("backup must run to fetch it. Start the tier first: make prod-up")
+            raise RefusedError(f"backup must run to fetch it. Start the tier first: {MAKE}-up")
         with unwrap_backup_errors():
             run(["docker", "exec", service, "python3", "-m", "backup", "fetch", self.name])
         return self.run_step("examine", self.name, stdin=self.key)
@@ -115,7 +115,7 @@ class Restore:
         said = self.tier.run_one_off("migrate", *steps, version=self.version, DATABASE_URL=loaded)
         held = said.splitlines()[-1]
         if not held.endswith(": 0"):
-            self.held = f".\n{held}. To let them run: make prod-exec ARGS='python manage.py release_tasks'"
+            self.held = f".\n{held}. To let them run: {MAKE}-exec ARGS='python manage.py release_tasks'"
         self.log("adding missing and damaged media files")
         result = self.run_step("add-media", self.name, stdin=self.key)
         self.log(f"added {result['added']} media files")
@@ -176,7 +176,7 @@ class Restore:
             try:
                 step()
             except DeployError as error:
-                self.log(f"the previous state is not fully restored; make prod-up starts what is stopped: {error}")
+                self.log(f"the previous state is not fully restored; {MAKE}-up starts what is stopped: {error}")
 
     def undo_swap(self) -> None:
         self.run_step("undo")

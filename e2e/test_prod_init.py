@@ -51,7 +51,13 @@ def test_nothing_given_means_localhost_without_an_authority(env_file: Path) -> N
     said = prod_init(env_file)
     assert values(env_file).keys() == {"DOMAIN", "COMPOSE_PROJECT", *SECRETS}
     assert values(env_file)["DOMAIN"] == "localhost"
-    assert "https://localhost/ with a self-signed certificate" in said
+    assert "localhost, with a self-signed certificate" in said
+
+
+def test_staging_is_told_its_own_commands(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMMANDS", "staging")
+    said = prod_init(env_file) + prod_init(env_file, *RIGHT)
+    assert re.findall(r"make (\S+)-(?:init|up)", said) == ["staging", "staging"]
 
 
 def test_second_run_changes_no_secret_and_says_nothing(env_file: Path) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from deploy import env_file
+from deploy.deployments import Deployments
 from e2e import mail_server
+from e2e.acme import NAME, authority, names
 from e2e.checkout import SOURCE
 from e2e.site import Site, ask
 from e2e.stack import ADMINISTRATOR, DATABASE, Stack, bare_environment, docker, free_ports, seconds_until
@@ -73,6 +75,7 @@ def test_staging_is_the_prod_tier_but_for_a_few_values(engine: None) -> None:
 class Server:
     prod: Stack
     staging: Stack
+    said: str  # by the first start of staging
     all: Stack  # staging, and a mail server
 
     @property
@@ -81,7 +84,7 @@ class Server:
 
     @property
     def credentials(self) -> dict[str, str]:
-        password = env_file.read(self.staging.checkout / ".envs/staging/.env")["SITE_PASSWORD"]
+        password = env_file.read(self.staging.env_file)["SITE_PASSWORD"]
         return {"Authorization": "Basic " + base64.b64encode(f"staging:{password}".encode()).decode()}
 
 
@@ -95,18 +98,19 @@ def server(stack_of: Callable[[str], Stack]) -> Iterator[Server]:
     changes = {"COMPOSE_FILE": f"{FILE}:mail.yml", "COMPOSE_ENV_FILES": ".envs/staging/.env"}
     environment = prod.environment | changes | {"HTTP_PORT": str(http), "HTTPS_PORT": str(https)}
     del environment["FRONTEND_SUBNET"], environment["BACKEND_SUBNET"]
-    staging = dataclasses.replace(prod, project=f"{name}-staging", ports={"nginx": https}, environment=environment)
+    facts = {"tier": "staging", "project": f"{name}-staging", "ports": {"nginx": https}, "environment": environment}
+    staging = dataclasses.replace(prod, **facts)
     (prod.checkout / "mail.yml").write_text(mail_server.SERVICE)
     (prod.checkout / "mail.py").write_text(mail_server.SCRIPT)
     prod.make("prod-up")
     run = dataclasses.replace(staging, environment=environment | {"COMPOSE_FILE": FILE})
     run.make("staging-env")
-    with (prod.checkout / ".envs/staging/.env").open("a") as file:
+    with staging.env_file.open("a") as file:
         file.write("EMAIL_HOST=mail\nEMAIL_PORT=2525\nEMAIL_USE_TLS=false\n")
     try:
-        run.make("staging-up")
+        said = run.make("staging-up")
         staging.compose("up", "--detach", "mail")
-        yield Server(prod, run, staging)
+        yield Server(prod, run, said, staging)
     finally:
         staging.compose("down", "--volumes", "--remove-orphans")
 
@@ -119,14 +123,30 @@ def test_both_run_one_image(server: Server) -> None:
 
 @pytest.mark.full
 def test_deploy_of_staging_leaves_prod_alone(server: Server) -> None:
-    files = [server.prod.checkout / ".envs" / name for name in (".env.production", "deployments.jsonl")]
-    before = [file.read_text() for file in files], server.prod.containers("web")
+    versions = "returnable", "failed", "staged"
     for image in ("exhibition-crm", "exhibition-crm-certificates"):
-        docker("tag", f"{image}:{server.prod.environment['VERSION']}", f"{image}:staged")
+        for version in versions:
+            docker("tag", f"{image}:{server.prod.environment['VERSION']}", f"{image}:{version}")
+    prod, staging = (Deployments(stack.env_file) for stack in (server.prod, server.staging))
+    prod.record("deploy", "returnable", 1, "ok")
+    for version in versions[:2]:
+        staging.record("deploy", version, 1, "web-2 is not ready")
+    before = [file.read_text() for file in (prod.env_file, prod.history_file)], server.prod.containers("web")
     server.staging.make("staging-deploy", "VERSION=staged")
     assert server.staging.inspect("web")["Config"]["Image"] == "exhibition-crm:staged"
-    assert env_file.read(server.prod.checkout / ".envs/staging/.env").get("VERSION") == "staged"
-    assert ([file.read_text() for file in files], server.prod.containers("web")) == before
+    assert staging.version() == "staged"
+    after = [file.read_text() for file in (prod.env_file, prod.history_file)], server.prod.containers("web")
+    assert after == before
+    left = [version for version in versions if docker("image", "ls", "--quiet", f"exhibition-crm:{version}")]
+    assert left == ["returnable", "staged"]
+
+
+@pytest.mark.full
+def test_commands_that_staging_names_are_its_own(server: Server) -> None:
+    commands = ["scale"], ["rollback", "VERSION=none"], ["restore", "BACKUP=none"]
+    refused = [server.staging.make(f"staging-{name}", *values, fails=True) for name, *values in commands]
+    said = "".join([server.said, server.staging.make("staging-status"), *refused])
+    assert set(re.findall(r"\bmake (\w+)-\w", said)) == {"staging"}
 
 
 @pytest.mark.full
@@ -173,3 +193,35 @@ def test_mail_goes_to_one_address(server: Server) -> None:
     mail = server.all.container("mail")
     seconds_until(lambda: "To: " in docker("logs", mail), 30)
     assert re.findall(r"^To: (.*)$", docker("logs", mail), re.M) == ["staging@localhost"]
+
+
+@pytest.fixture
+def taken(stack_of: Callable[[str], Stack]) -> Iterator[Stack]:
+    """A staging tier, not started, with addresses that another network has."""
+    stack = stack_of("staging")
+    docker("network", "create", "--subnet", stack.environment["BACKEND_SUBNET"], f"{stack.project}-taken")
+    yield stack
+    docker("network", "rm", f"{stack.project}-taken")
+
+
+def test_network_with_the_same_addresses_is_named(taken: Stack) -> None:
+    said = taken.make("staging-up", fails=True)
+    subnet = taken.environment["BACKEND_SUBNET"]
+    assert f"BACKEND_SUBNET={subnet} overlaps with {subnet} of the network {taken.project}-taken" in said
+
+
+CERTIFICATES = "find /etc/letsencrypt /certificates -type f -exec sha256sum {} + | sort"
+
+
+@pytest.mark.full
+def test_certificate_of_staging_comes_from_its_own_authority(server: Server) -> None:
+    before = server.prod.within("certbot", "sh", "-c", CERTIFICATES)
+    staging = dataclasses.replace(server.staging, environment=dict(server.staging.environment))
+    pebble = authority(staging)
+    pebble.start()
+    staging.make("staging-up")
+    seconds_until(lambda: pebble.orders() > 0 and names(pebble.site().certificate()) == [NAME], 30)
+    # The challenge needs no password, but everything else.
+    assert ask(pebble.site(), "GET", "/admin/login/").status == 401
+    assert before
+    assert server.prod.within("certbot", "sh", "-c", CERTIFICATES) == before

@@ -137,7 +137,7 @@ def check_major(connection: Any) -> None:
     if server != client:
         raise BackupError(
             f"the server is PostgreSQL {server} and this image is made for {client}: "
-            f"set POSTGRES_MAJOR={server} and rebuild it (make prod-up)"
+            f"set POSTGRES_MAJOR={server} and start the tier again"
         )
 
 

@@ -77,7 +77,7 @@ def run(settings: Settings, key: Path | None) -> Drill:
     with lock(settings, "a drill"):
         name = (manifest.names(settings.backups) or [""])[-1]
         if not name:
-            raise BackupError("there is no backup yet: run make prod-backup")
+            raise BackupError("there is no backup yet: take one first")
         started, reason, figures = time.monotonic(), "", dict[str, Any]()
         try:
             with scratch.empty(settings.scratch) as directory:

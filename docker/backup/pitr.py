@@ -206,7 +206,7 @@ def choose_base(settings: Settings, moment: datetime) -> Base:
     if base.major != (ours := database.major(database.client_version())):
         raise BackupError(
             f"the archive of that time is from PostgreSQL {base.major}, but this image has {ours}: "
-            f"set POSTGRES_MAJOR={base.major} for the recovery, and run `make prod-up`"
+            f"set POSTGRES_MAJOR={base.major} for the recovery, and start the tier again"
         )
     return base
 

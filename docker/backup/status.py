@@ -61,7 +61,7 @@ def describe_drill(settings: Settings, newest: Backup | None, now: datetime) -> 
     last = drill.last_drill(settings)
     text = f"{age(datetime.fromisoformat(last.time), now)} ago: {last.text}" if last else "none yet"
     if newest and newest.encrypted_to and drill.is_due(settings, now):
-        text += "; backups are encrypted: make prod-restore-drill IDENTITY=file of the key"
+        text += "; backups are encrypted, so restore-drill needs IDENTITY=file of the key"
     return text
 
 

@@ -330,7 +330,7 @@ def test_server_of_another_major_version_is_refused(big: Service) -> None:
         said = big.run("take", fails=True, PGHOST="newer", PGUSER=DATABASE, PGDATABASE="postgres")
     big.stack.compose("rm", "--force", "--stop", "newer")
     assert reasons == [
-        "the server is PostgreSQL 18 and this image is made for 17: set POSTGRES_MAJOR=18 and rebuild it (make prod-up)"
+        "the server is PostgreSQL 18 and this image is made for 17: set POSTGRES_MAJOR=18 and start the tier again"
     ]
     assert said == f"backup: {reasons[0]}\n"
 

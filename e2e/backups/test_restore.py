@@ -386,7 +386,7 @@ def test_drill_of_an_encrypted_backup_waits_for_the_key(site: Restorable, tmp_pa
     (recipient,) = re.findall(r"public key: (\S+)", key)
     name = site.back_up(BACKUP_AGE_RECIPIENTS=recipient)
     site.stack.within("backup", "python3", "-c", AGE)
-    assert "backups are encrypted: make prod-restore-drill IDENTITY=file of the key" in site.stack.make("prod-status")
+    assert "backups are encrypted, so restore-drill needs IDENTITY=file of the key" in site.stack.make("prod-status")
     assert f"{name} is encrypted to {recipient}: set IDENTITY to the file of the private key" in drill(site, fails=True)
     assert last(site)["time"].startswith("2026-01-01")
     (tmp_path / "key").write_text(key)

@@ -102,7 +102,7 @@ def test_site_without_an_email_is_self_signed_and_says_so(stack: Stack, site: Si
     status = stack.make("prod-status")
     expected = r"^certificate  localhost: issued by CN=self-signed placeholder, serial \w+, valid until "
     assert re.search(expected, status, re.M)
-    assert "self-signed: `make prod-init DOMAIN=… LETSENCRYPT_EMAIL=…` requests one that browsers trust" in status
+    assert "self-signed: set DOMAIN and LETSENCRYPT_EMAIL for one that browsers trust" in status
     assert "WARNING" not in status
     assert stack.health("certbot") == "healthy"
     assert is_placeholder(site)
