@@ -1,7 +1,7 @@
 """Writes the task definitions for Amazon ECS: `python3 -m deploy.render_ecs .local/ecs DIGEST CERTIFICATES_DIGEST`.
 
-deploy/ecs/task.json is what they have in common; the file of each adds to it, or replaces. ${NAME} is a value of
-account.env, and settings.env becomes the environment.
+deploy/ecs/task.json is what they have in common; further parts and the file of each add to it, or replace. ${NAME} is a
+value of account.env, and settings.env becomes the environment.
 """
 
 import json
@@ -14,7 +14,13 @@ from typing import Any
 from deploy import env_file
 
 FOLDER = Path("deploy/ecs")
-NAMES = ("migrate", "web", "worker", "certificates", "beat")
+PARTS = {
+    "migrate": ["task", "migrate"],
+    "web": ["task", "media", "web"],
+    "worker": ["task", "media", "heartbeats", "worker"],
+    "certificates": ["task", "media", "heartbeats", "certificates"],
+    "beat": ["task", "heartbeats", "beat"],
+}
 
 
 def main(target: Path, digests: dict[str, str]) -> None:
@@ -22,19 +28,22 @@ def main(target: Path, digests: dict[str, str]) -> None:
         if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
             sys.exit(f"{name}={digest!r} is not sha256: and 64 hexadecimal digits, as `docker push` prints it")
     values = env_file.read(FOLDER / "account.env") | digests
-    definitions = {name: render(name, values | {"NAME": name}) for name in NAMES}
+    definitions = {name: render(name, values | {"NAME": name}) for name in PARTS}
     target.mkdir(parents=True, exist_ok=True)
     for name, definition in definitions.items():
         (target / f"{name}.json").write_text(json.dumps(definition, indent=2) + "\n")
-    print(f"Written to {target}: {', '.join(NAMES)}. docs/scaling.md says how to deploy them.")
+    print(f"Written to {target}: {', '.join(PARTS)}. docs/scaling.md says how to deploy them.")
 
 
 def render(name: str, values: dict[str, str]) -> dict[str, Any]:
-    common, own = load("task", values), load(name, values)
-    container = common["containerDefinitions"][0] | own["containerDefinitions"][0]
+    definition, container = dict[str, Any](), dict[str, Any]()
+    for part in PARTS[name]:
+        content = load(part, values)
+        container |= content["containerDefinitions"][0]
+        definition |= content
     settings = env_file.read(FOLDER / "settings.env")
     container["environment"] = [{"name": key, "value": value} for key, value in settings.items()]
-    return common | own | {"containerDefinitions": [container]}
+    return definition | {"containerDefinitions": [container]}
 
 
 def load(name: str, values: dict[str, str]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def test_task_definitions_have_no_fault(sources: Path, check: str, name: str) ->
         ("safety", "task.json", '"essential"', '"entryPoint": ["sh"], "essential"', "entryPoint is ['sh']"),
         ("safety", "task.json", '"logConfiguration"', '"firelensConfiguration"', "keeps its log"),
         ("safety", "web.json", '"healthCheck"', '"dockerLabels"', "healthCheck is missing"),
-        ("safety", "web.json", '"transitEncryption": "ENABLED"', '"transitEncryption": "DISABLED"', "volume media"),
+        ("safety", "media.json", '"transitEncryption": "ENABLED"', '"transitEncryption": "DISABLED"', "volume media"),
     ],
 )
 def test_fault_in_a_task_definition_is_found(
