@@ -129,7 +129,10 @@ def push(connection: ssl.SSLSocket, size: int, piece: bytes = PIECE) -> tuple[by
             return connection.recv(65536), taken
         except ssl.SSLWantReadError:
             connection.settimeout(10)
+        try:
             connection.sendall(piece)
+        except OSError:  # the response came meanwhile, and Go closes half a second after it
+            return connection.recv(65536), taken
     return b"", size
 
 
@@ -182,7 +185,10 @@ def test_stranger_sends_no_more_than_a_form(front: Front, path: str) -> None:
 @pytest.mark.parametrize(("size", "expected"), [(3 * 2**20, 404), (3 * 2**20 + 1, 413)])
 def test_event_of_whatsapp_has_three_megabytes_at_most(front: Front, size: int, expected: int) -> None:
     """Without an account; web knows no such address."""
-    assert front.post("/whatsapp/", body=b"x" * size).status == expected
+    with connect(front) as connection:
+        connection.sendall(stranger(f"Content-Length: {size}", path="/whatsapp/"))
+        said, _ = push(connection, len(PIECE), b"x" * size)
+        assert statuses(said or read(connection)) == [expected]
 
 
 def test_body_without_a_length_of_a_stranger_is_cut_off(front: Front) -> None:
