@@ -16,7 +16,16 @@ from e2e import mail_server
 from e2e.acme import NAME, authority, names
 from e2e.checkout import SOURCE
 from e2e.site import Site, ask
-from e2e.stack import ADMINISTRATOR, DATABASE, Stack, bare_environment, docker, free_ports, seconds_until
+from e2e.stack import (
+    ADMINISTRATOR,
+    DATABASE,
+    Stack,
+    bare_environment,
+    docker,
+    free_ports,
+    remove_project,
+    seconds_until,
+)
 
 PROTECTED = ["/", "/admin/login/", "/static/admin/css/base.css", "/unsubscribe/x/"]
 OPEN = ["/health/", "/api/v1/ready/"]
@@ -112,7 +121,7 @@ def server(stack_of: Callable[[str], Stack]) -> Iterator[Server]:
         staging.compose("up", "--detach", "mail")
         yield Server(prod, run, said, staging)
     finally:
-        staging.compose("down", "--volumes", "--remove-orphans")
+        remove_project(staging.project)
 
 
 @pytest.mark.full
