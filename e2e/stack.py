@@ -227,14 +227,15 @@ def new_stack(tier: str, directory: Path) -> Stack:
     environment = bare_environment() | {variable: str(ports[service]) for service, variable in PORTS[tier].items()}
     environment |= {"COMPOSE_PROJECT_NAME": project, "COMPOSE_FILE": FILES[tier], "COMPOSE_ANSI": "never"}
     if tier in ON_A_SERVER:
-        first, second = secrets.randbelow(100), secrets.randbelow(250)
-        environment |= {
-            "FRONTEND_SUBNET": f"10.{first + 100}.{second}.0/24",
-            "BACKEND_SUBNET": f"10.{first}.{second}.0/24",
-        }
+        environment |= pick_subnets()
     if tier in (*ON_A_SERVER, "observability"):
         environment |= {"COMPOSE_ENV_FILES": f".envs/{'staging/.env' if tier == 'staging' else '.env.production'}"}
     return Stack(tier, directory / "checkout", project, ports, environment | {"VERSION": project})
+
+
+def pick_subnets() -> dict[str, str]:
+    first, second = secrets.randbelow(100), secrets.randbelow(250)
+    return {"FRONTEND_SUBNET": f"10.{first + 100}.{second}.0/24", "BACKEND_SUBNET": f"10.{first}.{second}.0/24"}
 
 
 def bare_environment() -> dict[str, str]:

@@ -23,6 +23,7 @@ from e2e.stack import (
     bare_environment,
     docker,
     free_ports,
+    pick_subnets,
     remove_project,
     seconds_until,
 )
@@ -105,8 +106,8 @@ def server(stack_of: Callable[[str], Stack]) -> Iterator[Server]:
     prod.environment["COMPOSE_PROJECT"], prod.project = name, f"{name}-prod"
     http, https = free_ports(2)
     changes = {"COMPOSE_FILE": f"{FILE}:mail.yml", "COMPOSE_ENV_FILES": ".envs/staging/.env"}
-    environment = prod.environment | changes | {"HTTP_PORT": str(http), "HTTPS_PORT": str(https)}
-    del environment["FRONTEND_SUBNET"], environment["BACKEND_SUBNET"]
+    # Docker may have given those of staging.env to another network.
+    environment = prod.environment | pick_subnets() | changes | {"HTTP_PORT": str(http), "HTTPS_PORT": str(https)}
     facts = {"tier": "staging", "project": f"{name}-staging", "ports": {"nginx": https}, "environment": environment}
     staging = dataclasses.replace(prod, **facts)
     (prod.checkout / "mail.yml").write_text(mail_server.SERVICE)
