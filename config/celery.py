@@ -8,7 +8,7 @@ import ssl
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_init
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -46,3 +46,11 @@ app.steps["worker"].add("core_apps.tasks.celery.WorkerStep")
 @setup_logging.connect
 def keep_logging(**_options: Any) -> None:
     """Celery leaves the log as Django has configured it if somebody listens to this signal."""
+
+
+@worker_init.connect
+def trace(**_options: Any) -> None:
+    if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
+        from core_apps.operations.traces import start_traces
+
+        start_traces("worker")

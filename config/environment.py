@@ -141,6 +141,13 @@ class Environment:
             self.add_error(name, "must be like https://crm.example.com, without a path")
         return url
 
+    def get_address(self, name: str) -> str:
+        """Return a scheme, a host and perhaps a port and a path, without a slash at its end; or blank."""
+        url = self.get_text(name)
+        if url and not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", url):
+            self.add_error(name, "must be like https://collector.example.com:4318")
+        return url.rstrip("/")
+
     def get_bucket(self, name: str) -> str:
         """Return the name of a bucket, or blank. With a dot, Amazon's certificate would not fit its host name."""
         bucket = self.get_text(name)

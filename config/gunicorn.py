@@ -90,6 +90,10 @@ def on_exit(_server: Arbiter) -> None:
 def post_worker_init(_worker: object) -> None:
     for listener in listeners:
         listener.start()
+    if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
+        from core_apps.operations.traces import start_traces
+
+        start_traces("web")
 
 
 def worker_exit(_server: Arbiter, _worker: object) -> None:

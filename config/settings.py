@@ -82,6 +82,13 @@ MIDDLEWARE = [
     "core_apps.operations.database.DatabaseAwayMiddleware",
 ]
 
+# Traces
+OTEL_EXPORTER_OTLP_ENDPOINT = env.get_address("OTEL_EXPORTER_OTLP_ENDPOINT")
+OTEL_EXPORTER_OTLP_HEADERS = env.get_pairs("OTEL_EXPORTER_OTLP_HEADERS")
+if OTEL_EXPORTER_OTLP_ENDPOINT:
+    # After RequestLogMiddleware, which knows the request's id.
+    MIDDLEWARE.insert(2, "core_apps.operations.traces.TracesMiddleware")
+
 # For Prometheus, on the port of the probes
 METRICS = env.get_bool("METRICS", default=bool(env.get_text("PROBE_PORT")))
 if METRICS:

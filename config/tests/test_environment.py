@@ -94,6 +94,7 @@ def test_deployment_check_with_production_defaults_is_clean():
             ["AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY"],
         ),
         ({"STATIC_HOST": "https://cdn.example.com/static/"}, ["STATIC_HOST"]),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector.example.com:4318"}, ["OTEL_EXPORTER_OTLP_ENDPOINT"]),
         ({"SECURE_HSTS_PRELOAD": "perhaps", "HTTPS": "false"}, ["SECURE_HSTS_PRELOAD"]),
         ({"LOG_FORMAT": "xml"}, ["LOG_FORMAT"]),
         (

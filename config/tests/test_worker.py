@@ -19,6 +19,7 @@ from config.local.servers import find_free_port
 from core_apps.accounts.background import send_password_reset
 from core_apps.accounts.models import User
 from core_apps.cache.versioned_cache import current_version
+from core_apps.operations.tests.collector import run_collector
 from core_apps.tasks.models import Task
 from core_apps.tasks.running import LEASE, run_due_tasks
 from core_apps.tasks.tests.mail_servers import MailServer, run_mail_server
@@ -73,6 +74,19 @@ def test_worker_serves_its_own_metrics(start_worker):
         "process_start_time_seconds",
         "process_virtual_memory_bytes",
     }
+
+
+def test_worker_sends_traces_of_its_tasks(ann, start_worker):
+    with run_collector() as collector:
+        worker = start_worker(**collector.settings)
+        enqueue(1)
+        wait_for(lambda: count_done() == 1)
+        worker.send_signal(signal.SIGTERM)
+        worker.wait()
+
+    spans = [(service, span.name, span.parent_span_id == b"") for service, span in collector.read_spans()]
+    assert [span for span in spans if span[2]] == [("worker", "accounts.password_reset", True)]
+    assert ("worker", "SELECT", False) in spans
 
 
 def fetch(url: str) -> str:

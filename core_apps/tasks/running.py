@@ -4,7 +4,10 @@ If the worker is killed, the lease ends and another worker claims the row. All t
 """
 
 import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import connection, transaction
@@ -18,6 +21,8 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(minutes=1)  # longer than any task takes, or it calls extend_lease
 MAX_ERROR_LENGTH = 500  # characters
 UNKNOWN_KIND = timedelta(minutes=1)
+# Entered for each task, with the name of its kind; core_apps/operations/traces.py sets another one.
+surround: Callable[[str], AbstractContextManager[Any]] = nullcontext
 # Several workers claim at the same time: each takes the first row that no other one has locked. The commit does not
 # wait for the disk: if PostgreSQL's machine fails, the task is queued again, as it would be when its lease ends.
 CLAIM = """
@@ -68,7 +73,8 @@ def run(task: Task, *, was_interrupted: bool) -> None:
 
 def run_kind(kind: Kind, task: Task) -> None:
     try:
-        kind.run(task, **task.payload)
+        with surround(kind.name):
+            kind.run(task, **task.payload)
     except LeaseLostError as error:
         logger.warning("%s", error)
     except (RejectError, ObjectDoesNotExist) as error:  # the latter: what it is about was deleted
