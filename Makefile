@@ -122,8 +122,10 @@ up: secrets ## PostgreSQL, Redis and Gunicorn on http://127.0.0.1:8000/
 	@COMPOSE="docker compose" $(PYTHON) -m deploy.start
 	@echo "Exhibition CRM is at http://127.0.0.1:$${WEB_PORT:-8000}/. First administrator: make superuser"
 
+down: TIER = basic
 down: ## stop them; the data stays
 	@docker compose down
+	@$(SAY_IF_WATCHED)
 	@echo "Stopped. The data stays in volumes; make up continues with it."
 
 logs: ## follow their logs
@@ -184,7 +186,11 @@ RENEW := HUP certbot
 CERTIFICATE_STATUS := certbot python /opt/certbot/served_certificate.py status
 IN_BACKUP = $(PROD) exec -T backup python3 -m backup
 DEPLOY = ENV_FILE=$(PROD_ENV) COMPOSE="$(PROD)" $(PYTHON) -m deploy.deploy
-OBS := docker compose --env-file $(PROD_ENV) -f docker-compose.observability.yml
+OBS = docker compose --env-file $(if $(filter basic,$(TIER)),.env,$(PROD_ENV)) -f docker-compose.observability.yml \
+	$(if $(filter basic,$(TIER)),-f docker/compose/observability.basic.yml)
+# It watches the prod tier, not staging.
+IS_WATCHED = [ $(COMMANDS) != staging ] && [ -n "$$($(OBS) ps --quiet alertmanager 2>/dev/null)" ]
+SAY_IF_WATCHED = ! { $(IS_WATCHED); } || echo "Prometheus still watches it, in its networks: make obs-down$(TIER:%= TIER=%)"
 AMTOOL = $(OBS) exec -T alertmanager amtool --alertmanager.url=http://localhost:9093
 
 prod-init: ## set the domain and generate secrets: make prod-init DOMAIN=crm.my.org LETSENCRYPT_EMAIL=me@my.org
@@ -221,6 +227,7 @@ prod-scale: prod-env ## set the number of containers: make prod-scale WEB=2 WORK
 
 prod-down: ## stop them; the data stays
 	@$(PROD) down
+	@$(SAY_IF_WATCHED)
 	@echo "Stopped. The data stays in volumes; make $(COMMANDS)-up continues with it."
 
 prod-logs: ## follow their logs
@@ -231,8 +238,7 @@ prod-status: ## show the containers, deploys, the served certificate and the new
 	@$(DEPLOY) history
 	@$(PROD) exec -T $(CERTIFICATE_STATUS)
 	@$(IN_BACKUP) status
-	@# It watches the prod tier, not staging.
-	@[ $(COMMANDS) = staging ] || [ -z "$$($(OBS) ps --quiet alertmanager 2>/dev/null)" ] || $(AMTOOL) alert query
+	@! { $(IS_WATCHED); } || $(AMTOOL) alert query
 
 prod-queues: ## show how many background tasks are due, since when, and how many have failed
 	@$(PROD) exec $(TTY) web python manage.py task_queues
@@ -352,13 +358,18 @@ ecs-check: .local/manifests/created ## check them
 
 ##@ Watch it
 
-.PHONY: obs-up obs-down obs-status obs-silence
+.PHONY: obs-up obs-down obs-status obs-silence basic-env
 
 obs-up: prod-env ## Prometheus on http://127.0.0.1:9090/, alerts by ALERT_EMAIL and ALERT_WEBHOOK_URL; after make prod-up
 	@$(OBS) up --detach || { echo "It needs the prod tier of this version: make prod-up" >&2; exit 1; }
 	@echo "Prometheus is at http://127.0.0.1:9090/ of this server. Alerts: make obs-status"
 
 obs-down: ## stop it; what was measured stays
+# With the role of postgres-exporter.
+basic-env: secrets
+	@$(PYTHON) -m deploy.secrets .env POSTGRES_METRICS_PASSWORD GRAFANA_PASSWORD
+	@docker compose run --rm --no-deps roles
+
 	@$(OBS) down --remove-orphans
 	@echo "Stopped. What was measured stays in volumes."
 

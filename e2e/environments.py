@@ -45,11 +45,13 @@ PROD = BASIC | {
 CADDY = {name: variables for name, variables in PROD.items() if name not in ("nginx", "certbot")}
 CADDY |= {"caddy": NGINX | {"LETSENCRYPT_EMAIL", "ACME_DIRECTORY", "SSL_CERT_DIR"}}
 ALERTMANAGER = {"ALERT_EMAIL", "ALERT_WEBHOOK_URL", "ALERT_WATCHDOG_URL", "EMAIL_HOST", "EMAIL_PORT", "EMAIL_USE_TLS"}
+REDIS_EXPORTER = {"REDIS_ADDR", "REDIS_PASSWORD", "REDIS_EXPORTER_CONNECTION_TIMEOUT", "SSL_CERT_FILE"}
 OBSERVABILITY = {
     "prometheus": {"DOMAIN", "GOMEMLIMIT"},
     "alertmanager": ALERTMANAGER | {"EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD", "DEFAULT_FROM_EMAIL"},
     "postgres-exporter": {"DATA_SOURCE_URI", "DATA_SOURCE_USER", "DATA_SOURCE_PASS"},
-    "redis-exporter": {"REDIS_ADDR", "REDIS_PASSWORD", "REDIS_EXPORTER_CONNECTION_TIMEOUT"},
+    "redis-exporter": REDIS_EXPORTER,
+    "broker-exporter": REDIS_EXPORTER,
     "nginx-exporter": set(),
     "blackbox-exporter": set(),
     "node-exporter": set(),

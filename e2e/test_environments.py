@@ -12,7 +12,7 @@ from e2e.stack import new_stack
 # Compose checks what these are.
 TYPED = {"ACME_CA_BUNDLE", "WEB_BIND", "WEB_REPLICAS", "WORKER_REPLICAS", "POSTGRES_MAJOR"}
 TYPED |= {"HTTP_PORT", "HTTPS_PORT", "WEB_PORT", "DB_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT"}
-TYPED |= {"LOGS_CA", "LOGS_DIRECTORY", "ENV_DIRECTORY"}
+TYPED |= {"LOGS_CA", "LOGS_DIRECTORY", "ENV_DIRECTORY", "MANAGED_CA"}
 PRODUCTION = ".envs/.env.production"
 TIERS = [
     ("basic", ".env", BASIC),

@@ -4,16 +4,19 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import trustme
 
+from deploy import env_file
 from e2e.checkout import SOURCE
+from e2e.observability.observed import query
 from e2e.site import Site, ask
-from e2e.stack import DATABASE, Stack, bare_environment
+from e2e.stack import DATABASE, Stack, bare_environment, docker, free_ports, remove_project, seconds_until
 
 OVERLAY = "docker/compose/managed.yml"
 BUNDLED = {"db", "roles", "redis", "broker", "barman"}
@@ -49,7 +52,10 @@ services:
 """
 SQL = "psql --no-psqlrc -qtAX -h 127.0.0.1"
 # What a provider gives: somebody who may create roles and databases, but is no superuser.
-PROVIDER = "CREATE ROLE customer LOGIN CREATEROLE CREATEDB PASSWORD 'of-the-customer'"
+PROVIDER = """
+CREATE ROLE customer LOGIN CREATEROLE CREATEDB PASSWORD 'of-the-customer';
+GRANT pg_monitor TO customer WITH ADMIN OPTION
+"""
 CUSTOMERS = """
 from customers.models import Customer
 Customer.objects.bulk_create(
@@ -180,6 +186,9 @@ def add_servers(stack: Stack) -> None:
 @pytest.fixture(scope="module")
 def managed(stack_of: Callable[[str], Stack]) -> Managed:
     stack = stack_of("prod")
+    # As users have it: one name in the env file, also for what watches the tier.
+    name = stack.environment.pop("COMPOSE_PROJECT_NAME")
+    stack.environment["COMPOSE_PROJECT"], stack.project = name, f"{name}-prod"
     del stack.environment["VERSION"]
     add_servers(stack)
     stack.make("prod-up")
@@ -189,9 +198,7 @@ def managed(stack_of: Callable[[str], Stack]) -> Managed:
 
 def create_database(stack: Stack) -> None:
     """As docs/scaling.md says, with the administrator that the provider gives."""
-    (password,) = re.findall(
-        r"^POSTGRES_APP_PASSWORD=(.+)$", (stack.checkout / ".envs/.env.production").read_text(), re.M
-    )
+    values = env_file.read(stack.checkout / ".envs/.env.production")
     stack.within(
         "postgres",
         "sh",
@@ -200,7 +207,10 @@ def create_database(stack: Stack) -> None:
         PROVIDER,
     )
     script = (stack.checkout / "docker/postgres/managed.sql").read_text()
-    command = f'echo "$0" | PGPASSWORD=of-the-customer {SQL} -U customer -d postgres -v password={password}'
+    command = f'echo "$0" | PGPASSWORD=of-the-customer {SQL} -U customer -d postgres'
+    command += (
+        f" -v password={values['POSTGRES_APP_PASSWORD']} -v metrics_password={values['POSTGRES_METRICS_PASSWORD']}"
+    )
     stack.within("postgres", "sh", "-c", command, script)
 
 
@@ -256,6 +266,41 @@ def test_deploy_starts_no_server(managed: Managed) -> None:
 
     assert not set(managed.stack.compose("ps", "--all", "--services").split()) & BUNDLED
     assert managed.check(fails=False).strip().endswith("DATABASE_URL, REDIS_URL, BROKER_URL can be reached.")
+
+
+@pytest.fixture
+def prometheus(managed: Managed) -> Iterator[int]:
+    """Return the port of a Prometheus that watches the tier, whose exporters reach the provider."""
+    name, (port,) = managed.stack.environment["COMPOSE_PROJECT"], free_ports(1)
+    managed.stack.environment["PROMETHEUS_PORT"] = str(port)
+    network = f"{name}-observability_default"
+    servers = {"postgres": "postgres", "redis-of-cache": "cache", "redis-of-broker": "broker"}
+    managed.stack.make("obs-up")
+    for service, server in servers.items():
+        alias = ["--alias", f"{server}.managed.test"]
+        docker("network", "connect", *alias, network, managed.stack.container(service))
+    yield port
+    for service in servers:
+        docker("network", "disconnect", network, managed.stack.container(service))
+    remove_project(f"{name}-observability")
+
+
+@pytest.mark.full
+def test_servers_of_the_provider_are_watched_by_verified_tls(managed: Managed, prometheus: int) -> None:
+    def count(value: int) -> int:
+        return len(query(prometheus, f"pg_up == {value} or redis_up == {value}"))
+
+    seconds_until(lambda: count(1) == 3 and not query(prometheus, "up == 0"), 60)
+    time.sleep(45)  # for which an alert would be pending; those of this machine's disk may be
+    assert query(prometheus, 'ALERTS{severity!="none",job!="node"}') == []
+    # Paused, it would have accepted connections: then only ExporterDown fires.
+    docker("kill", managed.stack.container("redis-of-broker"))
+    seconds_until(lambda: "BrokerDown" in managed.stack.make("obs-status"), 60)
+    docker("start", managed.stack.container("redis-of-broker"))
+    managed.stack.environment["MANAGED_CA"] = "./tls/other.pem"
+    managed.stack.make("obs-up")
+    managed.stack.environment["MANAGED_CA"] = "./tls/ca.pem"
+    seconds_until(lambda: count(0) == 3, 60)
 
 
 @pytest.mark.full

@@ -46,7 +46,7 @@ inhibit_rules:
   - source_matchers: [alertname="LoginPageDown"]
     target_matchers: [alertname="ExporterDown", job="nginx"]
   - source_matchers: [alertname="WorkerDown"]
-    target_matchers: [alertname=~"WorkerMissing|Tasks.*|BeatDown"]
+    target_matchers: [alertname=~"WorkerMissing|CertificatesWorkerDown|Tasks.*|BeatDown"]
   - source_matchers: [alertname="BrokerDown"]
     target_matchers: [alertname=~"BeatDown|ExporterDown"]
   - source_matchers: [alertname="Recovering"]

@@ -72,6 +72,17 @@ class Notification:
     alert: str
 
 
+def query(port: int, expression: str) -> list[dict[str, Any]]:
+    """Return the series of an instant query to the Prometheus on this port; none while it starts."""
+    address = f"http://127.0.0.1:{port}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
+    try:
+        with urllib.request.urlopen(address, timeout=10) as response:
+            series: list[dict[str, Any]] = json.load(response)["data"]["result"]
+    except OSError:
+        return []
+    return series
+
+
 class Observed(Deployed):
     def __init__(self, stack: Stack) -> None:
         # As users have it: one name in the env file for both projects.
@@ -93,15 +104,13 @@ class Observed(Deployed):
         stack.overlay("disk.yml", DISK)
         super().__init__(stack)
         self.watching.compose("up", "--detach", "hook", "mail")
+        stack.make("obs-up")
+        # Alertmanager with the mail server
         self.watching.compose("up", "--detach")
         seconds_until(lambda: self.is_measured() and not self.firing(), 90)
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """Return the series of an instant query."""
-        address = f"http://127.0.0.1:{self.watching.ports['prometheus']}/api/v1/query?"
-        with urllib.request.urlopen(address + urllib.parse.urlencode({"query": expression}), timeout=10) as response:
-            series: list[dict[str, Any]] = json.load(response)["data"]["result"]
-        return series
+        return query(self.watching.ports["prometheus"], expression)
 
     def firing(self) -> set[str]:
         """Return the alerts that are told to somebody, or soon will be, but for that of the former faults' errors."""
@@ -109,11 +118,8 @@ class Observed(Deployed):
 
     def is_measured(self) -> bool:
         """Whether each service of the application is, and every target answers."""
-        try:
-            services = self.query('count by (service) (up{job="application"} == 1)')
-            return len(services) == 4 and not self.query("up == 0")
-        except OSError:  # Prometheus is starting
-            return False
+        services = self.query('count by (service) (up{job="application"} == 1)')
+        return len(services) == 4 and not self.query("up == 0")
 
     def notifications(self, since: float = 0, path: str = "/alerts") -> list[Notification]:
         lines = self.stack.run("docker", "logs", self.watching.container("hook")).splitlines()

@@ -16,7 +16,7 @@ from e2e.observability.observed import Observed
 from e2e.site import ask
 from e2e.stack import BOUNDED, docker, seconds_until
 
-EXPORTERS = ["postgres-exporter", "redis-exporter", "nginx-exporter", "blackbox-exporter", "node-exporter"]
+EXPORTERS = [f"{name}-exporter" for name in ("postgres", "redis", "broker", "nginx", "blackbox", "node")]
 SERVICES = ["prometheus", "alertmanager", *EXPORTERS]
 PATHS = ["/metrics", "/metrics/database", "/stub_status", "/alerts", "/api/v1/query?query=up", "/-/reload"]
 MEGABYTES = 300
