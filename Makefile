@@ -360,16 +360,17 @@ ecs-check: .local/manifests/created ## check them
 
 .PHONY: obs-up obs-down obs-status obs-silence basic-env
 
-obs-up: prod-env ## Prometheus on http://127.0.0.1:9090/, alerts by ALERT_EMAIL and ALERT_WEBHOOK_URL; after make prod-up
-	@$(OBS) up --detach || { echo "It needs the prod tier of this version: make prod-up" >&2; exit 1; }
+obs-up: $(or $(TIER),prod)-env ## Prometheus on http://127.0.0.1:9090/, alerts by ALERT_EMAIL and ALERT_WEBHOOK_URL; after make prod-up (TIER=basic: after make up)
+	@$(OBS) up --detach || { echo "It needs the $(or $(TIER),prod) tier of this version: make $(if $(filter basic,$(TIER)),,prod-)up" >&2; exit 1; }
+	@$(if $(filter basic,$(TIER)),,$(OBS) exec -T blackbox-exporter printenv VISITOR_TOKEN | $(PROD) exec -T web python manage.py create_visitor)
 	@echo "Prometheus is at http://127.0.0.1:9090/ of this server. Alerts: make obs-status"
 
-obs-down: ## stop it; what was measured stays
 # With the role of postgres-exporter.
 basic-env: secrets
 	@$(PYTHON) -m deploy.secrets .env POSTGRES_METRICS_PASSWORD GRAFANA_PASSWORD
 	@docker compose run --rm --no-deps roles
 
+obs-down: ## stop it; what was measured stays
 	@$(OBS) down --remove-orphans
 	@echo "Stopped. What was measured stays in volumes."
 

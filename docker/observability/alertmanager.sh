@@ -40,9 +40,9 @@ route:
 # What follows from a fault is not told beside it.
 inhibit_rules:
   - source_matchers: [alertname="DatabaseDown"]
-    target_matchers: [alertname=~"WebDown|LoginPageDown|Tasks.*|BeatDown|WorkerDown|WorkerMissing|CertificatesWorkerDown|DeliveriesFailing|ExporterDown"]
+    target_matchers: [alertname=~"WebDown|LoginPageDown|TokenRefused|Tasks.*|BeatDown|WorkerDown|WorkerMissing|CertificatesWorkerDown|DeliveriesFailing|ExporterDown"]
   - source_matchers: [alertname="WebDown"]
-    target_matchers: [alertname=~"WebMissing|LoginPageDown|ExporterDown"]
+    target_matchers: [alertname=~"WebMissing|LoginPageDown|TokenRefused|ExporterDown"]
   - source_matchers: [alertname="LoginPageDown"]
     target_matchers: [alertname="ExporterDown", job="nginx"]
   - source_matchers: [alertname="WorkerDown"]

@@ -37,6 +37,7 @@ VALUES ('11111111-1111-1111-1111-111111111111', 'nothing', 'webhooks', '{{}}', 1
 """
 LOCK_TASK = f"SELECT 1 FROM tasks_task WHERE {TASK} FOR UPDATE"
 DELETE_TASK = f"DELETE FROM tasks_task WHERE {TASK}"
+RENEWED = "expiry = now() + interval '1 year'"
 PLACEHOLDER = "rm /certificates/*.pem; placeholder-certificate.sh; nginx -s reload"
 # As if the first start had been two days ago, and no backup taken since.
 AGE_BACKUPS = """
@@ -99,7 +100,8 @@ def kill_one_of_two(service: str, variable: str) -> Fault:
 
 @contextmanager
 def pause_database(tier: Observed) -> Iterator[None]:
-    """Visitors get errors meanwhile."""
+    """Visitors get errors meanwhile; who has a connection that was open, as the probes leave them, would wait."""
+    tier.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'")
     with tier.stack.paused("db"), ThreadPoolExecutor(12) as pool:
         answers = [pool.submit(tier.visit, LIST) for _ in range(12)]
         yield
@@ -200,6 +202,8 @@ FAULTS: dict[str, Fault] = {
     "DatabaseDown": pause_database,
     "WebMissing": kill_one_of_two("web", "WEB"),
     "LoginPageDown": pause("nginx"),
+    # As if it had been revoked
+    "TokenRefused": query("UPDATE accounts_apitoken SET expiry = now()", f"UPDATE accounts_apitoken SET {RENEWED}"),
     "CertificateExpiring": run(CERTIFICATE.format(days=10), PLACEHOLDER, "nginx"),
     "RenewalFailing": run(f"python -c '{FAIL}'", "rm /metrics/certbot.prom", "certbot"),
     "DatabaseConnectionsHigh": use_connections,
