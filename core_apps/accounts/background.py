@@ -1,9 +1,11 @@
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import forms
 from django.contrib.auth.tokens import default_token_generator
 from django.core.mail import EmailMessage, EmailMultiAlternatives
+from django.core.management import call_command
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.encoding import force_bytes
@@ -14,6 +16,7 @@ from core_apps.accounts.models import User
 from core_apps.tasks.kinds import task
 from core_apps.tasks.mail import send_mail
 from core_apps.tasks.models import Queue, Task
+from core_apps.tasks.periodic import repeat
 
 MINUTE = 60
 
@@ -51,3 +54,11 @@ def send_invitation(task: Task, *, user: int, language: str) -> None:
         subject = gettext("Your account at %s") % settings.PROJECT_NAME
         text = render_to_string("accounts/invitation.txt", context)
     send_mail(EmailMessage(subject, text, None, [person.email]), task)
+
+
+@task("accounts.delete_old_sessions", Queue.PROGRESS)
+def delete_old_sessions(_task: Task) -> None:
+    call_command("clearsessions")
+
+
+repeat(delete_old_sessions, every=timedelta(days=1))

@@ -4,14 +4,17 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from core_apps.accounts.background import delete_old_sessions
 from core_apps.accounts.models import ApiToken
 from core_apps.accounts.scopes import Scope
 from core_apps.accounts.sessions import CONFIRMED, CONFIRMED_SECONDS, SEEN
 from core_apps.accounts.tests.conftest import PASSWORD
+from core_apps.tasks.running import run_due_tasks
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fast_passwords")]
 
@@ -132,3 +135,13 @@ def test_colleague_is_seen_without_the_password(bob, alice, client_of):
     age(client, CONFIRMED, 3 * CONFIRMED_SECONDS)
 
     assert client.get(reverse("admin:accounts_user_change", args=[alice.pk]), secure=True).status_code == 200
+
+
+def test_row_of_a_session_that_has_ended_is_deleted(bob, alice, client_of):
+    ended, other = client_of(bob).session.session_key, client_of(alice).session.session_key
+    Session.objects.filter(pk=ended).update(expire_date=timezone.now() - timedelta(seconds=1))
+
+    delete_old_sessions.enqueue()
+    run_due_tasks("progress")
+
+    assert list(Session.objects.values_list("pk", flat=True)) == [other]
