@@ -362,7 +362,7 @@ ecs-check: .local/manifests/created ## check them
 
 obs-up: $(or $(TIER),prod)-env ## Prometheus on http://127.0.0.1:9090/, alerts by ALERT_EMAIL and ALERT_WEBHOOK_URL; after make prod-up (TIER=basic: after make up)
 	@$(OBS) up --detach || { echo "It needs the $(or $(TIER),prod) tier of this version: make $(if $(filter basic,$(TIER)),,prod-)up" >&2; exit 1; }
-	@$(if $(filter basic,$(TIER)),,$(OBS) exec -T blackbox-exporter printenv VISITOR_TOKEN | $(PROD) exec -T web python manage.py create_visitor)
+	@$(if $(filter basic,$(TIER)),,$(OBS) exec -T blackbox-exporter printenv MONITORING_TOKEN | $(PROD) exec -T web python manage.py create_monitoring_user)
 	@echo "Prometheus is at http://127.0.0.1:9090/ of this server. Alerts: make obs-status"
 
 # With the role of postgres-exporter.

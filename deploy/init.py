@@ -12,7 +12,7 @@ from deploy import env_file
 from deploy.deployments import MAKE
 from deploy.secrets import main as generate_secrets
 
-SECRETS = ["SECRET_KEY", "REDIS_PASSWORD", "GRAFANA_PASSWORD", "VISITOR_TOKEN"]
+SECRETS = ["SECRET_KEY", "REDIS_PASSWORD", "GRAFANA_PASSWORD", "MONITORING_TOKEN"]
 SECRETS += [f"POSTGRES_{role}PASSWORD" for role in ("", "APP_", "BACKUP_", "METRICS_")]
 NAME = re.compile(r"localhost|([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")

@@ -53,7 +53,7 @@ OBSERVABILITY = {
     "redis-exporter": REDIS_EXPORTER,
     "broker-exporter": REDIS_EXPORTER,
     "nginx-exporter": set(),
-    "blackbox-exporter": {"VISITOR_TOKEN"},
+    "blackbox-exporter": {"MONITORING_TOKEN"},
     "node-exporter": set(),
     "logs": {"LOGS_HOST", "LOGS_PORT", "SITE"},
     "grafana": {f"GF_{name}" for name in GRAFANA},

@@ -9,7 +9,7 @@ import pytest
 
 from e2e.checkout import SOURCE
 
-SECRETS = ("SECRET_KEY", "REDIS_PASSWORD", "GRAFANA_PASSWORD", "VISITOR_TOKEN")
+SECRETS = ("SECRET_KEY", "REDIS_PASSWORD", "GRAFANA_PASSWORD", "MONITORING_TOKEN")
 SECRETS += tuple(f"POSTGRES_{role}PASSWORD" for role in ("", "APP_", "BACKUP_", "METRICS_"))
 RIGHT = ("crm.trade-fair.test", "crm@trade-fair.test")
 

@@ -9,11 +9,11 @@ from core_apps.accounts.models import ApiToken, User
 
 @pytest.fixture
 def create(monkeypatch, db):
-    def create_visitor(token: str) -> None:
+    def create_monitoring_user(token: str) -> None:
         monkeypatch.setattr("sys.stdin", io.StringIO(token))
-        call_command("create_visitor")
+        call_command("create_monitoring_user")
 
-    return create_visitor
+    return create_monitoring_user
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def ask(client):
     return lambda token: client.get("/api/v1/tags/", headers={"Authorization": f"Token {token}"}, secure=True)
 
 
-def test_visitor_is_known_and_may_do_nothing(create, ask):
+def test_monitoring_user_is_known_and_may_do_nothing(create, ask):
     token = secrets.token_urlsafe(48)
 
     create(token)
@@ -33,7 +33,7 @@ def test_visitor_is_known_and_may_do_nothing(create, ask):
     assert user.get_all_permissions() == set()
 
 
-def test_visitor_with_a_new_token_loses_the_former_one(create, ask):
+def test_monitoring_user_with_a_new_token_loses_the_former_one(create, ask):
     tokens = [secrets.token_urlsafe(48) for _ in range(2)]
 
     for token in tokens:
@@ -43,8 +43,8 @@ def test_visitor_with_a_new_token_loses_the_former_one(create, ask):
     assert (User.objects.count(), ApiToken.objects.count()) == (1, 1)
 
 
-def test_visitor_without_a_long_token_is_refused(create):
-    with pytest.raises(CommandError, match=r"VISITOR_TOKEN has 6 characters"):
+def test_monitoring_user_without_a_long_token_is_refused(create):
+    with pytest.raises(CommandError, match=r"MONITORING_TOKEN has 6 characters"):
         create("secret")
 
     assert not User.objects.exists()

@@ -23,7 +23,7 @@ class Command(BaseCommand):
     def handle(self, **_options: Any) -> None:
         token = sys.stdin.read().strip()
         if len(token) < SHORTEST:
-            raise CommandError(f"VISITOR_TOKEN has {len(token)} characters: it needs {SHORTEST} random ones.")
+            raise CommandError(f"MONITORING_TOKEN has {len(token)} characters: it needs {SHORTEST} random ones.")
         user = User.objects.filter(email=EMAIL).first() or User.objects.create_user(
             EMAIL, name="Prometheus", daily_digest=False
         )
