@@ -37,7 +37,7 @@ def start_traces(service: str) -> TracerProvider:
     limits = SpanLimits(max_span_attribute_length=LONGEST)
     provider = TracerProvider(resource=Resource.create({"service.name": service}), span_limits=limits)
     provider.add_span_processor(BatchSpanProcessor(exporter))
-    tracer = provider.get_tracer("exhibition_crm")
+    tracer = provider.get_tracer(__name__)
     connection_created.connect(trace_queries, dispatch_uid="traces")
     running.surround = record
     return provider
