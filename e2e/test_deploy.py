@@ -73,6 +73,7 @@ def test_rollback_loses_nothing(deployed: Deployed) -> None:
     assert deployed.version in before
 
 
+@pytest.mark.full
 def test_scaling_up_and_down_loses_nothing(deployed: Deployed) -> None:
     with deployed.load(RATE, count=RATE * 30) as load:
         time.sleep(1)

@@ -71,7 +71,9 @@ def test_silent_server_is_unhealthy_until_it_answers(running: Callable[[str], St
     print(f"{tier} {service}: unhealthy after {unhealthy:.1f} s, healthy again after {healthy:.1f} s")
 
 
-@pytest.mark.parametrize("tier", SERVICES)
+@pytest.mark.parametrize(
+    "tier", [pytest.param(tier, marks=pytest.mark.full if tier == "dev" else []) for tier in SERVICES]
+)
 def test_container_without_its_server_is_unhealthy(running: Callable[[str], Stack], tier: str) -> None:
     """Services refuse connections; all at once, because each has a start period."""
     stack, services = running(tier), SERVICES[tier]
