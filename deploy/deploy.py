@@ -158,7 +158,8 @@ class Deploy:
         """Serve the previous version, or an older one whose image exists; the database is not changed."""
         self.remove_leftovers()
         current = self.deployments.version()
-        earlier = [one for one in self.deployments.served_versions() if one != current and self.tier.has_image(one)]
+        served = self.deployments.list_served_versions()
+        earlier = [one for one in served if one != current and self.tier.has_image(one)]
         if not version and not earlier:
             raise RefusedError("There is no earlier version whose image still exists.")
         version = self.require_image(version or earlier[0])
@@ -202,7 +203,7 @@ class Deploy:
 
     def prune(self) -> None:
         """Remove the images of obsolete versions."""
-        for version in self.deployments.obsolete_versions():
+        for version in self.deployments.list_obsolete_versions():
             images = {self.tier.image(one, version) for one in SERVICES if self.tier.has_image(version, one)}
             for image in sorted(images):
                 run(["docker", "image", "rm", image])

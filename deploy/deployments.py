@@ -63,29 +63,29 @@ class Deployments:
         with self.history_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def served_versions(self) -> list[str]:
+    def list_served_versions(self) -> list[str]:
         """The distinct versions that have served, newest first."""
         good = [entry["version"] for entry in self.history() if entry["outcome"] == "ok"]
         return list(dict.fromkeys(reversed(good)))
 
-    def kept_versions(self) -> set[str]:
+    def list_kept_versions(self) -> set[str]:
         """The one that serves, the one before it, and the last ones unless they are old."""
         latest = {entry["version"]: datetime.fromisoformat(entry["time"]) for entry in self.history()}
-        served, before = self.served_versions(), datetime.now(UTC) - timedelta(days=KEPT_DAYS)
+        served, before = self.list_served_versions(), datetime.now(UTC) - timedelta(days=KEPT_DAYS)
         recent = [version for version in served[:KEPT_VERSIONS] if latest[version] > before]
         return {self.version(), *served[:2], *recent}
 
-    def obsolete_versions(self) -> list[str]:
+    def list_obsolete_versions(self) -> list[str]:
         """Versions that failed or are old, and that no tier of this checkout keeps."""
-        kept = {version for tier in self.tiers() for version in tier.kept_versions()}
+        kept = {version for tier in self.list_tiers() for version in tier.list_kept_versions()}
         tried = dict.fromkeys(entry["version"] for entry in self.history())
         return [version for version in tried if version not in kept]
 
     def has_served(self, version: str) -> bool:
         """Whether it has in any tier of this checkout."""
-        return any(version in tier.served_versions() for tier in self.tiers())
+        return any(version in tier.list_served_versions() for tier in self.list_tiers())
 
-    def tiers(self) -> list["Deployments"]:
+    def list_tiers(self) -> list["Deployments"]:
         return [self, *map(Deployments, ENV_FILES)]
 
     @contextmanager

@@ -67,23 +67,23 @@ def test_history_keeps_every_outcome_and_served_those_that_were_good(deployments
         deployments.record("deploy", version, 12.34, outcome)
     assert [entry["outcome"] for entry in deployments.history()] == ["ok", "web-2 is not ready", "ok", "ok"]
     assert deployments.history()[0]["seconds"] == 12.3
-    assert deployments.served_versions() == ["one", "three"]
+    assert deployments.list_served_versions() == ["one", "three"]
 
 
 def test_versions_beyond_the_last_five_are_obsolete(deployments: Deployments) -> None:
     deployments.history_file.write_text(entries("a", "b", "c", "d", "e", "f", "one"))
-    assert deployments.obsolete_versions() == ["a", "b"]
+    assert deployments.list_obsolete_versions() == ["a", "b"]
 
 
 def test_version_that_serves_and_the_one_before_are_never_obsolete(deployments: Deployments) -> None:
     failed = entries("c", "d", "e", "f", "g", "h", outcome="web-2 is not ready")
     deployments.history_file.write_text(entries("a", "b", "one", days=100) + failed)
-    assert deployments.obsolete_versions() == ["a", "c", "d", "e", "f", "g", "h"]
+    assert deployments.list_obsolete_versions() == ["a", "c", "d", "e", "f", "g", "h"]
 
 
 def test_version_of_last_season_is_obsolete_though_few_came_after(deployments: Deployments) -> None:
     deployments.history_file.write_text(entries("a", "b", days=91) + entries("c", days=89) + entries("d", "one"))
-    assert deployments.obsolete_versions() == ["a", "b"]
+    assert deployments.list_obsolete_versions() == ["a", "b"]
 
 
 def test_version_that_another_tier_of_the_checkout_keeps_is_not_obsolete(
@@ -94,7 +94,7 @@ def test_version_that_another_tier_of_the_checkout_keeps_is_not_obsolete(
     staging.env_file.parent.mkdir(parents=True)
     prod.history_file.write_text(entries("a", "b"))
     staging.history_file.write_text(entries("a", "b", "c", outcome="web-2 is not ready"))
-    assert (staging.obsolete_versions(), prod.obsolete_versions()) == (["c"], [])
+    assert (staging.list_obsolete_versions(), prod.list_obsolete_versions()) == (["c"], [])
     assert [staging.has_served(version) for version in "abc"] == [True, True, False]
 
 
