@@ -206,7 +206,7 @@ def test_mail_goes_to_one_address(server: Server) -> None:
 
 
 @pytest.fixture
-def taken(stack_of: Callable[[str], Stack]) -> Iterator[Stack]:
+def with_taken_subnet(stack_of: Callable[[str], Stack]) -> Iterator[Stack]:
     """A staging tier, not started, with addresses that another network has."""
     stack = stack_of("staging")
     docker("network", "create", "--subnet", stack.environment["BACKEND_SUBNET"], f"{stack.project}-taken")
@@ -214,10 +214,10 @@ def taken(stack_of: Callable[[str], Stack]) -> Iterator[Stack]:
     docker("network", "rm", f"{stack.project}-taken")
 
 
-def test_network_with_the_same_addresses_is_named(taken: Stack) -> None:
-    said = taken.make("staging-up", fails=True)
-    subnet = taken.environment["BACKEND_SUBNET"]
-    assert f"BACKEND_SUBNET={subnet} overlaps with {subnet} of the network {taken.project}-taken" in said
+def test_network_with_the_same_addresses_is_named(with_taken_subnet: Stack) -> None:
+    said = with_taken_subnet.make("staging-up", fails=True)
+    subnet = with_taken_subnet.environment["BACKEND_SUBNET"]
+    assert f"BACKEND_SUBNET={subnet} overlaps with {subnet} of the network {with_taken_subnet.project}-taken" in said
 
 
 CERTIFICATES = "find /etc/letsencrypt /certificates -type f -exec sha256sum {} + | sort"
