@@ -39,7 +39,7 @@ class Endpoint(models.Model):
     former_secret = models.CharField(_("former secret"), max_length=100, blank=True, editable=False)
     rotated_at = models.DateTimeField(_("secret changed"), null=True, editable=False)
     failing_since = models.DateTimeField(_("failing since"), null=True, editable=False)
-    # After no answer or a slow one: each further attempt would hold up the deliveries to other endpoints for as long.
+    # After a slow attempt: each further one would hold up the deliveries to other endpoints for as long.
     resting_until = models.DateTimeField(_("no attempt until"), null=True, editable=False)
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
 

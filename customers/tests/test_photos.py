@@ -388,7 +388,7 @@ def test_row_that_is_rolled_back_later_leaves_no_file():
 @pytest.mark.django_db(transaction=True)
 def test_disk_that_fails_leaves_no_row_and_no_file(settings):
     if settings.MEDIA_BUCKET:
-        pytest.skip("test_bucket.py has a bucket that fails")
+        pytest.skip("about a volume; test_bucket.py tests a bucket that is away")
     write_file("photos", b"a file where the directory should be")
 
     with pytest.raises(FileExistsError):
