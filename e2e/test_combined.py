@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from e2e import test_bucket, test_managed
+from e2e import managed, test_bucket
 from e2e.deploys import log_in
 from e2e.site import Site, ask
 from e2e.stack import Stack
 
 server = test_bucket.server  # a fixture
-MANAGED, BUCKET = test_managed.OVERLAY, test_bucket.OVERLAY
-SETTINGS = test_managed.name_servers("managed.test") | {"MANAGED_CA": "/dev/null", "MEDIA_BUCKET": "crm-media"}
+MANAGED, BUCKET = managed.OVERLAY, test_bucket.OVERLAY
+SETTINGS = managed.name_servers("managed.test") | {"MANAGED_CA": "/dev/null", "MEDIA_BUCKET": "crm-media"}
 CUSTOMER = """
 from customers.models import Customer
 print(Customer.objects.create(given_name="Ada", email="ada@trade-fair.test", stage="lead", source="stand").public_id)
@@ -27,11 +27,11 @@ print(Customer.objects.create(given_name="Ada", email="ada@trade-fair.test", sta
 def test_files_fit_together(tier: str, front: str, overlays: list[str], tmp_path: Path, engine: None) -> None:
     files = ":".join([f"docker-compose.{tier}.yml", *overlays])
 
-    services = json.loads(test_managed.render(tmp_path, **SETTINGS, COMPOSE_FILE=files).stdout)["services"]
+    services = json.loads(managed.render(tmp_path, **SETTINGS, COMPOSE_FILE=files).stdout)["services"]
 
     assert services.keys() & {"nginx", "caddy"} == {front}
     bundled = set() if MANAGED in overlays else {"db", "roles", "redis", "broker"}
-    assert services.keys() & test_managed.BUNDLED == bundled
+    assert services.keys() & managed.BUNDLED == bundled
     for name in ("migrate", "celery-certificates", "celery-worker"):
         assert "outside" in services[name]["networks"], f"{name} has no way out"
     assert "check_servers" in services["migrate"]["command"][-1]
@@ -41,7 +41,7 @@ def test_files_fit_together(tier: str, front: str, overlays: list[str], tmp_path
 def stack(server: None, stack_of: Callable[[str], Stack]) -> Stack:
     stack = stack_of("caddy")
     port = test_bucket.add_bucket(stack)
-    test_managed.add_servers(stack)
+    managed.add_servers(stack)
     test_bucket.use_bucket(stack)
     stack.compose("up", "--detach", "--no-deps", "s3")
     test_bucket.wait_for_bucket(port)
@@ -76,5 +76,5 @@ def test_photo_is_uploaded_and_read_through_its_link(stack: Stack) -> None:
     }
     assert Image.open(BytesIO(read["GET"].body)).size == (40, 30)
     assert (read["HEAD"].headers["Content-Length"], read["HEAD"].body) == (str(len(read["GET"].body)), b"")
-    assert not set(stack.compose("ps", "--services").split()) & test_managed.BUNDLED
+    assert not set(stack.compose("ps", "--services").split()) & managed.BUNDLED
     assert stack.within("web", "find", "/app/media", "-type", "f") == ""
